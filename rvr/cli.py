@@ -1,0 +1,310 @@
+"""The verbs, and the only place that wires the parts together.
+
+Exit codes: 0 done, 1 found faults, 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import errno
+import os
+import secrets
+import signal
+import sys
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from rvr import config, definitions, people, timekeeping
+from rvr import log as logs
+from rvr.config import ROOT, SettingFault, Settings
+from rvr.core import events as e
+from rvr.core.errors import DefinitionFault, RvrError
+from rvr.core.moment import parse_iso
+from rvr.desk import Desk
+from rvr.media import MediaUnavailable, Observation
+from rvr.media.rooms import Rooms
+from rvr.messages import catalogue
+from rvr.outbox import DemoSender, Outbox
+from rvr.realtime import Hub
+from rvr.store.engine import CannotOpen
+from rvr.store.store import Store
+from rvr.ticker import Ticker
+
+log = structlog.get_logger()
+
+SHUTDOWN_S = 3.0
+
+ROOMS_CHANGE = (e.SessionPrepared, e.SessionEnded, e.VictimExited)
+
+
+class Fault(Exception):
+    """A sentence for the person at the terminal; exit code 1."""
+
+
+# --- Wiring ------------------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
+    """The desk on its store, without anything that moves by itself."""
+    defined = definitions.load(Path(settings.workflows), settings.force)
+    store = Store(settings.data_path, settings.key_path, force=settings.force)
+    await store.start()
+    try:
+        desk = Desk(
+            store,
+            defined,
+            Hub(),
+            observe=timekeeping.observe,
+            join_url=settings.victim_url,
+            link_text=settings.link_text,
+            new_id=lambda: str(uuid.uuid4()),
+        )
+        await desk.start()
+        yield desk
+    finally:
+        await store.close()
+
+
+@contextlib.asynccontextmanager
+async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[Rooms]:
+    """The media plane: its observations go to the desk, the desk's wanted rooms to it."""
+    first, _, last = settings.media_ports.partition("-")
+
+    async def observed(seen: Observation) -> None:
+        cause = seen.detail.get("cause", "")
+        name = f"{seen.worker}:{seen.number}"
+        await desk.observed(seen.room, seen.seat, seen.kind, cause, seen.moment, name)
+        await rooms.acknowledge(seen.worker, seen.number)
+
+    rooms = Rooms(
+        observed,
+        workers=settings.media_workers or max(1, (os.cpu_count() or 1) - 1),
+        media_bind=settings.media_bind,
+        media_public_address=settings.media_public_address or None,
+        media_ports=(int(first), int(last or first)) if int(first) else None,
+    )
+
+    async def recorded(events: Sequence[e.Recorded]) -> None:
+        if any(isinstance(one.event.fact, ROOMS_CHANGE) for one in events):
+            await rooms.want(await desk.wanted_rooms())
+
+    await rooms.start()
+    desk.on_recorded = recorded
+    try:
+        await rooms.want(await desk.wanted_rooms())
+        yield rooms
+    finally:
+        desk.on_recorded = None
+        await rooms.close()
+
+
+# --- serve -------------------------------------------------------------------------------------------------------
+
+
+async def serve(settings: Settings) -> None:
+    """Runs the desk until it is told to stop."""
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with open_desk(settings) as desk:
+        password = await _accounts(desk, settings)
+        async with open_media(desk, settings) as media:
+            ticker, outbox = Ticker(desk), Outbox(desk, DemoSender())
+            runner = await _listen(desk, media, settings)
+            ticker.start()
+            outbox.start()
+            _announce(settings, password)
+            try:
+                await stop.wait()
+            finally:
+                await runner.cleanup()
+                await ticker.stop()
+                await outbox.stop()
+
+
+async def _accounts(desk: Desk, settings: Settings) -> str:
+    from rvr.web.auth import HASHER
+
+    if not settings.demo:
+        found = await people.forbid_demo(desk)
+        if found:
+            raise Fault(f"These demo accounts must be disabled before live use: {', '.join(found)}")
+        raise Fault("Live mode needs an SMS gateway, which this version does not have yet. Use --demo.")
+    password = settings.demo_password or secrets.token_urlsafe(9)
+    await people.seed_demo(desk, password, HASHER)
+    return password
+
+
+async def _listen(desk: Desk, media: Rooms, settings: Settings) -> web.AppRunner:
+    from rvr.web.app import build
+
+    runner = web.AppRunner(
+        build(desk, media, settings), access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=5.0
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+    except OSError as error:
+        await runner.cleanup()
+        if error.errno == errno.EADDRINUSE:
+            raise Fault(
+                f"Port {settings.port} is in use by another program. Choose another: python3 run.py serve --port "
+                f"{settings.port + 1}"
+            ) from None
+        raise Fault(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
+    return runner
+
+
+def _announce(settings: Settings, password: str) -> None:
+    lines = [f"RVR is ready: {settings.base_url}", ""]
+    lines += [f"Demo accounts (password {password}):"]
+    lines += [f"  {username:<12} {name}, {role.replace('_', ' ')}" for username, name, role in people.DEMO]
+    lines += ["", f"Text messages appear at {settings.base_url}/demo/outbox", "Stop with Ctrl-C; nothing is lost."]
+    print("\n".join(lines), flush=True)
+
+
+# --- The other verbs ---------------------------------------------------------------------------------------------
+
+
+def check(path: Path, force: str) -> int:
+    """Lists every fault of the definitions at once."""
+    forces = [force] if force else sorted(file.stem for file in (path / "forces").glob("*.toml"))
+    if not forces:
+        say(f"{path}: there is no forces/ folder with a force in it")
+        return 1
+    faults: list[str] = []
+    for name in forces:
+        try:
+            flows = definitions.load(path, name).workflows.values()
+        except DefinitionFault as found:
+            faults += [fault for fault in found.faults if fault not in faults]
+        else:
+            for flow in flows:
+                count = f"{len(flow.states)} states, {len(flow.moves)} moves"
+                say(f"{flow.id} for {name}: {count}, version {flow.hash[:12]}")
+    for fault in faults:
+        say(fault)
+    say(f"{len(faults)} faults" if faults else "no faults")
+    return 1 if faults else 0
+
+
+async def export(
+    settings: Settings, out: Path, project: Path | None, start: datetime | None, end: datetime | None
+) -> None:
+    """Writes the evaluator's data package."""
+    from rvr.evaluation import package
+
+    async with open_desk(settings) as desk:
+        summary = await package.export(
+            desk.store, out, project_key=project or settings.project_key_path, from_=start, to=end
+        )
+    say(f"{out}: {summary.cases} cases, {summary.events} events")
+
+
+async def verify(settings: Settings) -> int:
+    """Checks the chains of the live store: each case's, and the access log's."""
+    async with open_desk(settings) as desk:
+        faults = await desk.store.verify()
+    for fault in faults:
+        say(str(fault))
+    say(f"{len(faults)} faults" if faults else "Every event is as it was written, and none is missing inside a case.")
+    return 1 if faults else 0
+
+
+def say(line: str) -> None:
+    print(line)
+
+
+# --- The command line --------------------------------------------------------------------------------------------
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every verb with its options; each setting is also RVR_* (see `help`)."""
+    top = argparse.ArgumentParser(
+        prog="run.py", description="RVR: a police Domestic Abuse desk's Rapid Video Response."
+    )
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    store = argparse.ArgumentParser(add_help=False)
+    store.add_argument("--data", help="folder of the database (default var/data)")
+    store.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML")
+    one = verbs.add_parser("serve", parents=[store], help="run the desk (the verb when none is given)")
+    one.add_argument("--host")
+    one.add_argument("--port", type=int)
+    one.add_argument("--demo", action=argparse.BooleanOptionalAction, default=None, help="demo accounts and outbox")
+    one = verbs.add_parser("check", help="list every fault of the workflow definitions")
+    one.add_argument("path", nargs="?", type=Path, default=ROOT / "workflows")
+    one.add_argument("--force", default="", help="one force only")
+    one = verbs.add_parser("export", parents=[store], help="write the evaluator's data package")
+    one.add_argument("--out", type=Path, required=True, metavar="DIR|FILE.zip")
+    one.add_argument("--from", dest="start", type=_time, metavar="TIME", help="cases opened at or after")
+    one.add_argument("--to", dest="end", type=_time, metavar="TIME", help="cases opened before")
+    one.add_argument("--project", type=Path, metavar="KEYFILE", help="key of this project's pseudonyms")
+    verbs.add_parser("verify", parents=[store], help="check that the log is as it was written")
+    verbs.add_parser("help", help="this, and every setting")
+    return top
+
+
+def _time(text: str) -> datetime:
+    try:
+        return parse_iso(text if "T" in text else f"{text}T00:00:00Z")
+    except ValueError as bad:
+        raise argparse.ArgumentTypeError(str(bad)) from None
+
+
+def settings_help() -> str:
+    """The table of settings, from the one place where they stand."""
+    lines = ["", "Settings (a TOML file given by --config, RVR_* in the environment, or an option):"]
+    for field in dataclasses.fields(Settings):
+        unit = f", {field.metadata['unit']}" if field.metadata["unit"] else ""
+        lines.append(f"  RVR_{field.name.upper():<22} {field.metadata['help']} (default {field.default!r}{unit})")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb; the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv) or ["serve"]
+    given = parser().parse_args(arguments)
+    if given.verb == "help":
+        parser().print_help()
+        say(settings_help())
+        return 0
+    logs.set_up()
+    try:
+        return _run(given)
+    except (Fault, SettingFault, CannotOpen, MediaUnavailable) as fault:
+        sys.stderr.write(f"{fault}\n")
+    except DefinitionFault as fault:
+        sys.stderr.write(f"{fault}\nThe workflow definitions have faults: python3 run.py check\n")
+    except RvrError as error:
+        words = catalogue()
+        sys.stderr.write("".join(f"{words.reason(reason)}\n" for reason in error.reasons))
+    return 1
+
+
+def _run(given: argparse.Namespace) -> int:
+    if given.verb == "check":
+        return check(given.path, given.force)
+    options: dict[str, Any] = {name: getattr(given, name, None) for name in ("data", "host", "port", "demo")}
+    settings = config.load(options, file=given.config)
+    match given.verb:
+        case "serve":
+            asyncio.run(serve(settings))
+        case "export":
+            asyncio.run(export(settings, given.out, given.project, given.start, given.end))
+        case "verify":
+            return asyncio.run(verify(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

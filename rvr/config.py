@@ -1,0 +1,127 @@
+"""Every setting in one table: name, default, unit, help. From a TOML file, RVR_*, or the command line, in that order
+of rising strength. An unknown key is an error: a misspelt setting must not be silently ignored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _setting(default: Any, help_: str, unit: str = "") -> Any:
+    return field(default=default, metadata={"help": help_, "unit": unit})
+
+
+class SettingFault(Exception):
+    """A setting cannot be used: a sentence for the person who set it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings in force."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on")
+    port: int = _setting(8080, "Port to listen on")
+    data: str = _setting("var/data", "Folder of the database; relative to where you start from")
+    key_file: str = _setting("", "The key file; never inside the data folder. Default: beside it, DATA.keys/keys.json")
+    demo: bool = _setting(True, "Demo accounts and a demo outbox in place of SMS")
+    demo_password: str = _setting("", "Password of the demo accounts; empty: a random one is printed at start")
+    force: str = _setting("wmp", "The force whose places, teams and hours apply: a file in workflows/forces/")
+    workflows: str = _setting(str(ROOT / "workflows"), "Folder of the workflow definitions")
+    public_url: str = _setting("", "Address under which staff reach the service; default: from host and port")
+    join_url: str = _setting("", "Address under which victims reach it; default: public_url")
+    link_text: str = _setting("Here is the link for your call: {link}", "Text of the message; {link} is replaced")
+    signin_idle_s: int = _setting(900, "A sign-in without a request ends after this long", "s")
+    signin_max_s: int = _setting(43_200, "A sign-in ends after this long in any case: one shift", "s")
+    media_workers: int = _setting(0, "Media worker processes; 0: one for each core but one, at least one")
+    media_bind: str = _setting("127.0.0.1", "Address that media workers bind")
+    media_public_address: str = _setting("", "Address that browsers are told; default: media_bind")
+    media_ports: str = _setting("0-0", "UDP port range of media workers; 0-0: any")
+    max_body: int = _setting(65_536, "Largest request body", "bytes")
+
+    @property
+    def key_path(self) -> Path:
+        return Path(self.key_file) if self.key_file else Path(f"{self.data_path}.keys") / "keys.json"
+
+    @property
+    def project_key_path(self) -> Path:
+        """The key of the export's pseudonyms, unless another is named."""
+        return self.key_path.parent / "project.json"
+
+    @property
+    def data_path(self) -> Path:
+        return Path(self.data).expanduser().resolve()
+
+    @property
+    def base_url(self) -> str:
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def victim_url(self) -> str:
+        return (self.join_url or self.base_url).rstrip("/")
+
+    @property
+    def secure(self) -> bool:
+        """Whether staff arrive over TLS: then cookies are `__Host-` and Secure."""
+        return self.base_url.startswith("https://")
+
+
+def load(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ, file: Path | None = None) -> Settings:
+    """The settings from a file, then RVR_*, then the command line.
+
+    Raises SettingFault for an unknown key or a value of the wrong kind.
+    """
+    kinds = {f.name: type(f.default) for f in dataclasses.fields(Settings)}
+    values: dict[str, Any] = _from_file(file, kinds) if file is not None else {}
+    for key, text in environ.items():
+        name = key.removeprefix("RVR_").lower()
+        if key.startswith("RVR_") and name in kinds:
+            values[name] = _read(f"the environment variable {key}", text, kinds[name])
+    values |= {name: value for name, value in given.items() if value is not None}
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _from_file(file: Path, kinds: Mapping[str, type]) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(file.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as bad:
+        raise SettingFault(f"The settings file {file} cannot be read: {bad}") from None
+    for name, value in table.items():
+        if name not in kinds:
+            raise SettingFault(f"{file}: there is no setting “{name}”")
+        if type(value) is not kinds[name]:
+            raise SettingFault(f"{file}: “{name}” must be of the kind {kinds[name].__name__}")
+    return table
+
+
+def _read(where: str, text: str, kind: type) -> Any:
+    try:
+        if kind is bool:
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
+        return kind(text)
+    except (KeyError, ValueError):
+        raise SettingFault(f"{where} is “{text}”, which is no {kind.__name__}") from None
+
+
+def _check(settings: Settings) -> None:
+    if not 0 <= settings.port <= 65535:
+        raise SettingFault(f"The port {settings.port} does not exist")
+    if "{link}" not in settings.link_text:
+        raise SettingFault("The text of the message (link_text) must contain {link}")
+    loopback = settings.host in ("127.0.0.1", "::1", "localhost")
+    if settings.demo and not loopback:
+        raise SettingFault(
+            f"Demo mode listens on this machine only, not on {settings.host}: anybody could read the demo outbox. "
+            "Use --host 127.0.0.1, or --no-demo."
+        )
+    if not settings.demo and not loopback and not settings.secure:
+        raise SettingFault("Outside this machine the service needs TLS: set public_url to an https:// address.")

@@ -1,0 +1,100 @@
+"""The clocks of a case: what starts and stops them, and whether a target was met.
+
+The only module that does arithmetic on times. All of it is on UTC seconds: "+24 hours" is 86,400 seconds on the days
+when the clocks change, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rvr.core import events as e
+from rvr.core.case import Case, RunningClock
+from rvr.core.moment import Moment, iso
+from rvr.core.workflow import ClockDef, Hours, Workflow, any_match
+
+
+def changes(
+    workflow: Workflow, case: Case, fact: e.Fact, state: str, at: Moment, facts: Mapping[str, Any]
+) -> tuple[e.ClockChange, ...]:
+    """What this fact, which leaves the case in `state`, does to the case's clocks."""
+    stopped = [
+        _stopped(running, at, ended=workflow.states[state].ended)
+        for running in case.clocks.values()
+        if running.clock in workflow.clocks and _stops(workflow, workflow.clocks[running.clock], fact, case, state)
+    ]
+    gone = {change.clock for change in stopped}
+    started = [
+        _started(clock, case.runs.get(clock.id, 0) + 1, at, facts)
+        for clock in workflow.clocks.values()
+        if (clock.id not in case.clocks or clock.id in gone) and _starts(clock, fact, case, state)
+    ]
+    return (*stopped, *started)
+
+
+def _stops(workflow: Workflow, clock: ClockDef, fact: e.Fact, case: Case, state: str) -> bool:
+    if workflow.states[state].ended:
+        return True
+    left = bool(clock.runs_in) and state not in clock.runs_in
+    return left or any_match(clock.stops, fact)
+
+
+def _starts(clock: ClockDef, fact: e.Fact, case: Case, state: str) -> bool:
+    entered = state in clock.runs_in and case.state not in clock.runs_in
+    return entered or any_match(clock.starts, fact)
+
+
+def _started(clock: ClockDef, run: int, at: Moment, facts: Mapping[str, Any]) -> e.ClockChange:
+    target_s = clock.targets.get(str(facts.get(clock.by)), clock.target_s) if clock.by else clock.target_s
+    offset = target_s if clock.by else 0
+    due = tuple(
+        (offset + threshold.after_s, iso(at.at + timedelta(seconds=offset + threshold.after_s)))
+        for threshold in clock.thresholds
+    )
+    return e.ClockChange(clock.id, run, "started", iso(at.at), target_s, due)
+
+
+def _stopped(running: RunningClock, at: Moment, *, ended: bool) -> e.ClockChange:
+    elapsed_us = microseconds(running.started_at, at)
+    verdict = "cancelled" if ended else judge(elapsed_us, running.target_s, at.error_us or 0)
+    return e.ClockChange(
+        running.clock, running.run, "stopped", iso(at.at), running.target_s, elapsed_us=elapsed_us, verdict=verdict
+    )
+
+
+def microseconds(start: datetime, at: Moment) -> int:
+    """Whole microseconds from a UTC time to a moment."""
+    return (at.at - start) // timedelta(microseconds=1)
+
+
+def judge(elapsed_us: int, target_s: int, error_us: int) -> str:
+    """met, breached, or uncertain when the machine's clock error straddles the target."""
+    if abs(elapsed_us - target_s * 1_000_000) <= error_us:
+        return "uncertain"
+    return "met" if elapsed_us <= target_s * 1_000_000 else "breached"
+
+
+def threshold_of(clock: ClockDef, running: RunningClock, after_s: int) -> str:
+    """The move that the workflow makes at this threshold of a running clock; empty when it only flags."""
+    offset = running.target_s if clock.by else 0
+    return next((t.do for t in clock.thresholds if offset + t.after_s == after_s), "")
+
+
+def is_due(running: RunningClock, after_s: int, at: Moment) -> bool:
+    """Never early: the wall clock must have reached the time and, within one boot, so must the one that never steps."""
+    due = next((when for seconds, when in running.due if seconds == after_s), None)
+    if due is None or at.at < due:
+        return False
+    same_boot = running.boot == at.boot
+    return not same_boot or at.boottime_ns - running.boottime_ns >= after_s * 1_000_000_000
+
+
+def is_open(hours: Hours, at: Moment) -> bool:
+    """Whether the desk's hours include this moment, in the force's own time zone."""
+    local = at.at.astimezone(ZoneInfo(hours.zone)).time()
+    if hours.opens <= hours.closes:
+        return hours.opens <= local < hours.closes
+    return local >= hours.opens or local < hours.closes

@@ -1,0 +1,82 @@
+"""What may be asked of the desk. A command is a request; what comes of it are events.
+
+Every command names who asks (an `Actor`) and carries an id made by its sender: the same id again gives the same
+answer, so a retry on a bad line is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rvr.core.moment import Moment
+
+BOT = "bot"
+MEDIA = "media"
+VICTIM = "victim"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a member of staff, the victim, the media plane, or the workflow itself."""
+
+    id: str
+    """A random person id; for the workflow and the media plane their role's own name."""
+    roles: frozenset[str]
+    name: str = ""
+    """As shown to colleagues; never part of an event's public side."""
+
+
+THE_BOT = Actor(BOT, frozenset({BOT}), "RVR")
+THE_MEDIA = Actor(MEDIA, frozenset({MEDIA}), "RVR media")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """Open a case from the opening form of a workflow."""
+
+    command_id: str
+    form: Mapping[str, Any]
+    workflow: str = "da-desk"
+    at: Moment | None = None
+    """When it was seen, where that was not by the process that decides (media workers); else None."""
+
+
+@dataclass(frozen=True, slots=True)
+class MakeMove:
+    """Make one of the workflow's moves on a case."""
+
+    command_id: str
+    case: str
+    move: str
+    form: Mapping[str, Any] = field(default_factory=dict)
+    expected_version: int | None = None
+    """The version that the sender saw; None leaves the race to the rules alone."""
+    at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOut:
+    """A clock reached one of its thresholds."""
+
+    command_id: str
+    case: str
+    clock: str
+    run: int
+    after_s: int
+    at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetDuty:
+    """An officer comes on duty, takes a break, or goes off."""
+
+    command_id: str
+    officer: str
+    status: str
+    expected_version: int | None = None
+    at: Moment | None = None
+
+
+Command = OpenCase | MakeMove | RunOut | SetDuty

@@ -1,0 +1,629 @@
+"""The facts that the timing log holds, in the desk's own words, and the envelope that each one travels in.
+
+One documented frozen dataclass a fact. A field is `public` (codes, times, grades: what evaluation may see) or `sealed`
+(everything that names, locates or quotes a person: encrypted under the case's key before it is stored). Fields hold
+plain JSON values only, and no floats, so that the stored bytes are canonical. The codebook of the evaluator's export
+is made from the documentation here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+from rvr.core.moment import Moment
+
+FACTS: dict[str, type[Fact]] = {}
+"""Every fact type by name."""
+
+
+def public(meaning: str, *, unit: str = "", default: Any = dataclasses.MISSING) -> Any:
+    """A field that evaluation may see."""
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "unit": unit, "sealed": False})
+
+
+def sealed(meaning: str) -> Any:
+    """A text that is stored under the case's key only. Empty when there was none, or when the key was destroyed."""
+    return dataclasses.field(default="", metadata={"meaning": meaning, "unit": "", "sealed": True})
+
+
+def sealed_map(meaning: str) -> Any:
+    """The same for named values."""
+    return dataclasses.field(default_factory=dict, metadata={"meaning": meaning, "unit": "", "sealed": True})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """Something that happened. `schema` rises when a type's fields change; older ones are upcast when read."""
+
+    schema: ClassVar[int] = 1
+
+    @classmethod
+    def sealed_fields(cls) -> frozenset[str]:
+        return frozenset(f.name for f in dataclasses.fields(cls) if f.metadata.get("sealed"))
+
+    def split(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The public fields and the sealed ones; a sealed field without a value is left out."""
+        hidden = self.sealed_fields()
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return (
+            {name: value for name, value in values.items() if name not in hidden},
+            {name: value for name, value in values.items() if name in hidden and value not in (None, "", {}, ())},
+        )
+
+
+_F = TypeVar("_F", bound=Fact)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(public, sealed, sealed_map))
+def fact(cls: type[_F]) -> type[_F]:
+    """Registers a fact type under its class name."""
+    made = dataclass(frozen=True, kw_only=True)(cls)
+    FACTS[cls.__name__] = made
+    return made
+
+
+# --- Opening and screening ---------------------------------------------------------------------------------------
+
+
+@fact
+class CaseOpened(Fact):
+    """A call handler opened the case. The desk's clocks run from here."""
+
+    workflow: str = public("Id of the workflow; the event's definition is its version")
+    reference: str = public("Short random reference, spoken on the telephone")
+    details: Mapping[str, Any] = public("Answers of the opening form that are not personal: source, area, channel")
+    personal: Mapping[str, Any] = sealed_map("Answers of the opening form that are: names, numbers, places")
+    victim_id: str = public("Random id of the victim, new for each case until a person links it to an earlier one")
+    suspect_id: str = public("Random id of the suspect, likewise")
+
+
+@fact
+class CallAnswered(Fact):
+    """When the call was answered, as stated by a person or another system (`stated_at` and its source)."""
+
+
+@fact
+class DetailsRecorded(Fact):
+    """Details were added or corrected; the earlier ones stay in the log."""
+
+    details: Mapping[str, Any] = public("The changed answers that are not personal")
+    personal: Mapping[str, Any] = sealed_map("The changed answers that are")
+
+
+@fact
+class CriterionAnswered(Fact):
+    """One eligibility question was answered."""
+
+    criterion: str = public("Id of the criterion in the workflow")
+    answer: str = public("yes, no, unknown or refused; a question never put has no event")
+
+
+@fact
+class EligibilityDecided(Fact):
+    """All criteria were evaluated; written when the verdict changes."""
+
+    eligible: bool = public("Whether every hard criterion is met")
+    because: tuple[str, ...] = public("Ids of the hard criteria that failed")
+    way_out: str = public("What happens instead: emergency, deployment, call_back; empty when eligible")
+    results: Mapping[str, str] = public("Each criterion with met, failed or not asked")
+    concerns: tuple[str, ...] = public("Ids of the soft criteria that failed: the sergeant decides")
+
+
+@fact
+class CapacityNoted(Fact):
+    """How much of the desk was free at that moment: without it a refusal for want of officers cannot be counted."""
+
+    moment: str = public("offer or acceptance")
+    on_duty: int = public("Officers on duty at the desk", unit="officers")
+    free: int = public("Officers on duty without a live case", unit="officers")
+    desk_open: bool = public("Whether the moment lies within the desk's hours")
+
+
+@fact
+class ConsentGiven(Fact):
+    """The victim agreed."""
+
+    kind: str = public("video, recording or evaluation: each asked apart")
+    wording: str = public("Version of the wording that was read out")
+
+
+@fact
+class ConsentRefused(Fact):
+    """The victim did not agree. Kept as a possible sign of fear, not only as an absence."""
+
+    kind: str = public("video, recording or evaluation")
+    wording: str = public("Version of the wording that was read out")
+
+
+@fact
+class ConsentWithdrawn(Fact):
+    """The victim took her or his agreement back."""
+
+    kind: str = public("video, recording or evaluation")
+
+
+# --- Handover ----------------------------------------------------------------------------------------------------
+
+
+@fact
+class HandoverOffered(Fact):
+    """The call handler offered the victim to the DA Desk Sergeant."""
+
+    note: str = sealed("The handover note, written once")
+
+
+@fact
+class HandoverAccepted(Fact):
+    """A sergeant took the case over."""
+
+
+@fact
+class HandoverDeclined(Fact):
+    """A sergeant returned the offer."""
+
+    reason: str = public("Code of the reason")
+    note: str = sealed("In the sergeant's words")
+
+
+@fact
+class HandoverWithdrawn(Fact):
+    """The call handler took the offer back."""
+
+    reason: str = public("Code of the reason")
+
+
+@fact
+class HandoverEscalated(Fact):
+    """Nobody accepted in time: the duty inspector's role was told."""
+
+    to_role: str = public("The role that was told")
+
+
+@fact
+class HandoverDiverted(Fact):
+    """Still nobody: a deployment was started beside the open offer."""
+
+    response_grade: str = public("Grade of the deployment")
+
+
+@fact
+class HandedBack(Fact):
+    """The desk gave the case back to the call handler."""
+
+    reason: str = public("Code of the reason")
+
+
+@fact
+class OfficerAssigned(Fact):
+    """The sergeant gave the case to a desk officer."""
+
+    officer: str = public("The officer's person id")
+
+
+@fact
+class OfficerReleased(Fact):
+    """The officer is no longer bound to the case."""
+
+    officer: str = public("The officer's person id")
+    because: str = public("Code of the reason: reassigned, submitted, handed_back, deployed")
+
+
+# --- Link, presence, video ---------------------------------------------------------------------------------------
+
+
+@fact
+class SessionPrepared(Fact):
+    """A video session was prepared: a room with a seat for each person."""
+
+    session: str = public("Random id of the session and of its room")
+    victim_seat: str = public("Random id of the victim's seat")
+    officer_seat: str = public("Random id of the officer's seat")
+
+
+@fact
+class LinkSent(Fact):
+    """A one-time link was handed to the outbox. Sent is not delivered."""
+
+    link: str = public("Random id of the link; its token is nowhere in the log")
+    channel: str = public("sms")
+    expires_at: str = public("When an unopened link dies", unit="UTC time")
+    number: str = sealed("The number marked as safe that it went to")
+
+
+@fact
+class LinkDelivered(Fact):
+    """The carrier's last word about the message."""
+
+    link: str = public("Id of the link")
+    status: str = public("delivered or failed")
+
+
+@fact
+class LinkOpened(Fact):
+    """A person tapped Join: the link is bound to that browser. Previews and scanners change nothing."""
+
+    link: str = public("Id of the link")
+
+
+@fact
+class LinkRefused(Fact):
+    """A second browser tried the link while it was bound to another."""
+
+    link: str = public("Id of the link")
+    because: str = public("Code of the reason")
+
+
+@fact
+class DeviceChecked(Fact):
+    """The victim's page reported what camera and microphone it found."""
+
+    camera: bool = public("Whether a camera gave a picture")
+    microphone: bool = public("Whether a microphone opened")
+
+
+@fact
+class VictimConnected(Fact):
+    """The server has a media connection with the victim's browser."""
+
+
+@fact
+class OfficerConnected(Fact):
+    """The server has a media connection with the officer's browser."""
+
+
+@fact
+class TwoWayVideoStarted(Fact):
+    """The first moment at which the server had received decodable video from both sides and forwarded it."""
+
+    session: str = public("Id of the session")
+
+
+@fact
+class OfficerContactStarted(Fact):
+    """The first live contact with an officer. It stops the clocks that its mode may stop."""
+
+    mode: str = public("video, audio or phone")
+
+
+@fact
+class MediaLost(Fact):
+    """A side's media stopped arriving."""
+
+    side: str = public("victim or officer")
+    cause: str = public("left (page closed), silent (nothing heard), failed (connection), worker_lost (ours)")
+
+
+@fact
+class MediaResumed(Fact):
+    """Video flows both ways again."""
+
+
+@fact
+class VictimAway(Fact):
+    """The victim's page has gone quiet in the waiting room."""
+
+
+@fact
+class VictimExited(Fact):
+    """The victim pressed quick exit. Nothing goes out to the victim unless the plan allows it."""
+
+
+@fact
+class VictimUnsafe(Fact):
+    """The victim pressed the neutral control that asks for help."""
+
+
+@fact
+class SafetyConfirmed(Fact):
+    """The officer established that the victim is safe for now."""
+
+    alone: str = public("Whether the victim is alone: yes, no or unknown")
+    place_verified: str = public("Whether the place was verified: yes or no")
+    suspect_whereabouts: str = sealed("Where the suspect is, in the officer's words")
+    next_contact: str = sealed("When and how it is safe to make contact next")
+
+
+@fact
+class SessionEnded(Fact):
+    """The officer ended the video session."""
+
+    reason: str = public("Code of the reason")
+
+
+# --- Contact, deployment, emergency ------------------------------------------------------------------------------
+
+
+@fact
+class ContactLost(Fact):
+    """Contact with the victim was lost before the case was safe."""
+
+    reason: str = public("Code of the reason")
+
+
+@fact
+class ContactAttempted(Fact):
+    """Somebody tried to reach the victim again, by the safe number only."""
+
+    result: str = public("reached, no_answer, unsafe_to_speak or wrong_person")
+    note: str = sealed("In the officer's words")
+
+
+@fact
+class DeploymentRequested(Fact):
+    """An officer is to be sent in person."""
+
+    response_grade: str = public("How fast: immediate, priority or other")
+    reason: str = public("Code of the reason")
+
+
+@fact
+class EmergencyDispatched(Fact):
+    """Emergency response was asked for. A flag beside the state: the session and its officer stay."""
+
+    reason: str = public("Code of the reason")
+
+
+@fact
+class EmergencyStoodDown(Fact):
+    """A sergeant stood the emergency down."""
+
+    reason: str = public("Code of the reason")
+
+
+@fact
+class OfficerAttended(Fact):
+    """An officer is with the victim in person."""
+
+    arrival_source: str = public("click or dispatch: whether arrival was pressed here or came from the dispatch system")
+
+
+@fact
+class NoReplyRecorded(Fact):
+    """An officer attended and nobody answered."""
+
+
+# --- Risk, safeguarding, decision --------------------------------------------------------------------------------
+
+
+@fact
+class RiskAssessed(Fact):
+    """A risk tool was filled in and a person graded the risk."""
+
+    tool: str = public("Id of the instrument")
+    tool_version: str = public("Content hash of the instrument")
+    score: int = public("What the instrument adds up to", unit="points")
+    suggested: str = public("The level that the instrument suggests")
+    risk_level: str = public("The level that the officer gave: standard, medium or high")
+    missing: tuple[str, ...] = public("Questions without an answer")
+    because: tuple[str, ...] = public("Questions that made the score")
+    answers: Mapping[str, str] = sealed_map("Each question with its answer")
+    rationale: str = sealed("Why this level, in the officer's words")
+
+
+@fact
+class GradeOverridden(Fact):
+    """A person set another risk level than the one in force."""
+
+    before: str = public("The level until then")
+    after: str = public("The level from then on")
+    reason: str = sealed("Why")
+
+
+@fact
+class SafeguardingPlanned(Fact):
+    """A safeguarding action was planned."""
+
+    action: str = public("Random id of the action")
+    kind: str = public("Code from the catalogue of safeguarding actions")
+    due_at: str = public("When it is due", unit="UTC time")
+    owner: str = sealed("Who is to do it")
+    note: str = sealed("What exactly")
+
+
+@fact
+class SafeguardingDone(Fact):
+    """A safeguarding action was completed, declined by the victim, or found unsafe."""
+
+    action: str = public("Id of the action")
+    result: str = public("done, declined or unsafe")
+    note: str = sealed("In the officer's words")
+
+
+@fact
+class SubmittedForReview(Fact):
+    """The officer gave the case to the sergeant for a decision."""
+
+
+@fact
+class ReturnedToOfficer(Fact):
+    """The sergeant wants more before deciding."""
+
+    reason: str = public("Code of the reason")
+    note: str = sealed("What is missing")
+
+
+@fact
+class CaseAllocated(Fact):
+    """The sergeant gave the case to a team for investigation."""
+
+    team: str = public("Id of the team")
+    proposed: str = public("The team that the routing table proposed")
+    because: str = public("Id of the routing rule that proposed it")
+    override: str = sealed("Why another team than the proposed one")
+
+
+@fact
+class CaseFiled(Fact):
+    """The sergeant filed the case: no further investigation, with safeguarding in place."""
+
+    reason: str = public("Code of the reason")
+    rationale: str = sealed("In the sergeant's words")
+
+
+@fact
+class OutcomeRecorded(Fact):
+    """A Home Office outcome was recorded."""
+
+    outcome_code: str = public("Home Office outcome code")
+
+
+@fact
+class ArrestRecorded(Fact):
+    """The suspect was arrested."""
+
+
+@fact
+class CaseClosed(Fact):
+    """The receiving team closed the case."""
+
+
+@fact
+class CaseReopened(Fact):
+    """A closed or decided case came back to review."""
+
+    reason: str = public("Code of the reason")
+
+
+@fact
+class CaseVoided(Fact):
+    """Opened in error, a duplicate or a test: kept in every denominator as void."""
+
+    reason: str = public("Code of the reason")
+
+
+# --- Clocks ------------------------------------------------------------------------------------------------------
+
+
+@fact
+class ClockRanOut(Fact):
+    """A clock reached a threshold. Never early, once, with its lateness."""
+
+    clock: str = public("Id of the clock")
+    run: int = public("Which run of that clock in this case, from 1")
+    after_s: int = public("The threshold", unit="s after the start")
+    due_at: str = public("When it was due", unit="UTC time")
+    late_us: int = public("How long after that it was noticed", unit="microseconds")
+    did: str = public("The move that the workflow then made by itself; empty when it only flags", default="")
+
+
+# --- Other streams -----------------------------------------------------------------------------------------------
+
+
+@fact
+class OfficerDutyChanged(Fact):
+    """Stream officer/: an officer's duty status changed."""
+
+    status: str = public("on, break or off")
+
+
+@fact
+class OfficerEngaged(Fact):
+    """Stream officer/: the officer is bound to a case. At most one at a time: the stream's key settles the race."""
+
+    case: str = public("Id of the case")
+
+
+@fact
+class OfficerFreed(Fact):
+    """Stream officer/: the officer is free again."""
+
+    case: str = public("Id of the case")
+
+
+@fact
+class PersonRegistered(Fact):
+    """Stream person/: a member of staff was given an account."""
+
+    roles: tuple[str, ...] = public("Roles at the desk")
+    username: str = sealed("Sign-in name")
+    name: str = sealed("Name as colleagues see it")
+
+
+@fact
+class DefinitionStored(Fact):
+    """Stream definition/: the whole text of a workflow as it was used."""
+
+    workflow: str = public("Id of the workflow")
+    files: Mapping[str, str] = public("File name and text of every part")
+
+
+# --- The envelope ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ClockChange:
+    """What an event did to a clock, with every time that follows from it: `apply` never reads a workflow."""
+
+    clock: str
+    run: int
+    change: str
+    """started or stopped"""
+    at: str
+    target_s: int
+    due: tuple[tuple[int, str], ...] = ()
+    """Started: each threshold in seconds, with its UTC time."""
+    elapsed_us: int | None = None
+    """Stopped: microseconds since the start."""
+    verdict: str = ""
+    """Stopped: met, breached, or uncertain when the clock's error bound straddles the target; cancelled when moot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A decided fact with what it did: the resulting state and the clocks that it started and stopped."""
+
+    fact: Fact
+    state: str
+    at: Moment
+    by: str
+    by_role: str
+    definition: str = ""
+    """Content hash of the workflow that decided."""
+    clocks: tuple[ClockChange, ...] = ()
+    stated_at: str = ""
+    """An earlier time stated by a person or another system; it never replaces `at`."""
+    stated_source: str = ""
+    basis: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Facts of the desk that the decision rests on, with the feed position at which they were read."""
+
+    @property
+    def type(self) -> str:
+        return type(self.fact).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as the log holds it."""
+
+    event: Event
+    stream: str
+    version: int
+    position: int
+    """Global feed position."""
+    event_id: str
+    command_id: str
+    force: str
+    recorded_at: datetime
+    hash: bytes = b""
+
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+UPCASTERS: dict[tuple[str, int], Upcaster] = {}
+"""(type, schema) -> the fields of the next schema. Stored bytes never change; these run when they are read."""
+
+
+def build(name: str, schema: int, fields: Mapping[str, Any]) -> Fact:
+    """The fact of that type from its stored fields, upcast to the schema of today.
+
+    Fields that were sealed and whose key was destroyed are simply absent: they have defaults.
+    Raises KeyError for a type that this program does not know.
+    """
+    kind = FACTS[name]
+    values = dict(fields)
+    for number in range(schema, kind.schema):
+        values = UPCASTERS[name, number](values)
+    return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})

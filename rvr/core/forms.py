@@ -1,0 +1,193 @@
+"""What a form may hold: each value is checked and put into one form, and every fault is told at once.
+
+Fields are declared by the workflow; this module knows their kinds. It neither renders nor stores them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from typing import Any
+
+from rvr.core.criteria import ANSWERS as CRITERION_ANSWERS
+from rvr.core.errors import Reason, Refused
+from rvr.core.moment import iso, parse_iso
+from rvr.core.risk import ANSWERS as RISK_ANSWERS
+from rvr.core.workflow import Field, Option, Workflow
+
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+"""Control and text-direction characters: they can make a name read as another (Unicode TR 36)."""
+
+_UK_MOBILE_OR_LANDLINE = re.compile(r"\+44[1-9]\d{8,9}")
+
+
+class _Bad(Exception):
+    """A value that its field does not take: the reason's code and parameters."""
+
+    def __init__(self, code: str, **params: Any) -> None:
+        super().__init__(code)
+        self.code, self.params = code, params
+
+
+def clean(workflow: Workflow, asks: Iterable[str], may_ask: Iterable[str], form: Mapping[str, Any]) -> dict[str, Any]:
+    """The form with each value in its one true form; empty optional answers are left out.
+
+    Raises Refused with a reason for every missing, unknown or unreadable field.
+    """
+    asks, may_ask = tuple(asks), tuple(may_ask)
+    reasons = [Reason("unknown-field", {"field": name}, name) for name in form if name not in (*asks, *may_ask)]
+    values: dict[str, Any] = {}
+    for name in (*asks, *may_ask):
+        field, raw = workflow.fields[name], form.get(name)
+        if raw in (None, "", {}):
+            if name in asks:
+                reasons.append(Reason("missing", {"label": field.label}, name))
+            continue
+        try:
+            values[name] = KINDS[field.kind](workflow, field, raw)
+        except _Bad as bad:
+            reasons.append(Reason(bad.code, {"label": field.label, **bad.params}, name))
+    if reasons:
+        raise Refused(*reasons)
+    return values
+
+
+def _text(workflow: Workflow, field: Field, raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise _Bad("not-text")
+    text = unicodedata.normalize("NFC", raw.replace("\r\n", "\n")).strip()
+    if _UNSEEN.search(text):
+        raise _Bad("unseen-characters")
+    if len(text) > field.max:
+        raise _Bad("too-long", max=field.max)
+    if not text:
+        raise _Bad("missing")
+    return text
+
+
+def _phone(workflow: Workflow, field: Field, raw: Any) -> str:
+    """E.164. A national number is taken to be a British one."""
+    digits = re.sub(r"[\s().-]", "", _text(workflow, field, raw))
+    digits = re.sub(r"^00", "+", digits)
+    digits = re.sub(r"^0", "+44", digits)
+    if not _UK_MOBILE_OR_LANDLINE.fullmatch(digits) and not re.fullmatch(r"\+(?!44)[1-9]\d{7,14}", digits):
+        raise _Bad("not-a-phone-number")
+    return digits
+
+
+def _choice(workflow: Workflow, field: Field, raw: Any) -> str:
+    if raw not in [option.value for option in options_of(workflow, field)]:
+        raise _Bad("not-an-option")
+    return str(raw)
+
+
+def _date(workflow: Workflow, field: Field, raw: Any) -> str:
+    try:
+        return date.fromisoformat(_text(workflow, field, raw)).isoformat()
+    except ValueError:
+        raise _Bad("not-a-date") from None
+
+
+def _datetime(workflow: Workflow, field: Field, raw: Any) -> str:
+    try:
+        return iso(parse_iso(_text(workflow, field, raw)))
+    except ValueError:
+        raise _Bad("not-a-time") from None
+
+
+def _flag(workflow: Workflow, field: Field, raw: Any) -> bool:
+    if not isinstance(raw, bool):
+        raise _Bad("not-a-flag")
+    return raw
+
+
+def _person(workflow: Workflow, field: Field, raw: Any) -> str:
+    return _text(workflow, field, raw)
+
+
+def _answers(known: Callable[[Workflow], Iterable[str] | None], allowed: tuple[str, ...]) -> Any:
+    def read(workflow: Workflow, field: Field, raw: Any) -> dict[str, str]:
+        if not isinstance(raw, Mapping):
+            raise _Bad("not-answers")
+        names = known(workflow)
+        for name, answer in raw.items():
+            if answer not in allowed:
+                raise _Bad("not-an-option", question=name)
+            if names is not None and name not in names:
+                raise _Bad("unknown-question", question=name)
+        return dict(raw)
+
+    return read
+
+
+KINDS: dict[str, Callable[[Workflow, Field, Any], Any]] = {
+    "text": _text,
+    "long_text": _text,
+    "phone": _phone,
+    "choice": _choice,
+    "area": _choice,
+    "team": _choice,
+    "instrument": _choice,
+    "date": _date,
+    "datetime": _datetime,
+    "flag": _flag,
+    "officer": _person,
+    "action": _person,
+    "criteria": _answers(lambda workflow: workflow.criteria, CRITERION_ANSWERS),
+    "risk_answers": _answers(lambda workflow: None, RISK_ANSWERS),
+}
+"""How each kind of field is read. Which questions an instrument has is checked where it is known, in `decide`."""
+
+
+def options_of(workflow: Workflow, field: Field) -> Iterable[Any]:
+    """The options of a choice: its own, or the force's areas and teams."""
+    match field.kind:
+        case "area":
+            return tuple(Option(value, label) for value, label in workflow.areas.items())
+        case "team":
+            return tuple(Option(value, label) for value, label in workflow.teams.items())
+        case "instrument":
+            return tuple(Option(value, value) for value in workflow.instruments)
+    return field.options
+
+
+def json_schema(workflow: Workflow, asks: Iterable[str], may_ask: Iterable[str]) -> dict[str, Any]:
+    """JSON Schema 2020-12 of a form, with an example."""
+    asks, may_ask = tuple(asks), tuple(may_ask)
+    properties = {name: _schema(workflow, workflow.fields[name]) for name in (*asks, *may_ask)}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": properties,
+        "required": list(asks),
+        "additionalProperties": False,
+        "examples": [{name: properties[name]["examples"][0] for name in asks}],
+    }
+
+
+def _schema(workflow: Workflow, field: Field) -> dict[str, Any]:
+    about: dict[str, Any] = {"title": field.label, **({"description": field.hint} if field.hint else {})}
+    match field.kind:
+        case "text" | "long_text" | "officer" | "action":
+            return {**about, "type": "string", "minLength": 1, "maxLength": field.max, "examples": ["text"]}
+        case "phone":
+            return {**about, "type": "string", "maxLength": 40, "examples": ["07700 900123"]}
+        case "date":
+            return {**about, "type": "string", "format": "date", "examples": ["1990-01-31"]}
+        case "datetime":
+            return {**about, "type": "string", "format": "date-time", "examples": ["2026-11-22T21:18:04Z"]}
+        case "flag":
+            return {**about, "type": "boolean", "examples": [True]}
+        case "criteria" | "risk_answers":
+            answers = CRITERION_ANSWERS if field.kind == "criteria" else RISK_ANSWERS
+            names = list(workflow.criteria) if field.kind == "criteria" else ["q1"]
+            return {
+                **about,
+                "type": "object",
+                "additionalProperties": {"enum": list(answers)},
+                "examples": [dict.fromkeys(names, "yes")],
+            }
+    values = [option.value for option in options_of(workflow, field)]
+    return {**about, "enum": values, "examples": values[:1]}

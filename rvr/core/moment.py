@@ -1,0 +1,45 @@
+"""When something was seen: a wall-clock time together with what a court may ask about it.
+
+A moment is read once, by whichever process saw the thing happen, and never computed again.
+All duration arithmetic is on UTC seconds (zone-aware subtraction is wrong twice a year).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One reading of a machine's clocks."""
+
+    at: datetime
+    """UTC, aware, microseconds."""
+    boot: str
+    """The machine's boot id: `boottime_ns` can be compared only within one."""
+    boottime_ns: int
+    """CLOCK_BOOTTIME in nanoseconds: it runs on through suspend and never steps."""
+    error_us: int | None = None
+    """The kernel's bound on the wall clock's error in microseconds; None when unsynchronised or unknown."""
+
+
+def iso(at: datetime) -> str:
+    """`2026-11-22T21:18:04.118221Z`: the one form in which a time is stored, sent and exported."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_iso(text: str) -> datetime:
+    """The UTC time that `iso` wrote; also takes any ISO 8601 time that names its offset.
+
+    Raises ValueError for a time without an offset: a bare local time is not evidence.
+    """
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text!r} names no time zone")
+    return at.astimezone(UTC)
+
+
+def seconds_between(start: datetime, end: datetime) -> float:
+    """Elapsed seconds, exact to the microsecond, whatever zones the two are written in."""
+    return (end.astimezone(UTC) - start.astimezone(UTC)).total_seconds()

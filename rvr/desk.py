@@ -1,0 +1,430 @@
+"""The one door. A person, a clock, the media plane and the victim's page all reach a case through `Desk.handle`.
+
+Four visible steps: gather what the decision may rest on, decide (pure, in core), record (durably, in one transaction),
+tell (screens, media, outbox). A decision that was overtaken is made again on the case as it is now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import structlog
+from sqlmodel import Session, col, select
+
+from rvr import links
+from rvr.core import decide, presence
+from rvr.core import events as e
+from rvr.core.case import Case, fold
+from rvr.core.commands import THE_BOT, THE_MEDIA, VICTIM, Actor, Command, MakeMove, OpenCase, RunOut, SetDuty
+from rvr.core.errors import NotFound, Reason, Refused, Reused, RvrError, Stale
+from rvr.core.moment import Moment, iso
+from rvr.core.risk import Instrument
+from rvr.core.roster import Capacity, Officer, apply_officer
+from rvr.core.workflow import Workflow
+from rvr.definitions import Definitions, load_stored
+from rvr.realtime import Hub, Message
+from rvr.store import Append, Batch, CommandSeen, Conflict, ReferenceTaken
+from rvr.store.messages import Message as Text
+from rvr.store.store import Store
+from rvr.store.tables import AccountRow, CaseRow, LinkRow, OfficerRow, every
+
+log = structlog.get_logger()
+
+TRIES = 16
+"""How often an overtaken decision is made again; each time some other command has been recorded."""
+
+_REFERENCE = "23456789CDFGHJKMNPQRTVWXYZ"
+"""Letters and digits that are not mistaken for another on the telephone, and spell no words."""
+
+BOARD = "board"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a command."""
+
+    case: Case
+    recorded: tuple[e.Recorded, ...] = ()
+    repeated: bool = False
+    """The same command was carried out before; this is its answer again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """A link that was opened: the seat, and the case that it belongs to."""
+
+    case: str
+    seat: str
+    link: str
+    again: bool
+    """The same browser came back."""
+
+
+class Desk:
+    """The desk at work on one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        definitions: Definitions,
+        hub: Hub,
+        *,
+        observe: Callable[[], Moment],
+        join_url: str,
+        link_text: str,
+        new_id: Callable[[], str],
+    ) -> None:
+        self.store, self.definitions, self.hub = store, definitions, hub
+        self.observe = observe
+        self._join_url, self._link_text, self._new_id = join_url, link_text, new_id
+        self._stored: dict[str, tuple[Workflow, dict[str, Instrument]]] = {}
+        self.on_recorded: Callable[[Sequence[e.Recorded]], Awaitable[None]] | None = None
+        """Told after each recorded command: the media plane then reconciles what it should hold open."""
+
+    async def start(self) -> None:
+        """Stores the text of every definition that new cases will run under."""
+        for flow in self.definitions.workflows.values():
+            stream = f"definition/{flow.hash}"
+            if not await self.store.load(stream):
+                stored = e.DefinitionStored(workflow=flow.id, files=dict(flow.files))
+                event = e.Event(stored, "", self.observe(), THE_BOT.id, THE_BOT.id)
+                batch = Batch(self._new_id(), THE_BOT.id, b"", (Append(stream, 0, (event,)),))
+                with contextlib.suppress(Conflict):  # another process stored the same text this moment
+                    await self.store.append(batch)
+
+    # --- Reading -------------------------------------------------------------------------------------------------
+
+    async def case(self, case_id: str, version: int | None = None) -> Case:
+        """The case as it is, or as it was at a version. Raises NotFound."""
+        recorded = await self.log(case_id)
+        return fold(case_id, recorded[:version])
+
+    async def log(self, case_id: str) -> list[e.Recorded]:
+        """The case's events, oldest first. Raises NotFound."""
+        recorded = await self.store.load(f"case/{case_id}")
+        if not recorded:
+            raise NotFound(Reason("no-such-case"))
+        return recorded
+
+    async def definition_of(self, case: Case) -> tuple[Workflow, Mapping[str, Instrument]]:
+        """The workflow that the case began under, with its instruments."""
+        current = self.definitions.by_hash(case.definition)
+        if current is not None:
+            return current, self.definitions.instruments
+        if case.definition not in self._stored:
+            (recorded,) = await self.store.load(f"definition/{case.definition}")
+            stored = recorded.event.fact
+            if not isinstance(stored, e.DefinitionStored):
+                raise TypeError(f"definition/{case.definition} holds a {recorded.event.type}")
+            self._stored[case.definition] = load_stored(stored.workflow, stored.files)
+        return self._stored[case.definition]
+
+    async def moves(self, case: Case, by: Actor) -> list[decide.MoveView]:
+        """Every move that this person's roles have from here, each allowed or with its reasons."""
+        workflow, _ = await self.definition_of(case)
+        return decide.view_moves(workflow, case, by, await self._basis(case, {}))
+
+    async def people(self) -> dict[str, AccountRow]:
+        """The staff, by person id."""
+        return {row.id: row for row in await self.store.read(lambda session: every(session, AccountRow))}
+
+    async def open_cases(self) -> list[CaseRow]:
+        """Open cases, the oldest first."""
+        open_states = {state for flow in self.definitions.workflows.values() for state in flow.open_states()}
+
+        def query(session: Session) -> list[CaseRow]:
+            wanted = select(CaseRow).where(col(CaseRow.state).in_(open_states)).order_by(col(CaseRow.opened_at))
+            return list(session.exec(wanted))
+
+        return await self.store.read(query)
+
+    async def roster(self) -> list[OfficerRow]:
+        return await self.store.read(lambda session: every(session, OfficerRow))
+
+    async def capacity(self) -> Capacity:
+        return _capacity(await self.roster(), await self.store.position())
+
+    # --- The door ------------------------------------------------------------------------------------------------
+
+    async def handle(self, command: Command, by: Actor) -> Outcome:
+        """Carries out a command.
+
+        Raises the errors of `core.errors`: NotFound, Forbidden, Refused with every reason, Stale when the sender's
+        version is not the case's, Reused when its id was used for another request, Unavailable when the log cannot be
+        written.
+        """
+        asked = _hash_of(command)
+        seen = await self.store.command(by.id, command.command_id)
+        if seen is not None:
+            return await self._again(seen, asked)
+        at = command.at or self.observe()
+        for _ in range(TRIES):
+            batch, case = await self._decide(command, by, at, asked)
+            if not batch.appends:
+                return Outcome(case)
+            try:
+                recorded = await self.store.append(batch)
+            except (Conflict, ReferenceTaken):
+                continue
+            except CommandSeen as before:
+                return await self._again(before, asked)
+            await self._tell(recorded)
+            return Outcome(case, tuple(recorded))
+        raise Stale(Reason("busy"))
+
+    async def _again(self, seen: CommandSeen, asked: bytes) -> Outcome:
+        if seen.body_hash != asked:
+            raise Reused(Reason("command-reused"))
+        if not seen.result:
+            return Outcome(Case(""), repeated=True)
+        return Outcome(await self.case(seen.result["case"], seen.result["version"]), repeated=True)
+
+    async def _decide(self, command: Command, by: Actor, at: Moment, asked: bytes) -> tuple[Batch, Case]:
+        match command:
+            case OpenCase():
+                workflow = self.definitions.workflows.get(command.workflow)
+                if workflow is None:
+                    raise NotFound(Reason("no-such-workflow"))
+                basis = replace(await self._basis(None, {}), reference=_reference())
+                decision = decide.decide_open(command, workflow, case_id=self._new_id(), by=by, at=at, basis=basis)
+                return self._batch(command, by, asked, Case(decision.case.id), decision, basis), decision.case
+            case SetDuty():
+                return await self._decide_duty(command, by, at, asked)
+        recorded = await self.log(command.case)
+        case = fold(command.case, recorded)
+        workflow, _ = await self.definition_of(case)
+        if isinstance(command, RunOut):
+            basis = await self._basis(case, {})
+            decision = decide.decide_run_out(case, command, workflow, at=at, basis=basis)
+        else:
+            await self._refuse_stale(case, recorded, command)
+            basis = await self._basis(case, command.form)
+            try:
+                decision = decide.decide_move(case, command, workflow, by=by, at=at, basis=basis)
+            except Refused as refused:
+                raise Refused(*refused.reasons, *await self._who_did(recorded, workflow, command, by)) from None
+        batch = self._batch(command, by, asked, case, decision, basis)
+        return await self._with_links(batch, decision), decision.case
+
+    async def _decide_duty(self, command: SetDuty, by: Actor, at: Moment, asked: bytes) -> tuple[Batch, Case]:
+        account = (await self.people()).get(command.officer)
+        if account is None or "officer" not in account.roles:
+            raise NotFound(Reason("unknown-officer"))
+        rows = {row.id: row for row in await self.roster()}
+        officer = _officer(rows[command.officer]) if command.officer in rows else Officer(command.officer)
+        event = decide.decide_duty(officer, command, by=by, at=at)
+        batch = Batch(
+            command.command_id,
+            by.id,
+            asked,
+            (Append(f"officer/{officer.id}", officer.version, (event,)),),
+            officers=(apply_officer(officer, event),),
+        )
+        return batch, Case("")
+
+    def _batch(
+        self, command: Command, by: Actor, asked: bytes, before: Case, decision: decide.Decision, basis: decide.Basis
+    ) -> Batch:
+        after = decision.case
+        if not decision.events:
+            return Batch(command.command_id, by.id, asked)
+        officers, appends = [], [Append(f"case/{after.id}", before.version, decision.events)]
+        for officer_id, events in decision.officers.items():
+            officer = basis.officers.get(officer_id, Officer(officer_id))
+            appends.append(Append(f"officer/{officer_id}", officer.version, events))
+            for event in events:
+                officer = apply_officer(officer, event)
+            officers.append(officer)
+        return Batch(
+            command.command_id,
+            by.id,
+            asked,
+            tuple(appends),
+            cases=(after,),
+            officers=tuple(officers),
+            result={"case": after.id, "version": after.version},
+        )
+
+    async def _basis(self, case: Case | None, form: Mapping[str, Any]) -> decide.Basis:
+        rows = await self.roster()
+        instruments = (await self.definition_of(case))[1] if case else self.definitions.instruments
+        named = {case.officer if case else "", str(form.get("officer", ""))}
+        return decide.Basis(
+            ids=tuple(self._new_id() for _ in range(4)),
+            capacity=_capacity(rows, await self.store.position()),
+            officers={row.id: _officer(row) for row in rows if row.id in named},
+            instruments=instruments,
+        )
+
+    async def _refuse_stale(self, case: Case, recorded: list[e.Recorded], command: MakeMove) -> None:
+        expected = command.expected_version
+        if expected is None or expected == case.version:
+            return
+        since = recorded[expected:] if 0 <= expected < case.version else []
+        who = (await self.people()).get(since[-1].event.by) if since else None
+        changed = [{"version": r.version, "type": r.event.type, "by_role": r.event.by_role} for r in since]
+        params = {"what": since[-1].event.type if since else "", "who": who.name if who else ""}
+        raise Stale(Reason("stale", params), version=case.version, changed=changed)
+
+    async def _who_did(
+        self, recorded: list[e.Recorded], workflow: Workflow, command: MakeMove, by: Actor
+    ) -> tuple[Reason, ...]:
+        """Who made this move before: two sergeants press Accept at once, and the slower one is told who won."""
+        move = workflow.moves.get(command.move)
+        last = recorded[-1].event
+        if move is None or last.by == by.id or move.id not in ("accept_handover", "assign_officer"):
+            return ()
+        done = next((r.event for r in reversed(recorded) if r.event.type == move.event), None)
+        who = (await self.people()).get(done.by) if done is not None else None
+        return (Reason("somebody-else-did", {"move": move.name, "who": who.name}),) if who else ()
+
+    # --- Links ---------------------------------------------------------------------------------------------------
+
+    async def _with_links(self, batch: Batch, decision: decide.Decision) -> Batch:
+        """The link rows and the text that these events ask for: a new link, or the end of those there are."""
+        sent = next((event.fact for event in decision.events if isinstance(event.fact, e.LinkSent)), None)
+        ended = any(isinstance(event.fact, (e.SessionEnded, e.VictimExited)) for event in decision.events)
+        if sent is None and not ended:
+            return batch
+        now = iso(decision.events[0].at.at)
+        changed = [LinkRow(**{**row.model_dump(), "revoked_at": now}) for row in await self._links_of(decision.case.id)]
+        if sent is None or decision.case.session is None:
+            return replace(batch, links=tuple(changed))
+        token = links.new_token()
+        row = LinkRow(
+            id=sent.link,
+            case_id=decision.case.id,
+            seat=decision.case.session.victim_seat,
+            token_hash=links.hash_of(token),
+            expires_at=sent.expires_at,
+        )
+        body = self._link_text.format(link=f"{self._join_url}/j#{token}")
+        text = Text(sent.link, decision.case.id, "sms", sent.number, body)
+        return replace(batch, links=(*changed, row), messages=(text,))
+
+    async def _links_of(self, case_id: str) -> list[LinkRow]:
+        return await self.store.read(
+            lambda session: every(session, LinkRow, LinkRow.case_id == case_id, LinkRow.revoked_at == "")
+        )
+
+    async def redeem(self, token: str, browser: str) -> Redeemed:
+        """A tap on Join. `browser` is the value of the join cookie that the browser has, or is about to be given.
+
+        Raises NotFound for a token that nobody was given, Refused when it expired, was replaced, or belongs to
+        another browser; the last is written into the case's log.
+        """
+        hashed = links.hash_of(token)
+        found = await self.store.read(lambda session: every(session, LinkRow, LinkRow.token_hash == hashed))
+        if not found:
+            raise NotFound(Reason("link-unknown"))
+        link, browser_hash = found[0], links.hash_of(browser)
+        verdict = links.redeem(link, browser_hash, self.observe().at).result
+        victim = Actor(f"victim:{link.case_id}", frozenset({VICTIM}))
+        if verdict == "again":
+            return Redeemed(link.case_id, link.seat, link.id, again=True)
+        if verdict != "bound":
+            await self._note_refused_link(link, victim, verdict)
+            raise Refused(Reason(f"link-{verdict.replace('_', '-')}"))
+        await self._bind(link, victim, browser_hash)
+        return Redeemed(link.case_id, link.seat, link.id, again=False)
+
+    async def _bind(self, link: LinkRow, victim: Actor, browser_hash: str) -> None:
+        """Binds the link in the transaction that records its opening: of a thousand taps at once, one binds it."""
+        command = MakeMove(f"open:{link.id}", link.case_id, "open_link", {"link": link.id})
+        asked, at = _hash_of(command), self.observe()
+        bound = LinkRow(**{**link.model_dump(), "browser_hash": browser_hash, "bound_at": iso(at.at)})
+        for _ in range(TRIES):
+            batch, _case = await self._decide(command, victim, at, asked)
+            try:
+                recorded = await self.store.append(replace(batch, links=(bound,)))
+            except Conflict:
+                continue
+            except CommandSeen:
+                raise Refused(Reason("link-second-browser")) from None
+            await self._tell(recorded)
+            return
+        raise Stale(Reason("busy"))
+
+    async def _note_refused_link(self, link: LinkRow, victim: Actor, verdict: str) -> None:
+        form = {"link": link.id, "link_reason": verdict}
+        try:
+            await self.handle(MakeMove(self._new_id(), link.case_id, "refuse_link", form), victim)
+        except RvrError:
+            log.info("link_refused_after_session", case=link.case_id)
+
+    async def seat_of(self, browser: str) -> LinkRow | None:
+        """The link that this browser's join cookie is bound to, while it lives."""
+        hashed = links.hash_of(browser)
+        rows = await self.store.read(
+            lambda session: every(session, LinkRow, LinkRow.browser_hash == hashed, LinkRow.revoked_at == "")
+        )
+        return rows[-1] if rows else None
+
+    # --- The media plane -----------------------------------------------------------------------------------------
+
+    async def observed(self, room: str, seat: str | None, kind: str, cause: str, at: Moment, name: str) -> None:
+        """What the media plane saw. `name` is the observation's own, so that a repeat is dropped.
+
+        An observation that the case's rules have no use for any more (the session has ended) is dropped, too.
+        """
+        rows = await self.store.read(lambda session: every(session, CaseRow, CaseRow.session == room))
+        if not rows:
+            return
+        for _ in range(TRIES):
+            case = await self.case(rows[0].id)
+            wanted = presence.move_for(case, kind, seat, cause)
+            if wanted is None:
+                return
+            move, form = wanted
+            command = MakeMove(f"media:{name}", case.id, move, form, expected_version=case.version, at=at)
+            try:
+                await self.handle(command, THE_MEDIA)
+            except Stale:
+                continue
+            except Refused as refused:
+                log.warning("media_observation_refused", case=case.id, move=move, reasons=str(refused))
+            return
+
+    async def wanted_rooms(self) -> dict[str, tuple[str, str]]:
+        """Every room that should be open now, with its seats."""
+        rows = await self.store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True)))
+        return {row.session: (row.victim_seat, row.officer_seat) for row in rows}
+
+    # --- Telling -------------------------------------------------------------------------------------------------
+
+    async def _tell(self, recorded: list[e.Recorded]) -> None:
+        for one in recorded:
+            kind, _, subject = one.stream.partition("/")
+            self.hub.publish(Message(one.position, one.stream, one.event.type, subject))
+            if kind in ("case", "officer"):
+                self.hub.publish(Message(one.position, BOARD, one.event.type, subject))
+        if self.on_recorded is not None:
+            await self.on_recorded(recorded)
+
+
+def _hash_of(command: Command) -> bytes:
+    """What was asked, so that another request under the same id can be told apart. Who and when are not part of it."""
+    asked = {key: value for key, value in asdict(command).items() if key not in ("command_id", "at")}
+    canonical = json.dumps([type(command).__name__, asked], sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).digest()
+
+
+def _officer(row: OfficerRow) -> Officer:
+    return Officer(row.id, row.version, row.status, row.case_id)
+
+
+def _capacity(rows: list[OfficerRow], position: int) -> Capacity:
+    on_duty = [_officer(row) for row in rows if row.status == "on"]
+    return Capacity(len(on_duty), sum(o.free for o in on_duty), position, tuple(o.id for o in on_duty))
+
+
+def _reference() -> str:
+    """Six places of 26 signs: 300 million references; a clash is decided again by the table's key."""
+    code = "".join(secrets.choice(_REFERENCE) for _ in range(6))
+    return f"{code[:3]}-{code[3:]}"

@@ -1,0 +1,88 @@
+"""Sends what the outbox holds: at least once, each delivery with its own record.
+
+A message is queued in the transaction of the event that wants it, so none is lost and none goes out for an event that
+was not recorded. In demo mode the outbox itself is the phone: `/demo/outbox` shows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+
+from rvr.core.moment import iso
+from rvr.desk import Desk
+from rvr.store import messages
+from rvr.store.messages import Delivery
+
+log = structlog.get_logger()
+
+PERIOD_S = 0.5
+RETRY_S = (5, 15, 60, 300)
+"""Waits between attempts; after the last the message has failed for good and the screens say so."""
+
+
+class Sender(Protocol):
+    """Carries one message to somebody's phone."""
+
+    async def send(self, delivery: Delivery) -> None:
+        """Returns when the carrier has taken it; raises OSError when it could not."""
+
+
+class DemoSender:
+    """Keeps every message where it is: the demo outbox page is the phone."""
+
+    async def send(self, delivery: Delivery) -> None:
+        return None
+
+
+class Outbox:
+    """Runs until stopped."""
+
+    def __init__(self, desk: Desk, sender: Sender) -> None:
+        self._desk, self._sender = desk, sender
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="outbox")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.deliver()
+            except Exception:
+                log.exception("outbox_failed")  # the next look tries again
+            await asyncio.sleep(PERIOD_S)
+
+    async def deliver(self) -> int:
+        """Sends what is due; returns how many messages that was."""
+        store, now = self._desk.store, iso(self._desk.observe().at)
+        due = await store.read(lambda session: messages.waiting(session, store.sealer, now))
+        for delivery in due:
+            await self._one(delivery)
+        return len(due)
+
+    async def _one(self, delivery: Delivery) -> None:
+        at = self._desk.observe().at
+        try:
+            await self._sender.send(delivery)
+            status, next_at, sent_at = "sent", "", iso(at)
+        except OSError as error:
+            log.warning("message_not_sent", message_id=delivery.message.id, error=type(error).__name__)
+            waits = RETRY_S[delivery.attempts : delivery.attempts + 1]
+            status, sent_at = ("queued" if waits else "failed"), ""
+            next_at = iso(at + timedelta(seconds=waits[0])) if waits else ""
+        await self._desk.store.write(
+            lambda connection: messages.attempted(
+                connection, delivery.message.id, status=status, next_at=next_at, sent_at=sent_at
+            )
+        )

@@ -1,0 +1,24 @@
+"""The log and the rows beside it: one writer, readers in threads, personal data sealed.
+
+This is all that the rest of the program may use of it, with `tables` for queries and `access`, `messages` for their
+rows.
+"""
+
+from rvr.store.engine import CannotOpen
+from rvr.store.log import Append, Batch, CommandSeen, Conflict, ReferenceTaken
+from rvr.store.messages import Delivery, Message
+from rvr.store.store import Store
+from rvr.store.tables import LinkRow
+
+__all__ = [
+    "Append",
+    "Batch",
+    "CannotOpen",
+    "CommandSeen",
+    "Conflict",
+    "Delivery",
+    "LinkRow",
+    "Message",
+    "ReferenceTaken",
+    "Store",
+]

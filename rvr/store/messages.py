@@ -1,0 +1,97 @@
+"""The outbox's rows: messages that are written in the transaction of the event that wants them, and sent later.
+
+Recipient and text are sealed under the case's key. This module sends nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from rvr.store.engine import Connection
+from rvr.store.sealing import Sealer, seal_row, unseal_row
+from rvr.store.tables import MessageRow, put
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message to somebody outside."""
+
+    id: str
+    """A random id; the carrier gets it too, so that a repeat is known as one."""
+    case_id: str
+    kind: str
+    """sms."""
+    recipient: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message with what became of it. Recipient and body are empty once the case's key is destroyed."""
+
+    message: Message
+    status: str
+    """queued, sent or failed."""
+    attempts: int
+    created_at: str
+    next_at: str
+    sent_at: str
+
+
+def put_message(connection: Connection, sealer: Sealer, message: Message, at: str) -> None:
+    """Queues the message, to be sent at once."""
+    key = sealer.key_for(connection, f"case/{message.case_id}")
+    content = {"recipient": message.recipient, "body": message.body}
+    put(
+        connection,
+        MessageRow(
+            id=message.id,
+            case_id=message.case_id,
+            kind=message.kind,
+            key_id=key.id,
+            sealed=seal_row(key, "message", message.id, "sealed", content),
+            created_at=at,
+            next_at=at,
+        ),
+    )
+
+
+def waiting(session: Session, sealer: Sealer, now: str, limit: int = 20) -> list[Delivery]:
+    """Queued messages whose time has come, oldest first."""
+    due = (MessageRow.status == "queued", col(MessageRow.next_at) <= now)
+    return _opened(session, sealer, select(MessageRow).where(*due).order_by(MessageRow.next_at).limit(limit))
+
+
+def latest(session: Session, sealer: Sealer, limit: int = 50) -> list[Delivery]:
+    """The newest messages of any status, newest first: the demo's outbox."""
+    return _opened(session, sealer, select(MessageRow).order_by(col(MessageRow.created_at).desc()).limit(limit))
+
+
+def attempted(connection: Connection, message_id: str, *, status: str, next_at: str = "", sent_at: str = "") -> None:
+    """Notes one attempt: sent with its time, queued again with the next, or failed for good."""
+    connection.execute(
+        "UPDATE message SET attempts = attempts + 1, status = :status, next_at = :next_at, sent_at = :sent_at"
+        " WHERE id = :id",
+        {"id": message_id, "status": status, "next_at": next_at, "sent_at": sent_at},
+    )
+
+
+def _opened(session: Session, sealer: Sealer, query: Any) -> list[Delivery]:
+    rows: list[MessageRow] = list(session.exec(query))
+    keys = sealer.keys_of(driver(session), (row.key_id for row in rows))
+    return [_delivery(row, unseal_row(keys.get(row.key_id), "message", row.id, "sealed", row.sealed)) for row in rows]
+
+
+def _delivery(row: MessageRow, content: dict[str, str] | None) -> Delivery:
+    told = content or {"recipient": "", "body": ""}
+    message = Message(row.id, row.case_id, row.kind, told["recipient"], told["body"])
+    return Delivery(message, row.status, row.attempts, row.created_at, row.next_at, row.sent_at)
+
+
+def driver(session: Session) -> Connection:
+    """The driver's own connection below a session, in the session's snapshot."""
+    connection: Any = session.connection().connection.driver_connection
+    return connection  # type: ignore[no-any-return]

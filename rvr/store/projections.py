@@ -1,0 +1,147 @@
+"""The read rows: what boards, the ticker and the media plane look up, written in the transaction of the events.
+
+They rest on the public part of the log alone, so that no name can reach them and an erased case keeps its row. They
+decide nothing: `rebuild` makes them again from the log at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from rvr.core.case import Case, RunningClock, fold
+from rvr.core.events import DefinitionStored, Recorded
+from rvr.core.moment import iso
+from rvr.core.roster import Officer, fold_officer
+from rvr.store import envelope
+from rvr.store.engine import Connection
+from rvr.store.tables import CaseRow, ClockRow, OfficerRow, put
+
+NO_ROOM = frozenset({"closed", "voided"})
+"""States in which no video session may go on, whatever became of it."""
+
+
+def put_case(connection: Connection, case: Case, position: int) -> None:
+    """The case's row and its clocks' rows, as the case now is. `position`: of its last event."""
+    put(connection, case_row(case, position))
+    connection.execute("DELETE FROM clock_row WHERE case_id = :case_id", {"case_id": case.id})
+    for row in clock_rows(case):
+        put(connection, row)
+
+
+def put_officer(connection: Connection, officer: Officer) -> None:
+    put(
+        connection,
+        OfficerRow(id=officer.id, version=officer.version, status=officer.status, case_id=officer.case),
+    )
+
+
+def case_row(case: Case, position: int) -> CaseRow:
+    """What may be looked up of a case: ids, codes and times."""
+    return CaseRow(
+        id=case.id,
+        reference=case.reference,
+        workflow=case.workflow,
+        definition=case.definition,
+        state=case.state,
+        version=case.version,
+        opened_at=case.opened_at,
+        opened_by=case.opened_by,
+        sergeant=case.sergeant,
+        officer=case.officer,
+        emergency=case.emergency,
+        risk_level=case.risk_level,
+        response_grade=case.response_grade,
+        decision=case.decision,
+        team=case.team,
+        lpa=str(case.details.get("lpa", "")),
+        channel=str(case.details.get("source", "")),
+        updated_position=position,
+        clocks=[_clock(running) for _, running in sorted(case.clocks.items())],
+        **_session(case),
+    )
+
+
+def _session(case: Case) -> dict[str, Any]:
+    session = case.session
+    return {
+        "session": session.id if session else "",
+        "victim_seat": session.victim_seat if session else "",
+        "officer_seat": session.officer_seat if session else "",
+        "session_open": bool(session and not session.ended_at and case.state not in NO_ROOM),
+        "flowing": bool(session and session.flowing),
+        "victim_presence": session.victim if session else "",
+        "officer_presence": session.officer if session else "",
+        "link_sent_at": session.link_sent_at if session else "",
+        "link_opened_at": session.link_opened_at if session else "",
+    }
+
+
+def _clock(running: RunningClock) -> dict[str, Any]:
+    return {
+        "clock": running.clock,
+        "run": running.run,
+        "started_at": iso(running.started_at),
+        "target_s": running.target_s,
+        "due": [[after_s, iso(at)] for after_s, at in running.due],
+    }
+
+
+def clock_rows(case: Case) -> list[ClockRow]:
+    """The thresholds of the case that have still to fire."""
+    return [
+        ClockRow(
+            case_id=case.id,
+            clock=running.clock,
+            run=running.run,
+            after_s=after_s,
+            due_at=iso(due_at),
+            started_at=iso(running.started_at),
+            boot=running.boot,
+            boottime_ns=running.boottime_ns,
+        )
+        for running in case.clocks.values()
+        for after_s, due_at in running.due
+    ]
+
+
+def rebuild(connection: Connection) -> None:
+    """Drops the read rows and makes them again from the log. A job for the writer: all else waits."""
+    connection.execute("DELETE FROM case_row")
+    connection.execute("DELETE FROM clock_row")
+    connection.execute("DELETE FROM officer_row")
+    workflows = _workflows(connection)
+
+    def made_case(key: str, log: list[Recorded]) -> None:
+        case = fold(key, log)
+        put_case(connection, replace(case, workflow=workflows.get(case.definition, "")), log[-1].position)
+
+    _each(connection, "case/", made_case)
+    _each(connection, "officer/", lambda key, log: put_officer(connection, fold_officer(key, log)))
+
+
+def _workflows(connection: Connection) -> dict[str, str]:
+    """The id of the workflow behind each definition's hash: a case's own events name the hash alone."""
+    found: dict[str, str] = {}
+
+    def made(key: str, log: list[Recorded]) -> None:
+        fact = log[0].event.fact
+        found[key] = fact.workflow if isinstance(fact, DefinitionStored) else ""
+
+    _each(connection, "definition/", made)
+    return found
+
+
+def _each(connection: Connection, kind: str, made: Callable[[str, list[Recorded]], None]) -> None:
+    for stream in _streams(connection, kind):
+        log = envelope.select(connection, None, "stream = :stream ORDER BY version", {"stream": stream})
+        made(stream.removeprefix(kind), log)
+
+
+def _streams(connection: Connection, kind: str) -> Iterable[str]:
+    rows = connection.execute(
+        "SELECT stream FROM event WHERE version = 1 AND stream >= :low AND stream < :high ORDER BY position",
+        {"low": kind, "high": kind + "\uffff"},
+    )
+    return [stream for (stream,) in rows]

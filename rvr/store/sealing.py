@@ -1,0 +1,119 @@
+"""Seals personal data: AES-256-GCM under one random data key a scope, wrapped by the master key.
+
+A scope is a stream (`case/<id>`, `person/<id>`). Destroying its data key erases everything that was sealed under it,
+in every backup that does not hold the key, while the hashes over the ciphertext still verify. What is sealed is bound
+to its place by the associated data: it does not open in another row.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from rvr.core.errors import RvrError
+from rvr.store.engine import Connection
+from rvr.store.keys import KEY_BYTES, Keys
+from rvr.store.ledger import canonical
+
+NONCE_BYTES = 12
+"""Random 96-bit nonces: one key may be used 2^32 times (NIST SP 800-38D, 8.3); no case comes near."""
+
+
+class SealBroken(RvrError):
+    """What is sealed was changed, or moved to another place. Not the same as erased, which reads as absent."""
+
+    code = "seal-broken"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DataKey:
+    """The opened data key of one scope."""
+
+    id: str
+    secret: bytes
+
+
+class Sealer:
+    """Seals and opens with the keys of one store. Keeps no opened key, so that a destroyed one is gone at once."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def key_for(self, connection: Connection, scope: str) -> DataKey:
+        """The scope's current data key, made at first use. Needs the writing connection."""
+        row = connection.execute(
+            "SELECT key_id, scope, master_id, wrapped FROM data_key WHERE scope = :scope AND length(wrapped) > 0"
+            " ORDER BY rowid DESC LIMIT 1",
+            {"scope": scope},
+        ).fetchone()
+        return self._unwrap(*row) if row else self._create(connection, scope)
+
+    def keys_of(self, connection: Connection, key_ids: Iterable[str]) -> dict[str, DataKey]:
+        """The data keys with these ids; a destroyed one is left out."""
+        rows = connection.execute(
+            "SELECT key_id, scope, master_id, wrapped FROM data_key"
+            " WHERE length(wrapped) > 0 AND key_id IN (SELECT value FROM json_each(:ids))",
+            {"ids": json.dumps(sorted(set(key_ids) - {""}))},
+        )
+        return {key.id: key for key in (self._unwrap(*row) for row in rows)}
+
+    def _create(self, connection: Connection, scope: str) -> DataKey:
+        master_id, master = self._keys.masters[-1]
+        key = DataKey(str(uuid.uuid4()), os.urandom(KEY_BYTES))
+        connection.execute(
+            "INSERT INTO data_key (key_id, scope, master_id, wrapped) VALUES (:key_id, :scope, :master_id, :wrapped)",
+            {
+                "key_id": key.id,
+                "scope": scope,
+                "master_id": master_id,
+                "wrapped": _encrypt(master, key.secret, f"{scope}|{key.id}"),
+            },
+        )
+        return key
+
+    def _unwrap(self, key_id: str, scope: str, master_id: str, wrapped: bytes) -> DataKey:
+        return DataKey(key_id, _decrypt(self._keys.master(master_id), wrapped, f"{scope}|{key_id}"))
+
+
+def seal_event(key: DataKey, stream: str, version: int, kind: str, fields: Mapping[str, Any]) -> bytes:
+    """nonce(12) ‖ ciphertext of the sealed fields of one event."""
+    return _encrypt(key.secret, canonical(fields), f"{stream}|{version}|{kind}|{key.id}")
+
+
+def unseal_event(key: DataKey | None, stream: str, version: int, kind: str, sealed: bytes) -> dict[str, Any]:
+    """The sealed fields; none without a key, for it was destroyed. Raises SealBroken."""
+    if key is None or not sealed:
+        return {}
+    fields: dict[str, Any] = json.loads(_decrypt(key.secret, sealed, f"{stream}|{version}|{kind}|{key.id}"))
+    return fields
+
+
+def seal_row(key: DataKey, table: str, row_id: str, column: str, value: Any) -> bytes:
+    """nonce(12) ‖ ciphertext of a JSON value in a row that is no event."""
+    return _encrypt(key.secret, canonical(value), f"{table}|{row_id}|{column}|{key.id}")
+
+
+def unseal_row(key: DataKey | None, table: str, row_id: str, column: str, sealed: bytes) -> Any:
+    """The JSON value; None without a key, for it was destroyed. Raises SealBroken."""
+    if key is None or not sealed:
+        return None
+    return json.loads(_decrypt(key.secret, sealed, f"{table}|{row_id}|{column}|{key.id}"))
+
+
+def _encrypt(key: bytes, text: bytes, place: str) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, text, place.encode())
+
+
+def _decrypt(key: bytes, sealed: bytes, place: str) -> bytes:
+    try:
+        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place.encode())
+    except (InvalidTag, ValueError) as error:
+        raise SealBroken(place=place) from error

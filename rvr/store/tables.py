@@ -1,0 +1,277 @@
+"""The tables, as SQLModel classes for reads and migrations, and the statements by which the writer fills them.
+
+Times are text as `core.moment.iso` writes them (they sort as they stand); empty means "did not happen". The event
+table is the truth; the `case_row`, `clock_row` and `officer_row` tables are made from it and can be made again. No
+column but those called `sealed` may hold anything that names, locates or quotes a person, except the accounts of staff.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeVar
+
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint
+from sqlmodel import Field, Session, SQLModel, select
+
+from rvr.store.engine import Connection
+from rvr.store.ledger import canonical
+
+METADATA = SQLModel.metadata
+
+
+class EventRow(SQLModel, table=True):
+    """One event of the timing log. `public` holds the whole envelope; the columns beside it serve queries only."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        UniqueConstraint("stream", "version", name="event_stream_version"),
+        UniqueConstraint("event_id", name="event_event_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    position: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    """Global feed position: dense, and in the order of the commits."""
+    stream: str
+    version: int
+    event_id: str
+    type: str
+    observed_at: str
+    recorded_at: str
+    public: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    salt1: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    salt2: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    previous: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class CommandRow(SQLModel, table=True):
+    """A command that was carried out, so that the same one again gives the same answer."""
+
+    __tablename__ = "command"
+
+    person: str = Field(primary_key=True)
+    command_id: str = Field(primary_key=True)
+    body_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    recorded_at: str
+    writes: list[list[Any]] = Field(sa_column=Column(JSON, nullable=False))
+    """[stream, its version afterwards], for each stream that it wrote."""
+    result: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class DataKeyRow(SQLModel, table=True):
+    """A data key, wrapped. An empty `wrapped` is a destroyed one."""
+
+    __tablename__ = "data_key"
+    __table_args__ = (Index("data_key_scope", "scope"),)
+
+    key_id: str = Field(primary_key=True)
+    scope: str
+    master_id: str
+    wrapped: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class CaseRow(SQLModel, table=True):
+    """A case as boards, the ticker and the media plane look for it."""
+
+    __tablename__ = "case_row"
+    __table_args__ = (UniqueConstraint("reference", name="case_row_reference"), Index("case_row_state", "state"))
+
+    id: str = Field(primary_key=True)
+    reference: str
+    workflow: str
+    definition: str
+    state: str
+    version: int
+    opened_at: str
+    opened_by: str
+    sergeant: str
+    officer: str
+    emergency: bool
+    session: str
+    """Id of the last video session and its room; empty before the first."""
+    victim_seat: str
+    officer_seat: str
+    session_open: bool
+    """Whether the media plane is to keep the room."""
+    flowing: bool
+    victim_presence: str
+    officer_presence: str
+    link_sent_at: str
+    link_opened_at: str
+    risk_level: str
+    response_grade: str
+    decision: str
+    team: str
+    lpa: str
+    channel: str
+    updated_position: int
+    clocks: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    """{clock, run, started_at, target_s, due: [[after_s, at], ...]} of each running clock."""
+
+
+class ClockRow(SQLModel, table=True):
+    """A threshold that has still to fire."""
+
+    __tablename__ = "clock_row"
+    __table_args__ = (Index("clock_row_due_at", "due_at"),)
+
+    case_id: str = Field(primary_key=True)
+    clock: str = Field(primary_key=True)
+    run: int = Field(primary_key=True)
+    after_s: int = Field(primary_key=True)
+    due_at: str
+    started_at: str
+    boot: str
+    boottime_ns: int
+
+
+class OfficerRow(SQLModel, table=True):
+    """An officer's duty, and the live case."""
+
+    __tablename__ = "officer_row"
+
+    id: str = Field(primary_key=True)
+    version: int
+    status: str
+    case_id: str
+
+
+class LinkRow(SQLModel, table=True):
+    """A one-time join link. Its token and its code are nowhere, only their hashes."""
+
+    __tablename__ = "link_row"
+    __table_args__ = (UniqueConstraint("token_hash", name="link_row_token_hash"), Index("link_row_case_id", "case_id"))
+
+    id: str = Field(primary_key=True)
+    case_id: str
+    seat: str
+    token_hash: str
+    """SHA-256 of the token, in hex."""
+    expires_at: str
+    code_hash: str = ""
+    revoked_at: str = ""
+    browser_hash: str = ""
+    """Hash of the cookie of the browser that it is bound to."""
+    bound_at: str = ""
+
+
+class MessageRow(SQLModel, table=True):
+    """A message that waits in the outbox, or went out. Recipient and text are sealed under the case's key."""
+
+    __tablename__ = "message"
+    __table_args__ = (Index("message_status_next_at", "status", "next_at"),)
+
+    id: str = Field(primary_key=True)
+    case_id: str
+    kind: str
+    key_id: str
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at: str
+    status: str = "queued"
+    """queued, sent or failed."""
+    attempts: int = 0
+    next_at: str = ""
+    sent_at: str = ""
+
+
+class AccountRow(SQLModel, table=True):
+    """A member of staff who may sign in."""
+
+    __tablename__ = "account"
+    __table_args__ = (UniqueConstraint("username", name="account_username"),)
+
+    id: str = Field(primary_key=True)
+    username: str
+    name: str
+    roles: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    password_hash: str
+    disabled: bool = False
+
+
+class SigninRow(SQLModel, table=True):
+    """A sign-in that has not ended. Its token is nowhere, only its hash."""
+
+    __tablename__ = "signin"
+
+    token_hash: str = Field(primary_key=True)
+    person: str = Field(sa_column=Column(String, ForeignKey("account.id", name="signin_person"), nullable=False))
+    csrf: str
+    created_at: str
+    seen_at: str
+    expires_at: str
+
+
+class AccessRow(SQLModel, table=True):
+    """One row of the access log (see `access`)."""
+
+    __tablename__ = "access"
+    __table_args__ = (
+        Index("access_signin", "signin", "case_id", "what", "at"),
+        Index("access_case_id", "case_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    seq: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    at: str
+    person: str
+    role: str
+    category: str
+    case_id: str | None = None
+    what: str
+    reason: str
+    recipient: str
+    signin: str
+    salt: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    previous: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class SettingRow(SQLModel, table=True):
+    """A fact about the store itself."""
+
+    __tablename__ = "setting"
+
+    key: str = Field(primary_key=True)
+    value: str
+
+
+R = TypeVar("R", bound=SQLModel)
+
+
+def put(connection: Connection, row: SQLModel) -> None:
+    """Writes the row, over the one with the same key if there is one. For the writing connection only."""
+    connection.execute(_upsert(type(row)), values(row))
+
+
+def values(row: SQLModel) -> dict[str, Any]:
+    """The row as the driver takes it: JSON columns as text."""
+    return {
+        column.name: canonical(value).decode() if isinstance(column.type, JSON) else value
+        for column, value in ((c, getattr(row, c.name)) for c in _table(type(row)).columns)
+    }
+
+
+def every(session: Session, kind: type[R], *where: Any) -> list[R]:
+    """The rows that meet the conditions."""
+    return list(session.exec(select(kind).where(*where)))
+
+
+def _table(kind: type[SQLModel]) -> Any:
+    return kind.__table__  # type: ignore[attr-defined]
+
+
+@cache
+def _upsert(kind: type[SQLModel]) -> str:
+    table = _table(kind)
+    names = [column.name for column in table.columns]
+    keys = [column.name for column in table.primary_key]
+    changes = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in keys)
+    return (  # every name comes from the classes above
+        f'INSERT INTO "{table.name}" ({", ".join(_quoted(names))}) VALUES ({", ".join(":" + n for n in names)})'  # noqa: S608
+        f" ON CONFLICT ({', '.join(_quoted(keys))}) DO " + (f"UPDATE SET {changes}" if changes else "NOTHING")
+    )
+
+
+def _quoted(names: list[str]) -> list[str]:
+    return [f'"{name}"' for name in names]

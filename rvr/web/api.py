@@ -1,0 +1,390 @@
+"""The JSON API, `/api/v1`. Reads requests, asks the desk, writes answers; decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from rvr import links
+from rvr.core import forms, presence
+from rvr.core.case import Case
+from rvr.core.commands import VICTIM, Actor, MakeMove, OpenCase, SetDuty
+from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, Refused
+from rvr.core.moment import parse_iso
+from rvr.core.workflow import Workflow
+from rvr.evaluation import package
+from rvr.store import messages
+from rvr.store.tables import LinkRow
+from rvr.web import auth, views
+from rvr.web.context import CASE_ID, DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
+
+DEPTH = 8
+"""Nesting of a request body; a form has three levels."""
+
+
+def answer(body: Any, status: int = 200) -> web.Response:
+    return web.Response(text=json.dumps(body, ensure_ascii=False), status=status, content_type="application/json")
+
+
+async def body_of(request: web.Request) -> dict[str, Any]:
+    """The JSON object that was sent. Raises BadInput for anything else."""
+    raw = await request.text()
+    try:
+        body = json.loads(raw, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise BadInput(Reason("not-json")) from None
+    if not isinstance(body, dict):
+        raise BadInput(Reason("not-an-object"))
+    if _depth(body) > DEPTH:
+        raise BadInput(Reason("too-deep"))
+    return body
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _depth(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_depth, value), default=0)
+    return 0
+
+
+def member(body: Mapping[str, Any], name: str, kind: type, *, default: Any = ...) -> Any:
+    """A member of the body, of the right kind. Raises BadInput."""
+    value = body.get(name, default)
+    right = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+    if (value is not default and not right) or value is ...:
+        raise BadInput(Reason("body-field", {"name": name}, name))
+    return value
+
+
+def command_id(body: Mapping[str, Any]) -> str:
+    given = member(body, "command_id", str)
+    if not 8 <= len(given) <= 64:
+        raise BadInput(Reason("body-field", {"name": "command_id"}, "command_id"))
+    return str(given)
+
+
+# --- Sign-in -----------------------------------------------------------------------------------------------------
+
+
+async def sign_in(request: web.Request) -> web.StreamResponse:
+    """Starts a sign-in and sets its cookie."""
+    auth.check_origin(request)
+    body = await body_of(request)
+    signed, token = await auth.sign_in(request, member(body, "username", str), member(body, "password", str))
+    response = answer(_session(signed.username, signed.actor, signed.csrf), 201)
+    auth.remember(response, request, token)
+    return response
+
+
+async def session(request: web.Request) -> web.StreamResponse:
+    """Who is signed in, with the token that unsafe requests must carry."""
+    signed = request[SIGNED_IN]
+    return answer(_session(signed.username, signed.actor, signed.csrf))
+
+
+def _session(username: str, actor: Actor, csrf: str) -> dict[str, Any]:
+    return {"id": actor.id, "username": username, "name": actor.name, "roles": sorted(actor.roles), "csrf": csrf}
+
+
+async def sign_out(request: web.Request) -> web.StreamResponse:
+    """Ends the sign-in."""
+    response = web.Response(status=204)
+    await auth.sign_out(request, response)
+    return response
+
+
+# --- Definitions -------------------------------------------------------------------------------------------------
+
+
+async def workflows(request: web.Request) -> web.StreamResponse:
+    """The workflows that new cases run under."""
+    flows = request.app[DESK].definitions.workflows.values()
+    return answer({"workflows": [{"id": flow.id, "name": flow.name, "version": flow.hash} for flow in flows]})
+
+
+async def workflow(request: web.Request) -> web.StreamResponse:
+    """One workflow, complete; `?format=mermaid` gives its diagram."""
+    flow = request.app[DESK].definitions.workflows.get(request.match_info["id"])
+    if flow is None:
+        raise NotFound(Reason("no-such-workflow"))
+    if request.query.get("format") == "mermaid":
+        return web.Response(text=flow.mermaid(), content_type="text/plain")
+    return answer(_workflow(flow))
+
+
+def _workflow(flow: Workflow) -> dict[str, Any]:
+    return {
+        "id": flow.id,
+        "name": flow.name,
+        "version": flow.hash,
+        "opens": {"who": flow.opens_who, "form": forms.json_schema(flow, flow.opens_asks, flow.opens_may_ask)},
+        "states": {s.id: {"name": s.name, "owner": s.owner, "open": s.open} for s in flow.states.values()},
+        "moves": {
+            m.id: {
+                "name": m.name,
+                "from": m.sources,
+                "to": [branch.state for branch in m.to if branch.state],
+                "who": m.who,
+                "event": m.event,
+                "needs": {guard: flow.guards[guard].say for guard in m.needs},
+                "form": forms.json_schema(flow, m.asks, m.may_ask),
+            }
+            for m in flow.moves.values()
+        },
+        "clocks": {
+            c.id: {
+                "name": c.name,
+                "target_s": c.target_s,
+                "why": c.why,
+                "thresholds": [{"after_s": t.after_s, "do": t.do, "say": t.say} for t in c.thresholds],
+            }
+            for c in flow.clocks.values()
+        },
+        "criteria": {
+            c.id: {"ask": c.ask, "why": c.why, "source": c.source, "met": c.met, "hard": c.hard, "way_out": c.way_out}
+            for c in flow.criteria.values()
+        },
+    }
+
+
+# --- Cases -------------------------------------------------------------------------------------------------------
+
+
+async def open_case(request: web.Request) -> web.StreamResponse:
+    """Opens a case."""
+    body = await body_of(request)
+    command = OpenCase(command_id(body), member(body, "form", dict), member(body, "workflow", str, default="da-desk"))
+    outcome = await request.app[DESK].handle(command, request[SIGNED_IN].actor)
+    request[CASE_ID] = outcome.case.id
+    return await _case(request, outcome.case, 201)
+
+
+async def case(request: web.Request) -> web.StreamResponse:
+    """The case as this role may see it, with its moves, each allowed or with its reasons."""
+    return await _case(request, await visible(request))
+
+
+async def visible(request: web.Request) -> Case:
+    """The case of this address, if it is this person's to see. Others learn nothing, not even that it exists."""
+    found = await request.app[DESK].case(request.match_info["id"])
+    if not views.may_see(found, request[SIGNED_IN].actor):
+        raise NotFound(Reason("no-such-case"))
+    return found
+
+
+async def _case(request: web.Request, found: Case, status: int = 200) -> web.Response:
+    desk, actor = request.app[DESK], request[SIGNED_IN].actor
+    flow, _ = await desk.definition_of(found)
+    moves, people = await desk.moves(found, actor), await desk.people()
+    await auth.looked(request, found, views.shown_classes(found, actor))
+    return answer(views.case_json(found, flow, moves, actor, request.app[WORDS], people), status)
+
+
+async def make_move(request: web.Request) -> web.StreamResponse:
+    """Makes a move: 409 when the case moved on, 422 with every reason when it is refused."""
+    body = await body_of(request)
+    await visible(request)
+    command = MakeMove(
+        command_id(body),
+        request.match_info["id"],
+        request.match_info["move"],
+        member(body, "form", dict, default={}),
+        member(body, "expected_version", int, default=None),
+    )
+    outcome = await request.app[DESK].handle(command, request[SIGNED_IN].actor)
+    return await _case(request, outcome.case)
+
+
+async def events(request: web.Request) -> web.StreamResponse:
+    """The case's part of the timing log, oldest first; sealed fields only for those who may see the case in full."""
+    found = await visible(request)
+    actor, words = request[SIGNED_IN].actor, request.app[WORDS]
+    classes = views.shown_classes(found, actor)
+    await auth.looked(request, found, [*classes, "log"])
+    recorded = await request.app[DESK].log(found.id)
+    return answer({"events": [views.event_json(one, words, with_sealed=False) for one in recorded]})
+
+
+async def board(request: web.Request) -> web.StreamResponse:
+    """Open cases with owner and clocks, the roster, the desk's capacity. References and clocks, no names of victims."""
+    desk, words = request.app[DESK], request.app[WORDS]
+    people, rows, officers = await desk.people(), await desk.open_cases(), await desk.roster()
+    capacity = await desk.capacity()
+    flows = desk.definitions.workflows
+    return answer(
+        {
+            "cases": [views.board_row(row, flows[row.workflow], people, words) for row in rows],
+            "roster": [
+                {"id": o.id, "name": people[o.id].name, "status": o.status, "free": o.status == "on" and not o.case_id}
+                for o in officers
+                if o.id in people
+            ],
+            "capacity": {"on_duty": capacity.on_duty, "free": capacity.free},
+            "position": capacity.position,
+        }
+    )
+
+
+async def duty(request: web.Request) -> web.StreamResponse:
+    """An officer comes on duty, takes a break or goes off."""
+    body, actor = await body_of(request), request[SIGNED_IN].actor
+    officer = member(body, "officer", str, default=actor.id)
+    await request.app[DESK].handle(SetDuty(command_id(body), officer, member(body, "status", str)), actor)
+    return web.Response(status=204)
+
+
+# --- The victim's page -------------------------------------------------------------------------------------------
+
+
+async def join(request: web.Request) -> web.StreamResponse:
+    """Redeems a link by a tap, or finds the seat again by the cookie of the browser that redeemed it."""
+    auth.check_origin(request)
+    body = await body_of(request)
+    token = member(body, "token", str, default="")
+    cookie = request.cookies.get(auth.cookie_name(request, "rvr_j"), "")
+    browser = cookie or secrets.token_urlsafe(32)
+    if token:
+        redeemed = await request.app[DESK].redeem(token[:200], browser)
+        case_id, seat = redeemed.case, redeemed.seat
+    else:
+        link = await request.app[DESK].seat_of(cookie) if cookie else None
+        if link is None:
+            raise NotSignedIn(Reason("not-joined"))
+        case_id, seat = link.case_id, link.seat
+    found = await request.app[DESK].case(case_id)
+    response = answer({"seat": seat, "csrf": join_csrf(browser), "state": presence.victim_sees(found), **ice(request)})
+    auth.set_cookie(response, request, "rvr_j", browser)
+    return response
+
+
+def join_csrf(browser: str) -> str:
+    """The token of the victim's page: known only to who holds the cookie."""
+    return links.hash_of(f"csrf:{browser}")
+
+
+def ice(request: web.Request) -> dict[str, Any]:
+    return {"ice_servers": [server.for_browser() for server in request.app[MEDIA].ice_servers]}
+
+
+async def joined(request: web.Request) -> LinkRow:
+    """The link that this browser opened. Raises NotSignedIn for any other browser."""
+    cookie = request.cookies.get(auth.cookie_name(request, "rvr_j"), "")
+    link = await request.app[DESK].seat_of(cookie) if cookie else None
+    if link is None:
+        raise NotSignedIn(Reason("not-joined"))
+    if request.method not in auth.SAFE_METHODS:
+        await auth.check_csrf(request, join_csrf(cookie))
+    return link
+
+
+async def join_action(request: web.Request) -> web.StreamResponse:
+    """What the victim's page tells: the device was checked, help is needed, or quick exit."""
+    link = await joined(request)
+    desk, victim = request.app[DESK], Actor(f"victim:{link.case_id}", frozenset({VICTIM}))
+    action = request.match_info["action"]
+    form: dict[str, Any] = {}
+    if action == "device":
+        body = await body_of(request)
+        form = {"camera": member(body, "camera", bool), "microphone": member(body, "microphone", bool)}
+    move = {"device": "check_device", "unsafe": "victim_unsafe", "exit": "victim_exit"}.get(action)
+    if move is None:
+        raise NotFound(Reason("no-such-page"))
+    response = web.Response(status=204)
+    try:
+        await desk.handle(MakeMove(secrets.token_hex(16), link.case_id, move, form), victim)
+    except Refused:
+        if action != "exit":  # leaving is never refused, whatever the case's state
+            raise
+    if action == "exit":
+        found = await desk.case(link.case_id)
+        if found.session is not None:
+            await request.app[MEDIA].leave(found.session.id, link.seat)
+        auth.drop_cookie(response, request, "rvr_j")
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
+
+
+# --- Evaluation, demo, health ------------------------------------------------------------------------------------
+
+
+async def make_export(request: web.Request) -> web.StreamResponse:
+    """The evaluator's data package as a zip. A disclosure: written into the access log before it leaves."""
+    given: Mapping[str, Any] = (
+        await body_of(request) if request.content_type == "application/json" else dict(await request.post())
+    )
+    window = [_time(given, name) for name in ("from", "to")]
+    signed = request[SIGNED_IN]
+    with tempfile.TemporaryDirectory(prefix="rvr-export-") as folder:
+        out = Path(folder) / "rvr-export.zip"
+        settings = request.app[SETTINGS]
+        await package.export(
+            request.app[DESK].store, out, project_key=settings.project_key_path, from_=window[0], to=window[1]
+        )
+        await auth.note(request, "disclosure", "export", to=signed.username)
+        response = web.StreamResponse()
+        response.content_type = "application/zip"
+        response.headers["Content-Disposition"] = 'attachment; filename="rvr-export.zip"'
+        response.content_length = (await asyncio.to_thread(out.stat)).st_size
+        await response.prepare(request)
+        with out.open("rb") as file:
+            while chunk := await asyncio.to_thread(file.read, 1 << 18):
+                await response.write(chunk)
+        await response.write_eof()
+        return response
+
+
+def _time(given: Mapping[str, Any], name: str) -> Any:
+    raw = given.get(name)
+    if raw in (None, ""):
+        return None
+    try:
+        return parse_iso(str(raw) if "T" in str(raw) else f"{raw}T00:00:00Z")
+    except ValueError:
+        raise BadInput(Reason("not-a-time", {"label": name}, name)) from None
+
+
+async def demo_outbox(request: web.Request) -> web.StreamResponse:
+    """Demo mode: the messages that would have been sent, with their links."""
+    if not request.app[SETTINGS].demo:
+        raise Forbidden(Reason("not-allowed-here"))
+    store = request.app[DESK].store
+    latest = await store.read(lambda session: messages.latest(session, store.sealer))
+    return answer(
+        {
+            "messages": [
+                {
+                    "id": d.message.id,
+                    "kind": d.message.kind,
+                    "to": d.message.recipient,
+                    "body": d.message.body,
+                    "status": d.status,
+                    "created_at": d.created_at,
+                }
+                for d in latest
+            ]
+        }
+    )
+
+
+async def live(request: web.Request) -> web.StreamResponse:
+    """The process answers."""
+    return answer({"status": "alive"})
+
+
+async def ready(request: web.Request) -> web.StreamResponse:
+    """The log can be written and read."""
+    desk = request.app[DESK]
+    await desk.store.write(lambda connection: connection.execute("SELECT 1").fetchone())
+    return answer({"status": "ready", "position": await desk.store.position()})

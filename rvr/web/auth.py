@@ -1,0 +1,216 @@
+"""Who is asking: sign-in, sign-out, the check before every handler, and what the access log is told.
+
+A sign-in is a random token in an HttpOnly cookie, kept as a hash. An unsafe request must come from our own origin and
+carry the sign-in's CSRF token; deny is the default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+
+from rvr import links
+from rvr.core.case import Case
+from rvr.core.commands import Actor
+from rvr.core.errors import Forbidden, NotSignedIn, Reason, TooMany
+from rvr.core.moment import iso, parse_iso
+from rvr.store import access
+from rvr.store.access import Access, Signin
+from rvr.store.engine import Connection
+from rvr.store.tables import AccountRow, SigninRow, every, put
+from rvr.web.context import DESK, SETTINGS, SIGNED_IN, SignedIn
+
+HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+"""argon2id with 19 MiB and two passes (OWASP password storage cheat sheet): 27 ms here."""
+
+_DUMMY = HASHER.hash(secrets.token_hex())
+"""Checked when the user name is unknown, so that the answer takes as long."""
+
+SEEN_EVERY_S = 60
+"""How often the time of the last request is written: the idle limit is fifteen minutes, a minute is near enough."""
+
+TRIES, WINDOW_S = 5, 60
+"""Wrong passwords for one user name before it has to wait: it slows guessing and locks nobody out for a shift."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+_failures: web.AppKey[dict[str, list[float]]] = web.AppKey("failures")
+
+
+def set_up(app: web.Application) -> None:
+    app[_failures] = {}
+
+
+def cookie_name(request: web.Request, name: str) -> str:
+    """`__Host-` binds a cookie to this very host, and works over TLS only."""
+    return f"__Host-{name}" if request.app[SETTINGS].secure else name
+
+
+def set_cookie(response: web.StreamResponse, request: web.Request, name: str, value: str) -> None:
+    secure = request.app[SETTINGS].secure
+    response.set_cookie(cookie_name(request, name), value, path="/", httponly=True, secure=secure, samesite="Strict")
+
+
+def drop_cookie(response: web.StreamResponse, request: web.Request, name: str) -> None:
+    secure = request.app[SETTINGS].secure
+    response.del_cookie(cookie_name(request, name), path="/", secure=secure, httponly=True, samesite="Strict")
+
+
+# --- Signing in and out ------------------------------------------------------------------------------------------
+
+
+async def sign_in(request: web.Request, username: str, password: str) -> tuple[SignedIn, str]:
+    """The new sign-in and its token. Raises NotSignedIn or TooMany."""
+    desk = request.app[DESK]
+    _slow_down(request.app, username)
+    accounts = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.username == username))
+    account = accounts[0] if accounts and not accounts[0].disabled else None
+    right = await asyncio.to_thread(_verify, account.password_hash if account else _DUMMY, password)
+    if account is None or not right:
+        request.app[_failures].setdefault(username[:100], []).append(time.monotonic())
+        raise NotSignedIn(Reason("wrong-password"))
+    token, csrf, now = links.new_token(), secrets.token_urlsafe(24), desk.observe().at
+    row = SigninRow(
+        token_hash=links.hash_of(token),
+        person=account.id,
+        csrf=csrf,
+        created_at=iso(now),
+        seen_at=iso(now),
+        expires_at=iso(now + timedelta(seconds=request.app[SETTINGS].signin_max_s)),
+    )
+    await desk.store.write(lambda connection: put(connection, row))
+    return _signed_in(row, account), token
+
+
+def remember(response: web.StreamResponse, request: web.Request, token: str) -> None:
+    set_cookie(response, request, "rvr_s", token)
+
+
+async def sign_out(request: web.Request, response: web.StreamResponse) -> None:
+    """Ends the sign-in on the server; the cookie alone would be a promise."""
+    token = request.cookies.get(cookie_name(request, "rvr_s"), "")
+    hashed = links.hash_of(token)
+
+    def forget(connection: Connection) -> None:
+        connection.execute("DELETE FROM signin WHERE token_hash = :hash", {"hash": hashed})
+
+    await request.app[DESK].store.write(forget)
+    drop_cookie(response, request, "rvr_s")
+
+
+def _slow_down(app: web.Application, username: str) -> None:
+    failures = app[_failures]
+    now = time.monotonic()
+    recent = [at for at in failures.get(username[:100], []) if now - at < WINDOW_S]
+    if recent:
+        failures[username[:100]] = recent
+    else:
+        failures.pop(username[:100], None)
+    if len(recent) >= TRIES:
+        wait = int(WINDOW_S - (now - recent[0])) + 1
+        raise TooMany(Reason("too-many-tries", {"seconds": wait}), retry_after=wait)
+
+
+def _verify(password_hash: str, password: str) -> bool:
+    try:
+        return HASHER.verify(password_hash, password)
+    except (VerifyMismatchError, InvalidHashError):
+        return False
+
+
+def _signed_in(row: SigninRow, account: AccountRow) -> SignedIn:
+    actor = Actor(account.id, frozenset(account.roles), account.name)
+    role = next(iter(account.roles), "")
+    return SignedIn(actor, row.csrf, Signin(row.token_hash[:16], account.id, role), account.username)
+
+
+# --- Before every handler ----------------------------------------------------------------------------------------
+
+
+async def who(request: web.Request) -> SignedIn | None:
+    """The person behind the cookie, or None. Renews the idle limit."""
+    token = request.cookies.get(cookie_name(request, "rvr_s"))
+    return await lookup(request, links.hash_of(token)) if token else None
+
+
+async def lookup(request: web.Request, token_hash: str) -> SignedIn | None:
+    """The live sign-in with this hash; also asked again for each message of an open stream."""
+    desk, settings = request.app[DESK], request.app[SETTINGS]
+    rows = await desk.store.read(lambda session: every(session, SigninRow, SigninRow.token_hash == token_hash))
+    if not rows:
+        return None
+    row, now = rows[0], desk.observe().at
+    idle = now - parse_iso(row.seen_at)
+    if parse_iso(row.expires_at) < now or idle > timedelta(seconds=settings.signin_idle_s):
+        return None
+    accounts = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.id == row.person))
+    if not accounts or accounts[0].disabled:
+        return None
+    if idle > timedelta(seconds=SEEN_EVERY_S):
+        seen = SigninRow(**{**row.model_dump(), "seen_at": iso(now)})
+        await desk.store.write(lambda connection: put(connection, seen))
+    return _signed_in(row, accounts[0])
+
+
+async def check(request: web.Request, roles: frozenset[str]) -> None:
+    """Lets the request through for somebody with one of these roles, or raises."""
+    signed = await who(request)
+    if signed is None:
+        raise NotSignedIn(Reason("sign-in-first"))
+    if not signed.roles & roles:
+        raise Forbidden(Reason("not-allowed-here"))
+    if request.method not in SAFE_METHODS:
+        await check_csrf(request, signed.csrf)
+    request[SIGNED_IN] = signed
+
+
+async def check_csrf(request: web.Request, expected: str) -> None:
+    """An unsafe request must carry the token and must not come from a foreign page."""
+    check_origin(request)
+    given = request.headers.get("X-CSRF-Token", "")
+    if not given and request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        given = str((await request.post()).get("csrf", ""))
+    if not hmac.compare_digest(given.encode(), expected.encode()):
+        raise Forbidden(Reason("csrf"))
+
+
+def check_origin(request: web.Request) -> None:
+    """Refuses a request that says it comes from another site. A missing Origin says nothing; the token then decides."""
+    origin = request.headers.get("Origin")
+    settings = request.app[SETTINGS]
+    ours = {urlsplit(url).netloc for url in (settings.base_url, settings.victim_url)} | {request.host}
+    if origin is not None and urlsplit(origin).netloc not in ours:
+        raise Forbidden(Reason("csrf"))
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise Forbidden(Reason("csrf"))
+
+
+# --- The access log ----------------------------------------------------------------------------------------------
+
+
+async def looked(request: web.Request, case: Case, classes: Iterable[str]) -> None:
+    """Writes down what is about to be shown; returns when that is on the disk."""
+    desk, signin = request.app[DESK], request[SIGNED_IN].signin
+    at, classes = desk.observe().at, tuple(classes)
+
+    def note(connection: Connection) -> None:
+        for shown in classes:
+            access.looked(connection, signin, case.id, shown, at)
+
+    if classes:
+        await desk.store.write(note)
+
+
+async def note(request: web.Request, category: str, what: str, *, case_id: str | None = None, to: str = "") -> None:
+    """Writes a change or a disclosure into the access log."""
+    desk = request.app[DESK]
+    entry = Access(request[SIGNED_IN].signin, category, what, desk.observe().at, case_id, recipient=to)
+    await desk.store.write(lambda connection: access.record(connection, entry))

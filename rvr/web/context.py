@@ -1,0 +1,47 @@
+"""What every handler may reach, by typed keys: no globals, no frameworks for injection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from rvr.config import Settings
+from rvr.core.commands import Actor
+from rvr.desk import Desk
+from rvr.messages import Catalogue
+from rvr.store.access import Signin
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from rvr.media import MediaEngine
+
+DESK = web.AppKey("desk", Desk)
+SETTINGS = web.AppKey("settings", Settings)
+WORDS = web.AppKey("words", Catalogue)
+TEMPLATES: web.AppKey[Environment] = web.AppKey("templates")
+MEDIA: web.AppKey[MediaEngine] = web.AppKey("media")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A member of staff with a live sign-in."""
+
+    actor: Actor
+    csrf: str
+    signin: Signin
+    """As the access log names it."""
+    username: str
+
+    @property
+    def roles(self) -> frozenset[str]:
+        return self.actor.roles
+
+
+SIGNED_IN = web.RequestKey("signed_in", SignedIn)
+"""Set by `auth` on every request of a route that needs a role."""
+
+CASE_ID = web.RequestKey("case_id", str)
+"""Set by a handler that made a case: which one the access log is to name."""

@@ -1,0 +1,629 @@
+"""The screens: plain HTML, filled from `views`, and the fragments that the live feed sends.
+
+Every page works without script as ordinary forms and links. A page asks the desk, never the log; what somebody may be
+shown is decided in `views`, and what was shown is in the access log before it leaves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import segno
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+from sqlmodel import col
+
+from rvr.config import Settings
+from rvr.core import forms
+from rvr.core.case import Case
+from rvr.core.commands import MakeMove, OpenCase, SetDuty
+from rvr.core.errors import Forbidden, NotFound, Reason, Refused, RvrError, Stale, Unavailable
+from rvr.core.events import Recorded
+from rvr.core.moment import iso, parse_iso
+from rvr.core.workflow import Workflow
+from rvr.desk import Desk
+from rvr.messages import Catalogue
+from rvr.store import messages
+from rvr.store.tables import AccountRow, CaseRow, OfficerRow, every
+from rvr.web import auth, views
+from rvr.web.context import CASE_ID, DESK, MEDIA, SETTINGS, SIGNED_IN, TEMPLATES, WORDS, SignedIn
+
+FRAGMENT = "X-RVR-Fragment"
+"""A form that is sent by script asks with this header for the case's fragment in place of a redirect: during a call
+the page must not be left."""
+
+HOMES = ("sergeant", "call_handler", "officer", "resourcing", "investigator", "evaluator", "administrator")
+"""Whose home is served to somebody with several roles: the first that fits."""
+
+LIVE_HOMES = frozenset({"sergeant", "call_handler", "officer", "resourcing", "investigator"})
+
+SECRETS = frozenset({"demo_password", "key_file"})
+"""Settings that no screen shows."""
+
+NEXT = {
+    "call_taking": ("answer_criteria", "record_consent", "offer_handover", "request_deployment"),
+    "handover": ("accept_handover", "decline_handover", "withdraw_handover"),
+    "accepted": ("assign_officer", "send_link", "hand_back"),
+    "waiting_room": ("resend_link", "record_contact_attempt"),
+    "video": ("confirm_safety", "assess_risk", "plan_safeguarding", "end_session"),
+    "interrupted": ("resend_link", "record_contact_attempt", "confirm_safety", "assess_risk", "plan_safeguarding",
+                    "end_session"),
+    "lost_contact": ("record_contact_attempt", "contact_regained", "send_link", "request_deployment"),
+    "deployment": ("record_attendance", "record_no_reply", "offer_handover"),
+    "assessment": ("confirm_safety", "assess_risk", "plan_safeguarding", "submit_for_review"),
+    "review": ("allocate", "file", "return_to_officer"),
+    "allocated": ("record_outcome", "record_arrest", "close"),
+    "filed": ("record_outcome", "record_arrest", "close"),
+}
+"""The moves that a state is there for, in the order in which they are made; all others stand under "Other actions"."""
+
+OPENING = (
+    ("call", ("source", "incident_number", "call_answered_at", "lpa")),
+    (
+        "contact",
+        ("victim_name", "safe_number", "safe_to_text", "who_sees_phone", "minutes_to_talk", "code_word", "address"),
+    ),
+    ("more", ("victim_dob", "victim_sex", "relationship", "children", "suspect_name", "suspect_dob")),
+)
+"""How the opening form is grouped; fields that stand in no group come last."""
+
+
+# --- Templates ---------------------------------------------------------------------------------------------------
+
+
+def environment(words: Catalogue, settings: Settings, *, asset: Callable[[str], str]) -> Environment:
+    """The templates, with the catalogue's sentences. Whatever is missing is an error, not an empty space."""
+    env = Environment(
+        loader=PackageLoader("rvr.web"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.globals |= {
+        "t": words.say,
+        "name": words.name,
+        "asset": asset,
+        "texts": lambda prefix: _texts(words, prefix),
+        "demo": settings.demo,
+        "new_id": lambda: str(uuid.uuid4()),
+    }
+    env.filters |= {"clock": _clock_time, "day": _day_time, "linked": _linked}
+    return env
+
+
+def _texts(words: Catalogue, prefix: str) -> str:
+    """A part of the catalogue for a script, as JSON in an attribute."""
+    told = {key.removeprefix(f"{prefix}."): words.say(key) for key in words if key.startswith(f"{prefix}.")}
+    return json.dumps(told)
+
+
+def _clock_time(at: str, zone: str) -> str:
+    return parse_iso(at).astimezone(ZoneInfo(zone)).strftime("%H:%M:%S") if at else ""
+
+
+def _day_time(at: str, zone: str) -> str:
+    return parse_iso(at).astimezone(ZoneInfo(zone)).strftime("%-d %b %Y, %H:%M") if at else ""
+
+
+def _linked(body: str) -> Markup:
+    """The text with its addresses as links."""
+    parts = re.split(r"(https?://\S+)", body)
+    return Markup("").join(
+        Markup('<a class="govuk-link" href="{0}" target="_blank" rel="noopener noreferrer">{0}</a>').format(part)
+        if n % 2
+        else escape(part)
+        for n, part in enumerate(parts)
+    )
+
+
+def _page(request: web.Request, template: str, *, status: int = 200, **context: Any) -> web.Response:
+    html = _render(request.app, template, request.get(SIGNED_IN), **context)
+    return web.Response(text=html, status=status, content_type="text/html")
+
+
+def _render(app: web.Application, template: str, signed: SignedIn | None, **context: Any) -> str:
+    desk = app[DESK]
+    flow = next(iter(desk.definitions.workflows.values()))
+    common = {
+        "signed": signed,
+        "home": _home_of(signed) if signed else "",
+        "force": _force_name(flow),
+        "zone": flow.hours.zone,
+        "now": iso(desk.observe().at),
+    }
+    return app[TEMPLATES].get_template(template).render(common | context)
+
+
+def _force_name(flow: Workflow) -> str:
+    """The force's own name stands in its file, which is a part of the definition."""
+    for name, text in flow.files.items():
+        found = re.search(r'^name = "(.+)"', text, re.MULTILINE) if name.startswith("forces/") else None
+        if found:
+            return found[1]
+    return ""
+
+
+def _home_of(signed: SignedIn) -> str:
+    return next((role for role in HOMES if role in signed.roles), "plain")
+
+
+def _see_other(place: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": place})
+
+
+# --- Signing in, homes -------------------------------------------------------------------------------------------
+
+
+async def home(request: web.Request) -> web.StreamResponse:
+    """The sign-in page, or the person's own home."""
+    signed = await auth.who(request)
+    if signed is None:
+        return _page(request, "sign_in.html", error="", username="")
+    request[SIGNED_IN] = signed
+    role = _home_of(signed)
+    if role in LIVE_HOMES:
+        return _page(request, "home.html", board=Markup(await board_fragment(request.app, signed)))  # noqa: S704
+    if role in ("evaluator", "administrator"):
+        return _see_other("/evaluation" if role == "evaluator" else "/admin")
+    return _page(request, "plain.html")
+
+
+async def sign_in(request: web.Request) -> web.StreamResponse:
+    """Signs in, or says beside the form why not."""
+    auth.check_origin(request)
+    post = await request.post()
+    username, password = str(post.get("username", "")).strip(), str(post.get("password", ""))
+    try:
+        _, token = await auth.sign_in(request, username, password)
+    except RvrError as error:
+        told = " ".join(request.app[WORDS].reason(reason) for reason in error.reasons)
+        return _page(request, "sign_in.html", status=error.status, error=told, username=username)
+    response = _see_other("/")
+    auth.remember(response, request, token)
+    return response
+
+
+async def sign_out(request: web.Request) -> web.StreamResponse:
+    """Ends the sign-in."""
+    response = _see_other("/")
+    await auth.sign_out(request, response)
+    return response
+
+
+async def set_duty(request: web.Request) -> web.StreamResponse:
+    """An officer's duty."""
+    post, actor = await request.post(), request[SIGNED_IN].actor
+    command = SetDuty(_command_id(post), str(post.get("officer", "")) or actor.id, str(post.get("status", "")))
+    try:
+        await request.app[DESK].handle(command, actor)
+    except Refused as refused:
+        if not any(reason.code == "duty-already" for reason in refused.reasons):
+            raise
+    return _see_other("/")
+
+
+def _command_id(post: Mapping[str, Any]) -> str:
+    given = str(post.get("command_id", ""))
+    return given if 8 <= len(given) <= 64 else str(uuid.uuid4())
+
+
+# --- Boards ------------------------------------------------------------------------------------------------------
+
+
+async def board_fragment(app: web.Application, signed: SignedIn) -> str:
+    """What this person's home shows now: references and clocks, no names of victims."""
+    desk, words = app[DESK], app[WORDS]
+    people, roster = await desk.people(), await desk.roster()
+    flows = desk.definitions.workflows
+    role = _home_of(signed)
+    cases = await (_decided(desk) if role == "investigator" else desk.open_cases())
+    rows = [
+        views.board_row(row, flows[row.workflow], people, words) | {"linked": _linked_for(row, signed)}
+        for row in cases
+        if row.workflow in flows and _on_board(row, signed, role)
+    ]
+    rows.sort(key=views.board_order)
+    flow = next(iter(flows.values()))
+    context = {
+        "rows": rows,
+        "mine": [row for row in rows if row["officer"] and row["officer"]["id"] == signed.actor.id],
+        "roster": views.roster_rows(roster, people, words),
+        "capacity": await desk.capacity(),
+        "desk_open": views.desk_is_open(flow, desk.observe()),
+        "me": signed.actor.id,
+    }
+    return _render(app, "_board.html", signed, **context)
+
+
+async def roster_fragment(app: web.Application, signed: SignedIn) -> str:
+    """Who is on duty, and who is free."""
+    desk, words = app[DESK], app[WORDS]
+    rows = views.roster_rows(await desk.roster(), await desk.people(), words)
+    return _render(app, "_roster.html", signed, roster=rows, capacity=await desk.capacity())
+
+
+async def _decided(desk: Desk) -> list[CaseRow]:
+    return await desk.store.read(
+        lambda session: every(session, CaseRow, col(CaseRow.state).in_(("allocated", "filed", "closed")))
+    )
+
+
+def _on_board(row: CaseRow, signed: SignedIn, role: str) -> bool:
+    match role:
+        case "call_handler":
+            return row.opened_by == signed.actor.id
+        case "resourcing":
+            running = {clock["clock"] for clock in row.clocks}
+            return row.emergency or row.state == "deployment" or bool(running & {"attendance", "emergency_attendance"})
+    return True
+
+
+def _linked_for(row: CaseRow, signed: SignedIn) -> bool:
+    """Whether the board links to the case: an officer's colleagues are shown the outline only."""
+    return "officer" not in signed.roles or len(signed.roles) > 1 or row.officer == signed.actor.id
+
+
+# --- Opening a case ----------------------------------------------------------------------------------------------
+
+
+async def open_case_form(request: web.Request) -> web.StreamResponse:
+    """The empty opening form."""
+    return await _opening(request, {}, {}, ())
+
+
+async def open_case(request: web.Request) -> web.StreamResponse:
+    """Opens a case, or shows the form again with every fault beside its field."""
+    desk, post = request.app[DESK], await request.post()
+    flow = next(iter(desk.definitions.workflows.values()))
+    names = (*flow.opens_asks, *flow.opens_may_ask)
+    form = views.form_from(post, flow, names, desk.observe().at)
+    try:
+        outcome = await desk.handle(OpenCase(_command_id(post), form, flow.id), request[SIGNED_IN].actor)
+    except Refused as refused:
+        values = {name: str(value) for name, value in post.items()}
+        return await _opening(request, values, _errors(refused, request.app[WORDS]), _general(refused, request))
+    request[CASE_ID] = outcome.case.id
+    return _see_other(f"/cases/{outcome.case.id}")
+
+
+async def _opening(
+    request: web.Request, values: Mapping[str, str], errors: Mapping[str, str], general: tuple[str, ...]
+) -> web.Response:
+    flow = next(iter(request.app[DESK].definitions.workflows.values()))
+    fields = views.fields_view(
+        flow, flow.opens_asks, flow.opens_may_ask, "open", views.Choices(), values, errors
+    )
+    by_name = {one.name: one for one in fields}
+    groups = [(group, [by_name.pop(name) for name in names if name in by_name]) for group, names in OPENING]
+    if by_name:
+        groups[-1][1].extend(by_name.values())
+    command_id = str(values.get("command_id") or uuid.uuid4())
+    return _page(
+        request,
+        "open_case.html",
+        status=422 if errors or general else 200,
+        groups=groups,
+        general=general,
+        fields=fields,
+        command_id=command_id,
+    )
+
+
+def _errors(error: RvrError, words: Catalogue) -> dict[str, str]:
+    """Each field's faults, as one text."""
+    told: dict[str, list[str]] = {}
+    for reason in error.reasons:
+        if reason.field:
+            told.setdefault(reason.field, []).append(words.reason(reason))
+    return {name: " ".join(texts) for name, texts in told.items()}
+
+
+def _general(error: RvrError, request: web.Request) -> tuple[str, ...]:
+    """The faults that belong beside no field."""
+    return tuple(request.app[WORDS].reason(reason) for reason in error.reasons if not reason.field)
+
+
+# --- The case ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A move that was not made: its form is shown again as it was filled in."""
+
+    move: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    general: tuple[str, ...] = ()
+    status: int = 200
+    stale: bool = False
+
+
+NO_TROUBLE = Trouble()
+
+
+async def case_page(request: web.Request) -> web.StreamResponse:
+    """The case, as this person may see it."""
+    return await _case_response(request, await _visible(request), NO_TROUBLE)
+
+
+async def _visible(request: web.Request) -> Case:
+    case = await request.app[DESK].case(request.match_info["id"])
+    if not views.may_see(case, request[SIGNED_IN].actor):
+        raise NotFound(Reason("no-such-case"))
+    return case
+
+
+async def make_move(request: web.Request) -> web.StreamResponse:
+    """Makes a move: back to the case, or the form again with the reasons beside it."""
+    desk, actor, post = request.app[DESK], request[SIGNED_IN].actor, await request.post()
+    case = await _visible(request)
+    flow, _ = await desk.definition_of(case)
+    move = flow.moves.get(request.match_info["move"])
+    if move is None:
+        raise NotFound(Reason("unknown-move", {"move": request.match_info["move"]}))
+    form = views.form_from(post, flow, move.fields, desk.observe().at)
+    command = MakeMove(_command_id(post), case.id, move.id, form, _version(post))
+    try:
+        await desk.handle(command, actor)
+    except (Refused, Stale, Forbidden, Unavailable) as error:
+        return await _case_response(request, await desk.case(case.id), _trouble(request, move.id, post, error))
+    after = await desk.case(case.id)
+    place = f"/cases/{case.id}" if views.may_see(after, actor) else "/"
+    if FRAGMENT not in request.headers:
+        return _see_other(place)
+    if place == "/":
+        return web.Response(status=200, headers={"X-RVR-Go": "/"})
+    return await _case_response(request, after, NO_TROUBLE)
+
+
+def _version(post: Mapping[str, Any]) -> int | None:
+    given = str(post.get("expected_version", ""))
+    return int(given) if given.isdigit() else None
+
+
+def _trouble(request: web.Request, move: str, post: Mapping[str, Any], error: RvrError) -> Trouble:
+    words = request.app[WORDS]
+    return Trouble(
+        move=move,
+        values={name: str(value) for name, value in post.items()},
+        errors=_errors(error, words),
+        general=tuple(_said(reason, words) for reason in error.reasons if not reason.field),
+        status=error.status,
+        stale=isinstance(error, Stale),
+    )
+
+
+def _said(reason: Reason, words: Catalogue) -> str:
+    """A stale form is told what happened by the event's name as people read it."""
+    if reason.code == "stale":
+        what = words.name("event", str(reason.params["what"]))
+        return words.say("page.stale", what=what, who=reason.params["who"] or words.say("page.the_desk"))
+    return words.reason(reason)
+
+
+async def _case_response(request: web.Request, case: Case, trouble: Trouble) -> web.Response:
+    signed = request[SIGNED_IN]
+    await auth.looked(request, case, views.shown_classes(case, signed.actor))
+    inner = await _case_inner(request.app, signed, case, trouble)
+    if FRAGMENT in request.headers:
+        return web.Response(text=inner, status=trouble.status, content_type="text/html")
+    return _page(
+        request,
+        "case.html",
+        status=trouble.status,
+        case_id=case.id,
+        reference=case.reference,
+        inner=Markup(inner),  # noqa: S704 - made by our own template
+        may_call="officer" in signed.roles,
+        ice=json.dumps([server.for_browser() for server in request.app[MEDIA].ice_servers]),
+    )
+
+
+async def case_fragment(app: web.Application, signed: SignedIn, case_id: str) -> str:
+    """The case as it is now. Raises NotFound for somebody who may no longer see it."""
+    case = await app[DESK].case(case_id)
+    if not views.may_see(case, signed.actor):
+        raise NotFound(Reason("no-such-case"))
+    return await _case_inner(app, signed, case, NO_TROUBLE)
+
+
+async def _case_inner(app: web.Application, signed: SignedIn, case: Case, trouble: Trouble) -> str:
+    desk, words, actor = app[DESK], app[WORDS], signed.actor
+    flow, instruments = await desk.definition_of(case)
+    people, roster = await desk.people(), await desk.roster()
+    moves = [view for view in await desk.moves(case, actor) if views.sees_whole(case, actor) or not view.move.asks]
+    choices = _choices(case, flow, roster, people, words, instruments)
+    made = _forms(case, flow, moves, choices, words, signed, trouble)
+    context = {
+        "case": views.case_json(case, flow, moves, actor, words, people),
+        "whole": views.sees_whole(case, actor),
+        "facts": views.facts_shown(case, flow, actor),
+        "seat": views.live_seat(case, actor),
+        "presence": views.presence_of(case),
+        "forms": made,
+        "next": [made[name] for name in NEXT.get(case.state, ()) if name in made],
+        "other": _other(made, case),
+        "roles": actor.roles,
+        "my_turn": flow.states[case.state].owner in actor.roles,
+        "capacity": await desk.capacity(),
+        "desk_open": views.desk_is_open(flow, desk.observe()),
+        "wording": flow.wording,
+        "trouble": trouble,
+        "instrument": next((instruments[n] for n in flow.instruments if n in instruments), None),
+        "criteria": flow.criteria,
+        "labels": _labels(flow),
+        "history": _history(await desk.log(case.id), people, words) if views.sees_whole(case, actor) else [],
+    }
+    return _render(app, "_case.html", signed, **context)
+
+
+def _choices(
+    case: Case,
+    flow: Workflow,
+    roster: list[OfficerRow],
+    people: Mapping[str, AccountRow],
+    words: Catalogue,
+    instruments: Mapping[str, Any],
+) -> views.Choices:
+    kinds = dict(_labels(flow)["action_kind"])
+    still_open = tuple((a.id, kinds.get(a.kind, a.kind)) for a in case.actions.values() if not a.result)
+    return views.Choices(views.officers_to_choose(roster, people, words), still_open, instruments)
+
+
+def _labels(flow: Workflow) -> dict[str, dict[str, str]]:
+    """The words of each field's options."""
+    return {
+        one.id: {str(option.value): str(option.label) for option in forms.options_of(flow, one)}
+        for one in flow.fields.values()
+    }
+
+
+def _forms(
+    case: Case,
+    flow: Workflow,
+    moves: list[Any],
+    choices: views.Choices,
+    words: Catalogue,
+    signed: SignedIn,
+    trouble: Trouble,
+) -> dict[str, views.FormView]:
+    known = views.known_values(case, flow, signed.actor)
+    if trouble.move and trouble.move not in [view.move.id for view in moves]:
+        trouble = NO_TROUBLE
+    made = {}
+    for view in moves:
+        troubled = view.move.id == trouble.move
+        values, errors = (trouble.values, trouble.errors) if troubled else (_prefilled(view.move.id, known), {})
+        made[view.move.id] = views.form_view(view, case, flow, words, choices, values, errors)
+    return made
+
+
+PREFILLED = frozenset({"correct_details", "answer_criteria", "assess_risk", "allocate"})
+
+
+def _prefilled(move: str, known: Mapping[str, str]) -> Mapping[str, str]:
+    """Forms that correct something begin with what is known; a reason or a new level never does."""
+    return known if move in PREFILLED else {}
+
+
+def _other(made: Mapping[str, views.FormView], case: Case) -> list[views.FormView]:
+    """Moves that stand apart: those that can be made first."""
+    apart = {*NEXT.get(case.state, ()), "dispatch_emergency"}
+    rest = [form for name, form in made.items() if name not in apart and form.allowed]
+    return sorted(rest, key=lambda form: form.tone == "warning")
+
+
+def _history(log: list[Recorded], people: Mapping[str, AccountRow], words: Catalogue) -> list[dict[str, str]]:
+    """What happened, newest first, in words."""
+    told = []
+    for recorded in reversed(log):
+        event = recorded.event
+        who = people.get(event.by)
+        told.append(
+            {
+                "what": words.name("event", event.type),
+                "type": event.type,
+                "who": who.name if who else words.name("role", event.by_role),
+                "at": iso(event.at.at),
+                "stated": event.stated_at,
+            }
+        )
+    return told
+
+
+# --- The victim's page, the demo's outbox ------------------------------------------------------------------------
+
+
+async def join_page(request: web.Request) -> web.StreamResponse:
+    """The victim's only page: the same for everybody, and looking at it changes nothing."""
+    return _page(request, "join.html")
+
+
+async def outbox_page(request: web.Request) -> web.StreamResponse:
+    """Demo: the messages as a phone would show them."""
+    if not request.app[SETTINGS].demo:
+        raise Forbidden(Reason("not-allowed-here"))
+    store = request.app[DESK].store
+    latest = await store.read(lambda session: messages.latest(session, store.sealer))
+    shown = [
+        {
+            "to": delivery.message.recipient,
+            "body": delivery.message.body,
+            "status": delivery.status,
+            "at": delivery.created_at,
+            "qr": _qr(delivery.message.body),
+        }
+        for delivery in latest
+    ]
+    signed = await auth.who(request)
+    if signed:
+        request[SIGNED_IN] = signed
+    return _page(request, "outbox.html", messages=shown)
+
+
+def _qr(body: str) -> Markup:
+    """The first address in the text as a QR code, drawn without a style attribute."""
+    found = re.search(r"https?://\S+", body)
+    if found is None:
+        return Markup("")
+    drawn = segno.make(found[0], error="m").svg_inline(scale=3, border=2, omitsize=True, svgclass="rvr-qr")
+    return Markup(drawn)  # noqa: S704 - drawn by segno from an address of our own
+
+
+# --- Evaluation, administration, workflows -----------------------------------------------------------------------
+
+
+async def evaluation_page(request: web.Request) -> web.StreamResponse:
+    """Where the data package is downloaded."""
+    flows = request.app[DESK].definitions.workflows.values()
+    return _page(request, "evaluation.html", flows=list(flows), position=await request.app[DESK].store.position())
+
+
+async def admin_page(request: web.Request) -> web.StreamResponse:
+    """What the desk runs on. No secret is shown."""
+    desk, settings = request.app[DESK], request.app[SETTINGS]
+    shown = [
+        {
+            "name": one.name,
+            "value": getattr(settings, one.name),
+            "unit": one.metadata["unit"],
+            "help": one.metadata["help"],
+            "changed": getattr(settings, one.name) != one.default,
+        }
+        for one in dataclasses.fields(settings)
+        if one.name not in SECRETS
+    ]
+    people = sorted((await desk.people()).values(), key=lambda row: row.username)
+    return _page(
+        request,
+        "admin.html",
+        settings=shown,
+        flows=list(desk.definitions.workflows.values()),
+        instruments=list(desk.definitions.instruments.values()),
+        people=people,
+        position=await desk.store.position(),
+        open_cases=len(await desk.open_cases()),
+        listeners=len(desk.hub),
+    )
+
+
+async def workflow_page(request: web.Request) -> web.StreamResponse:
+    """One workflow as people read it: its table of moves, its clocks, its questions."""
+    flow = request.app[DESK].definitions.workflows.get(request.match_info["id"])
+    if flow is None:
+        raise NotFound(Reason("no-such-workflow"))
+    moves = {state: [(move, _targets(move, flow)) for move in flow.open_to(state)] for state in flow.states}
+    return _page(request, "workflow.html", flow=flow, moves=moves)
+
+
+def _targets(move: Any, flow: Workflow) -> list[str]:
+    return [flow.states[branch.state].name for branch in move.to if branch.state]

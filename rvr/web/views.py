@@ -1,0 +1,679 @@
+"""A case as somebody may see it: the one place that decides which fields a role is shown, and in what words.
+
+Pages, fragments and the JSON API all read from here. Nothing is looked up and nothing is written; what was shown is
+reported by `shown_classes`, so that the access log can be written before the bytes leave.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rvr.core import clocks, routing
+from rvr.core.case import Case
+from rvr.core.commands import Actor
+from rvr.core.criteria import ANSWERS
+from rvr.core.decide import MoveView, facts_of
+from rvr.core.events import Recorded
+from rvr.core.forms import json_schema, options_of
+from rvr.core.moment import Moment, iso, parse_iso
+from rvr.core.risk import Instrument
+from rvr.core.workflow import Field, Workflow
+from rvr.messages import Catalogue
+from rvr.store.tables import AccountRow, CaseRow, OfficerRow
+
+# --- Who sees what -----------------------------------------------------------------------------------------------
+
+CLASS_OF_FIELD = {
+    "victim_name": "contact",
+    "safe_number": "contact",
+    "who_sees_phone": "contact",
+    "code_word": "contact",
+    "address": "address",
+}
+"""The class of each personal field of the forms; all others are `details`."""
+
+ALL_CLASSES = ("details", "contact", "address", "risk", "safeguarding")
+
+SEES = {
+    "call_handler": frozenset({"details", "contact", "address"}),
+    "sergeant": frozenset(ALL_CLASSES),
+    "officer": frozenset(ALL_CLASSES),
+    "investigator": frozenset(ALL_CLASSES),
+    "resourcing": frozenset({"contact", "address"}),
+}
+"""What a role is shown of a case that concerns it. Whoever is sent needs the place and whom to ask for, no more."""
+
+WHOLE = frozenset({"call_handler", "sergeant", "officer", "investigator"})
+"""Roles that read how the case went, beside its reference, state and clocks."""
+
+
+def _concerns(case: Case, actor: Actor, role: str) -> bool:
+    match role:
+        case "sergeant":
+            return True
+        case "call_handler":
+            return case.opened_by == actor.id
+        case "officer":
+            return case.officer == actor.id
+        case "resourcing":
+            sent = bool(case.response_grade) and not case.attended and not case.decision
+            return case.emergency or case.state == "deployment" or sent
+        case "investigator":
+            return bool(case.decision) or case.state == "closed"
+    return False
+
+
+def _roles(case: Case, actor: Actor) -> frozenset[str]:
+    """The person's roles that this case concerns."""
+    return frozenset(role for role in actor.roles if role in SEES and _concerns(case, actor, role))
+
+
+def may_see(case: Case, actor: Actor) -> bool:
+    """Whether this person may look at the case at all; an officer sees the outline of a colleague's."""
+    return bool(_roles(case, actor)) or "officer" in actor.roles
+
+
+def sees_whole(case: Case, actor: Actor) -> bool:
+    """Whether more than the outline (reference, state, clocks) is shown."""
+    return bool(_roles(case, actor) & WHOLE)
+
+
+def classes_for(case: Case, actor: Actor) -> frozenset[str]:
+    """The classes of personal data that this person may be shown of the case."""
+    return frozenset().union(*(SEES[role] for role in _roles(case, actor)))
+
+
+def shown_classes(case: Case, actor: Actor) -> list[str]:
+    """The classes that a page of this case shows to this person: allowed, and there is something to show."""
+    personal = {_class_of(name) for name in case.personal}
+    has = personal | ({"details"} if case.handover_note else set())
+    has |= {"risk"} if case.risk else set()
+    has |= {"safeguarding"} if case.actions or case.safety else set()
+    return [name for name in ALL_CLASSES if name in has & classes_for(case, actor)]
+
+
+def _class_of(field: str) -> str:
+    return CLASS_OF_FIELD.get(field, "details")
+
+
+# --- The case, as JSON and for the pages -------------------------------------------------------------------------
+
+
+def person(people: Mapping[str, AccountRow], person_id: str) -> dict[str, str] | None:
+    """A member of staff, as colleagues see her or him."""
+    if not person_id:
+        return None
+    row = people.get(person_id)
+    return {"id": person_id, "name": row.name if row else ""}
+
+
+def case_json(
+    case: Case,
+    workflow: Workflow,
+    moves: Iterable[MoveView],
+    actor: Actor,
+    words: Catalogue,
+    people: Mapping[str, AccountRow],
+) -> dict[str, Any]:
+    """The case as this person may see it."""
+    shown = outline(case, workflow, words)
+    shown["moves"] = [_move_json(view, workflow, words) for view in moves]
+    classes = classes_for(case, actor)
+    if classes:
+        shown["personal"] = {name: v for name, v in case.personal.items() if _class_of(name) in classes}
+        shown["response_grade"] = case.response_grade or None
+        shown["attended"] = case.attended
+        shown["officer"] = person(people, case.officer)
+    if sees_whole(case, actor):
+        shown |= _whole(case, workflow, actor, people)
+        shown |= _risk(case, workflow) if "risk" in classes else {}
+    return shown
+
+
+def outline(case: Case, workflow: Workflow, words: Catalogue) -> dict[str, Any]:
+    """What every member of the desk may know of a case."""
+    state = workflow.states[case.state]
+    return {
+        "id": case.id,
+        "reference": case.reference,
+        "workflow": case.workflow,
+        "workflow_version": case.definition,
+        "state": state.id,
+        "state_name": state.name,
+        "state_say": state.say,
+        "version": case.version,
+        "owner": {"role": state.owner, "name": words.name("role", state.owner)} if state.owner else None,
+        "emergency": case.emergency,
+        "risk_level": case.risk_level or None,
+        "clocks": [
+            _clock(workflow, {"clock": c.clock, "run": c.run, "started_at": iso(c.started_at), "target_s": c.target_s})
+            for c in case.clocks.values()
+        ],
+    }
+
+
+def _clock(workflow: Workflow, running: Mapping[str, Any]) -> dict[str, Any]:
+    definition = workflow.clocks.get(running["clock"])
+    started, target_s = parse_iso(running["started_at"]), int(running["target_s"])
+    due = datetime.fromtimestamp(started.timestamp() + target_s, UTC)
+    return {
+        "id": running["clock"],
+        "name": definition.name if definition else running["clock"],
+        "run": running["run"],
+        "started_at": running["started_at"],
+        "target_s": target_s,
+        "due_at": iso(due),
+        "board": definition.board if definition else True,
+    }
+
+
+def with_elapsed(shown: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """The same with the seconds that each clock has run at this moment."""
+    for clock in shown["clocks"]:
+        clock["elapsed"] = round((now - parse_iso(clock["started_at"])).total_seconds(), 3)
+    return shown
+
+
+def _move_json(view: MoveView, workflow: Workflow, words: Catalogue) -> dict[str, Any]:
+    move = view.move
+    return {
+        "id": move.id,
+        "name": move.name,
+        "allowed": view.allowed,
+        "reasons": [{"code": r.code, "text": words.reason(r), "field": r.field} for r in view.reasons],
+        "form": json_schema(workflow, move.asks, move.may_ask),
+    }
+
+
+def _whole(case: Case, workflow: Workflow, actor: Actor, people: Mapping[str, AccountRow]) -> dict[str, Any]:
+    return {
+        "opened_at": case.opened_at,
+        "opened_by": person(people, case.opened_by),
+        "sergeant": person(people, case.sergeant),
+        "officer": person(people, case.officer),
+        "details": dict(case.details),
+        "call_answered_at": case.call_answered_at or None,
+        "answers": dict(case.answers),
+        "eligibility": _eligibility(case, workflow),
+        "consents": dict(case.consents),
+        "handover_note": case.handover_note,
+        "contact_mode": case.contact_mode or None,
+        "session": _session(case, actor),
+        "safety": None,
+        "risk": None,
+        "actions": [],
+        "proposal": None,
+        "decision": case.decision or None,
+        "team": case.team or None,
+        "team_name": workflow.teams.get(case.team, case.team) or None,
+        "outcome_code": case.outcome_code or None,
+    }
+
+
+def _eligibility(case: Case, workflow: Workflow) -> dict[str, Any] | None:
+    verdict = case.eligibility
+    if verdict is None:
+        return None
+
+    def told(names: Iterable[str]) -> list[dict[str, str]]:
+        known = [workflow.criteria[name] for name in names if name in workflow.criteria]
+        return [{"id": c.id, "say": c.say, "why": c.why, "way_out": c.way_out} for c in known]
+
+    return {
+        "eligible": verdict.eligible,
+        "because": told(verdict.because),
+        "way_out": verdict.way_out,
+        "concerns": told(verdict.concerns),
+        "results": dict(verdict.results),
+    }
+
+
+def _session(case: Case, actor: Actor) -> dict[str, Any] | None:
+    """The session; the seat is told to the officer who sits in it, and the link's id to nobody."""
+    if case.session is None:
+        return None
+    hidden = {"victim_seat", "link", "officer_seat"}
+    shown = {f.name: getattr(case.session, f.name) for f in dataclasses.fields(case.session) if f.name not in hidden}
+    shown["officer_seat"] = case.session.officer_seat if live_seat(case, actor) else None
+    shown["presence"] = presence_of(case)
+    return shown
+
+
+def live_seat(case: Case, actor: Actor) -> str:
+    """The seat in which this person may sit now; empty when there is none."""
+    session = case.session
+    if session is None or not session.link_sent_at or session.ended_at or case.officer != actor.id:
+        return ""
+    return session.officer_seat
+
+
+def _risk(case: Case, workflow: Workflow) -> dict[str, Any]:
+    proposal = routing.propose(workflow.routes, facts_of(case))
+    return {
+        "safety": dataclasses.asdict(case.safety) if case.safety else None,
+        "risk": {**dataclasses.asdict(case.risk), "because": list(case.risk.because)} if case.risk else None,
+        "actions": [dataclasses.asdict(action) for action in case.actions.values()],
+        "proposal": {
+            "team": proposal.team,
+            "team_name": workflow.teams.get(proposal.team, proposal.team),
+            "because": proposal.route,
+            "say": proposal.say,
+        }
+        if proposal
+        else None,
+    }
+
+
+# --- The victim's presence, as a code of the catalogue's [presence] ----------------------------------------------
+
+
+def presence_of(case: Case) -> str:
+    session = case.session
+    if session is None or session.ended_at:
+        return "none"
+    return _presence(session.flowing, session.victim, session.link_opened_at, session.link_sent_at)
+
+
+def _presence(flowing: bool, victim: str, opened: str, sent: str) -> str:
+    if flowing:
+        return "on_video"
+    if victim:
+        return {"connected": "waiting", "lost": "interrupted", "gone": "left"}.get(victim, "none")
+    if opened:
+        return "opened"
+    return "sent" if sent else "none"
+
+
+# --- Boards and the log ------------------------------------------------------------------------------------------
+
+
+def board_row(row: CaseRow, workflow: Workflow, people: Mapping[str, AccountRow], words: Catalogue) -> dict[str, Any]:
+    """A case on a board: reference, state and clocks, and nothing that names or locates the victim."""
+    state = workflow.states[row.state]
+    presence = "none"
+    if row.session_open:
+        presence = _presence(row.flowing, row.victim_presence, row.link_opened_at, row.link_sent_at)
+    return {
+        "id": row.id,
+        "reference": row.reference,
+        "state": row.state,
+        "state_name": state.name,
+        "version": row.version,
+        "owner": {"role": state.owner, "name": words.name("role", state.owner)} if state.owner else None,
+        "opened_at": row.opened_at,
+        "channel": _option(workflow, "source", row.channel),
+        "area": workflow.areas.get(row.lpa, row.lpa),
+        "officer": person(people, row.officer),
+        "sergeant": person(people, row.sergeant),
+        "emergency": row.emergency,
+        "risk_level": row.risk_level or None,
+        "response_grade": row.response_grade or None,
+        "presence": presence,
+        "presence_name": words.name("presence", presence),
+        "clocks": sorted(
+            (clock for clock in (_clock(workflow, c) for c in row.clocks) if clock["board"]),
+            key=lambda clock: str(clock["due_at"]),
+        ),
+    }
+
+
+def board_order(row: Mapping[str, Any]) -> tuple[bool, bool, str]:
+    """Handovers first, then emergencies, each by the deadline that comes first."""
+    due = min((clock["due_at"] for clock in row["clocks"]), default="9")
+    return row["state"] != "handover", not row["emergency"], due
+
+
+def event_json(recorded: Recorded, words: Catalogue, with_sealed: bool) -> dict[str, Any]:
+    """An event of the timing log."""
+    event = recorded.event
+    public, sealed = event.fact.split()
+    return {
+        "version": recorded.version,
+        "position": recorded.position,
+        "type": event.type,
+        "name": words.name("event", event.type),
+        "at": iso(event.at.at),
+        "recorded_at": iso(recorded.recorded_at),
+        "stated_at": event.stated_at or None,
+        "stated_source": event.stated_source or None,
+        "by": event.by,
+        "by_role": event.by_role,
+        "state": event.state,
+        "workflow_version": event.definition or None,
+        "fields": {**_plain(public), **(_plain(sealed) if with_sealed else {})},
+        "clocks": [dataclasses.asdict(change) for change in event.clocks],
+    }
+
+
+def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields as JSON has them; a case's details in the opening event hold no personal values."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+
+
+def _option(workflow: Workflow, field: str, value: Any) -> str:
+    """The label of an option; what is no option is shown as it is."""
+    known = workflow.fields.get(field)
+    if known is None:
+        return str(value)
+    return next((str(o.label) for o in options_of(workflow, known) if o.value == value), str(value))
+
+
+# --- Forms -------------------------------------------------------------------------------------------------------
+
+WIDGETS = {
+    "text": "text",
+    "long_text": "textarea",
+    "phone": "tel",
+    "choice": "radios",
+    "area": "select",
+    "team": "select",
+    "instrument": "hidden",
+    "date": "date",
+    "datetime": "datetime-local",
+    "officer": "select",
+    "action": "select",
+    "criteria": "questions",
+    "risk_answers": "questions",
+}
+"""How each kind of field is asked. Flags come from devices, never from a page."""
+
+SELECT_FROM = 6
+"""As many options as this make a select box of a choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question of a list that is answered yes, no, not known or refused."""
+
+    name: str
+    ask: str
+    why: str
+    value: str
+    critical: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """A field, ready to be asked."""
+
+    name: str
+    id: str
+    widget: str
+    label: str
+    hint: str
+    required: bool
+    value: str
+    error: str
+    options: tuple[tuple[str, str], ...] = ()
+    questions: tuple[Question, ...] = ()
+    max: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FormView:
+    """A move, ready to be made: or the reasons why not."""
+
+    id: str
+    name: str
+    action: str
+    tone: str
+    hint: str
+    reasons: tuple[str, ...]
+    fields: tuple[FieldView, ...]
+    command_id: str
+    version: int
+
+    @property
+    def allowed(self) -> bool:
+        return not self.reasons
+
+    def field(self, name: str) -> FieldView:
+        return next(field for field in self.fields if field.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Options that no definition holds: they are of this case and of this moment."""
+
+    officers: tuple[tuple[str, str], ...] = ()
+    actions: tuple[tuple[str, str], ...] = ()
+    instruments: Mapping[str, Instrument] = dataclasses.field(default_factory=dict)
+
+
+def form_from(
+    post: Mapping[str, Any], workflow: Workflow, names: Iterable[str], now: datetime | None = None
+) -> dict[str, Any]:
+    """The form as the desk takes it, from a page's flat fields. Empty answers are left out.
+
+    A local time becomes one with its offset. In the hour that comes twice in autumn the reading nearer to `now` is
+    taken; a time in the hour that is left out in spring stays as it is, and is then refused as no time.
+    """
+    form: dict[str, Any] = {}
+    for name in names:
+        field = workflow.fields[name]
+        if WIDGETS.get(field.kind) == "questions":
+            value: Any = _answers(post, name)
+        else:
+            value = str(post.get(name, "")).strip()
+        if value and field.kind == "datetime":
+            value = _with_offset(value, ZoneInfo(workflow.hours.zone), now)
+        if value:
+            form[name] = value
+    return form
+
+
+def _answers(post: Mapping[str, Any], name: str) -> dict[str, str]:
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): str(value) for key, value in post.items() if key.startswith(prefix) and value}
+
+
+def _with_offset(text: str, zone: ZoneInfo, now: datetime | None) -> str:
+    try:
+        local = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if local.tzinfo is not None:
+        return iso(local)
+    readings = [local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+    real = [at for at in readings if at.astimezone(zone).replace(tzinfo=None) == local]
+    if not real:
+        return text
+    return iso(min(real, key=lambda at: abs(at - now)) if now else real[0])
+
+
+def local_input(at: str, zone: str) -> str:
+    """A stored time as a `datetime-local` box takes it: to the minute, in the force's zone."""
+    return parse_iso(at).astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M") if at else ""
+
+
+def known_values(case: Case, workflow: Workflow, actor: Actor) -> dict[str, str]:
+    """What the case already knows, by the names of the form's boxes: nobody types a thing twice."""
+    classes = classes_for(case, actor)
+    values = {name: str(value) for name, value in case.details.items()}
+    values |= {name: str(value) for name, value in case.personal.items() if _class_of(name) in classes}
+    values |= {f"answers.{name}": answer for name, answer in case.answers.items()}
+    if case.risk and "risk" in classes:
+        values |= {f"risk_answers.{name}": answer for name, answer in case.risk.answers.items()}
+        values |= {"risk_level": case.risk_level}
+    proposal = routing.propose(workflow.routes, facts_of(case)) if case.state == "review" else None
+    return values | ({"team": proposal.team} if proposal else {})
+
+
+def form_view(
+    view: MoveView,
+    case: Case,
+    workflow: Workflow,
+    words: Catalogue,
+    choices: Choices,
+    values: Mapping[str, str],
+    errors: Mapping[str, str],
+) -> FormView:
+    """A move's form, filled with what is known and with the errors beside their fields."""
+    move = view.move
+    return FormView(
+        id=move.id,
+        name=move.name,
+        action=f"/cases/{case.id}/moves/{move.id}",
+        tone=move.tone,
+        hint=move.hint,
+        reasons=tuple(words.reason(reason) for reason in view.reasons),
+        fields=fields_view(workflow, move.asks, move.may_ask, move.id, choices, values, errors),
+        command_id=str(uuid.uuid4()),
+        version=case.version,
+    )
+
+
+def fields_view(
+    workflow: Workflow,
+    asks: Iterable[str],
+    may_ask: Iterable[str],
+    prefix: str,
+    choices: Choices,
+    values: Mapping[str, str],
+    errors: Mapping[str, str],
+) -> tuple[FieldView, ...]:
+    """The fields of a form in their order."""
+    needed = tuple(asks)
+    return tuple(
+        _field(workflow, workflow.fields[name], name in needed, prefix, choices, values, errors)
+        for name in (*needed, *may_ask)
+    )
+
+
+def _field(
+    workflow: Workflow,
+    field: Field,
+    required: bool,
+    prefix: str,
+    choices: Choices,
+    values: Mapping[str, str],
+    errors: Mapping[str, str],
+) -> FieldView:
+    options = _options(workflow, field, choices)
+    widget = WIDGETS.get(field.kind, "text")
+    if widget == "radios" and len(options) >= SELECT_FROM:
+        widget = "select"
+    if field.kind == "instrument" and len(options) > 1:
+        widget = "select"
+    value = values.get(field.id, "")
+    if field.kind == "instrument" and not value and options:
+        value = options[0][0]
+    return FieldView(
+        name=field.id,
+        id=f"{prefix}-{field.id}",
+        widget=widget,
+        label=field.label,
+        hint=field.hint,
+        required=required,
+        value=value,
+        error=errors.get(field.id, ""),
+        options=options,
+        questions=_questions(workflow, field, choices, values),
+        max=field.max,
+    )
+
+
+def _options(workflow: Workflow, field: Field, choices: Choices) -> tuple[tuple[str, str], ...]:
+    match field.kind:
+        case "officer":
+            return choices.officers
+        case "action":
+            return choices.actions
+    return tuple((str(option.value), str(option.label)) for option in options_of(workflow, field))
+
+
+def _questions(workflow: Workflow, field: Field, choices: Choices, values: Mapping[str, str]) -> tuple[Question, ...]:
+    def of(name: str, ask: str, why: str, critical: bool = False) -> Question:
+        box = f"{field.id}.{name}"
+        return Question(box, ask, why, values.get(box, ""), critical)
+
+    match field.kind:
+        case "criteria":
+            return tuple(of(c.id, c.ask, c.why) for c in workflow.criteria.values())
+        case "risk_answers":
+            named = [choices.instruments[name] for name in workflow.instruments if name in choices.instruments]
+            return tuple(of(q.id, q.topic, "", q.critical) for tool in named[:1] for q in tool.questions)
+    return ()
+
+
+def officers_to_choose(
+    roster: Iterable[OfficerRow], people: Mapping[str, AccountRow], words: Catalogue
+) -> tuple[tuple[str, str], ...]:
+    """Officers on duty, the free ones first. A busy one is named, too: the refusal then says why."""
+    on_duty = [row for row in roster if row.status == "on"]
+    named = [(bool(row.case_id), people[row.id].name, row.id) for row in on_duty if row.id in people]
+    return tuple(
+        (who, f"{name} ({words.say('page.busy') if busy else words.say('page.free')})")
+        for busy, name, who in sorted(named)
+    )
+
+
+def roster_rows(
+    roster: Iterable[OfficerRow], people: Mapping[str, AccountRow], words: Catalogue
+) -> list[dict[str, Any]]:
+    """Every officer with duty and occupation; those who have never been on duty are off."""
+    known = {row.id: row for row in roster}
+    rows = []
+    for account in people.values():
+        if "officer" not in account.roles or account.disabled:
+            continue
+        row = known.get(account.id)
+        status, case_id = (row.status, row.case_id) if row else ("off", "")
+        rows.append(
+            {
+                "id": account.id,
+                "name": account.name,
+                "status": status,
+                "status_name": words.name("duty", status),
+                "busy": bool(case_id),
+                "case": case_id,
+            }
+        )
+    return sorted(rows, key=lambda row: ({"on": 0, "break": 1}.get(str(row["status"]), 2), row["busy"], row["name"]))
+
+
+def desk_is_open(workflow: Workflow, at: Moment) -> bool:
+    """Whether this moment lies within the desk's hours."""
+    return clocks.is_open(workflow.hours, at)
+
+
+# --- Words for the pages -----------------------------------------------------------------------------------------
+
+
+def facts_shown(case: Case, workflow: Workflow, actor: Actor) -> dict[str, list[tuple[str, str]]]:
+    """The case's answers by class, each as label and words, as far as this person may see them."""
+    allowed = classes_for(case, actor)
+    shown: dict[str, list[tuple[str, str]]] = {"contact": [], "address": [], "details": []}
+    known = {**case.personal, **(case.details if sees_whole(case, actor) else {})}
+    for field in workflow.fields.values():
+        if field.id not in known:
+            continue
+        group = _class_of(field.id)
+        if field.id in ("safe_to_text", "minutes_to_talk"):
+            group = "contact"
+        if field.personal and group not in allowed:
+            continue
+        shown[group].append((field.label, _words_for(field, known[field.id], workflow)))
+    return shown
+
+
+def _words_for(field: Field, value: Any, workflow: Workflow) -> str:
+    if field.kind == "date":
+        return datetime.fromisoformat(str(value)).strftime("%-d %B %Y")
+    return _option(workflow, field.id, value)
+
+
+def answers_shown(
+    answers: Mapping[str, str], asked: Iterable[tuple[str, str]], words: Catalogue
+) -> list[tuple[str, str, str]]:
+    """Each question with its answer's code and words."""
+    return [(ask, answers[name], words.name("answer", answers[name])) for name, ask in asked if name in answers]
+
+
+ANSWER_CODES = ANSWERS

@@ -1,0 +1,148 @@
+"""What the media tests share: an engine with real worker processes, a notebook for what it reports, and a client."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, VideoStreamTrack
+from av import VideoFrame
+
+from rvr.media import Observation
+from rvr.media.rooms import Rooms
+
+ROOM = "room-1"
+SEATS = ["officer", "victim"]
+
+
+class Notebook:
+    """Takes the engine's observations as the desk would, and lets a test wait for one."""
+
+    def __init__(self) -> None:
+        self.seen: list[Observation] = []
+        self.calls = 0
+        self.refuse_next = 0
+        self._changed = asyncio.Event()
+
+    async def __call__(self, observation: Observation) -> None:
+        self.calls += 1
+        if self.refuse_next:
+            self.refuse_next -= 1
+            raise RuntimeError("the store is not there")
+        self.seen.append(observation)
+        self._changed.set()
+
+    def kinds(self) -> list[tuple[str, str | None]]:
+        return [(seen.kind, seen.seat) for seen in self.seen]
+
+    def of(self, kind: str, seat: str | None = None) -> list[Observation]:
+        return [seen for seen in self.seen if seen.kind == kind and (seat is None or seen.seat == seat)]
+
+    async def until(self, kind: str, seat: str | None = None, *, times: int = 1, within_s: float = 8.0) -> Observation:
+        end = time.monotonic() + within_s
+        while len(found := self.of(kind, seat)) < times:
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), end - time.monotonic())
+            except TimeoutError:
+                raise AssertionError(f"no {kind} of {seat} within {within_s} s, only {self.kinds()}") from None
+        return found[times - 1]
+
+
+class SmallVideo(VideoStreamTrack):
+    """A 160 x 120 picture, 15 times a second: enough to be decoded, cheap enough for a busy machine."""
+
+    async def recv(self) -> VideoFrame:
+        await asyncio.sleep(0.03)
+        pts, time_base = await self.next_timestamp()
+        frame = VideoFrame(width=160, height=120)
+        for plane in frame.planes:
+            plane.update(bytes([pts // 3000 % 256]) * plane.buffer_size)
+        frame.pts = pts
+        frame.time_base = time_base
+        return frame
+
+
+class Client:
+    """A browser's part, played by aiortc: joins a seat with picture and sound, counts what it receives."""
+
+    def __init__(self, engine: Rooms, seat: str, room: str = ROOM) -> None:
+        self.engine = engine
+        self.seat = seat
+        self.room = room
+        self.frames = {"video": 0, "audio": 0}
+        self.answer = ""
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._pumps: list[asyncio.Task[None]] = []
+        self._pc.on("track", lambda track: self._pumps.append(asyncio.ensure_future(self._pump(track))))
+
+    async def join(self) -> Client:
+        self._pc.addTrack(AudioStreamTrack())
+        self._pc.addTrack(SmallVideo())
+        await self._pc.setLocalDescription(await self._pc.createOffer())
+        self.answer = await self.engine.join(self.room, self.seat, self._pc.localDescription.sdp)
+        await self._pc.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
+        return self
+
+    async def _pump(self, track: Any) -> None:
+        with suppress(MediaStreamError):
+            while True:
+                await track.recv()
+                self.frames[track.kind] += 1
+
+    async def receives(self, kind: str, more: int = 3, within_s: float = 8.0) -> None:
+        goal = self.frames[kind] + more
+        end = time.monotonic() + within_s
+        while self.frames[kind] < goal:
+            assert time.monotonic() < end, f"{self.seat} received {self.frames}"
+            await asyncio.sleep(0.02)
+
+    async def fall_silent(self) -> None:
+        """Send nothing more and say nothing: what a dead battery looks like from the other end."""
+        for transport in self._sockets():
+            transport.sendto = lambda *_: None
+
+    async def speak_again(self) -> None:
+        for transport in self._sockets():
+            del transport.sendto
+
+    def _sockets(self) -> set[Any]:
+        ices = [transceiver.receiver.transport.transport for transceiver in self._pc.getTransceivers()]
+        return {protocol.transport for ice in ices for protocol in ice._connection._protocols}
+
+    async def close(self) -> None:
+        with suppress(Exception):
+            await asyncio.wait_for(self._pc.close(), 5)
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+
+@pytest.fixture
+def notebook() -> Notebook:
+    return Notebook()
+
+
+@pytest.fixture
+async def engine(notebook: Notebook) -> AsyncIterator[Rooms]:
+    rooms = Rooms(notebook, lost_after_s=1.5)
+    await rooms.start()
+    await rooms.want({ROOM: SEATS})
+    yield rooms
+    await rooms.close()
+
+
+@pytest.fixture
+async def client(engine: Rooms) -> AsyncIterator[Callable[..., Awaitable[Client]]]:
+    """`await client("officer")`: a client that has joined that seat; closed at the end."""
+    made: list[Client] = []
+
+    async def join(seat: str, room: str = ROOM) -> Client:
+        made.append(Client(engine, seat, room))
+        return await made[-1].join()
+
+    yield join
+    await asyncio.gather(*(one.close() for one in made))

@@ -1,0 +1,417 @@
+"""What holds for every media engine, shown on the embedded one with real worker processes and real media."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rvr.media import KINDS, IceServer, MediaRefused, MediaUnavailable
+from rvr.media import rooms as rooms_module
+from rvr.media.rooms import Rooms
+from tests.media.conftest import ROOM, SEATS, Client, Notebook
+
+OFFER = (Path(__file__).parent / "chromium-156-offer.sdp").read_bytes().decode("ascii")
+REPOSITORY = Path(__file__).parents[2]
+
+Join = Callable[..., Awaitable[Client]]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+async def gone_dead(pid: int, within_s: float = 6.0) -> bool:
+    end = time.monotonic() + within_s
+    while alive(pid):
+        if time.monotonic() > end:
+            return False
+        await asyncio.sleep(0.05)
+    return True
+
+
+async def test_a_victim_who_waits_is_shown_as_soon_as_the_officer_joins(
+    engine: Rooms, notebook: Notebook, client: Join
+) -> None:
+    victim = await client("victim")
+    await notebook.until("first_frame", "victim")
+    await victim.receives("audio")  # silence, so that her browser knows the line is good
+    assert not notebook.of("two_way")
+
+    officer = await client("officer")
+    two_way = await notebook.until("two_way")
+    for one in (victim, officer):
+        await one.receives("video", 10)
+        await one.receives("audio", 10)
+
+    assert two_way.seat is None
+    kinds = notebook.kinds()
+    assert kinds.index(("connected", "victim")) < kinds.index(("first_frame", "victim"))
+    assert kinds.index(("first_frame", "officer")) < kinds.index(("two_way", None))
+    assert notebook.of("connected", "officer")[0].detail == {"partner": "victim"}
+
+
+async def test_every_observation_is_numbered_without_a_gap_and_dated_by_its_worker(
+    engine: Rooms, notebook: Notebook, client: Join
+) -> None:
+    await client("victim")
+    await client("officer")
+    await notebook.until("two_way")
+    assert [seen.number for seen in notebook.seen] == list(range(1, len(notebook.seen) + 1))
+    assert len({seen.worker for seen in notebook.seen}) == 1
+    moments = [seen.moment for seen in notebook.seen]
+    assert sorted(moments, key=lambda moment: moment.boottime_ns) == moments
+    assert {seen.kind for seen in notebook.seen} <= KINDS
+    assert all(moment.at.tzinfo is not None for moment in moments)
+
+
+async def test_a_line_that_falls_silent_is_lost_in_time_and_resumed_by_a_new_join(
+    engine: Rooms, notebook: Notebook, client: Join
+) -> None:
+    await client("victim")
+    officer = await client("officer")
+    await notebook.until("two_way")
+
+    before = time.monotonic()
+    await officer.fall_silent()
+    lost = await notebook.until("lost", "officer")
+    # lost_after_s is 1.5 in these tests, looked at five times a second.
+    assert 1.2 < time.monotonic() - before < 3.0
+    assert lost.detail == {"partner": "victim", "cause": "silent"}
+
+    await client("officer")
+    resumed = await notebook.until("resumed")
+    assert resumed.seat == "officer"
+    tail = notebook.kinds()[notebook.seen.index(lost) :]
+    assert tail[:3] == [("lost", "officer"), ("gone", "officer"), ("connected", "officer")]
+    assert len(notebook.of("two_way")) == 1
+    assert len(notebook.of("lost")) == 1
+
+
+async def test_a_line_that_comes_back_by_itself_is_connected_again_and_resumed(
+    engine: Rooms, notebook: Notebook, client: Join
+) -> None:
+    await client("officer")
+    victim = await client("victim")
+    await notebook.until("two_way")
+    await victim.fall_silent()
+    await notebook.until("lost", "victim")
+    await victim.speak_again()
+    again = await notebook.until("connected", "victim", times=2)
+    assert again.detail == {"partner": "officer", "again": "yes"}
+    assert (await notebook.until("resumed")).seat == "victim"
+    assert not notebook.of("gone")
+
+
+async def test_who_leaves_is_gone_at_once_and_resumes_when_both_see_each_other_again(
+    engine: Rooms, notebook: Notebook, client: Join
+) -> None:
+    await client("officer")
+    await client("victim")
+    await notebook.until("two_way")
+
+    await engine.leave(ROOM, "victim")
+    gone = await notebook.until("gone", "victim", within_s=1)
+    assert gone.detail == {"partner": "officer", "cause": "left"}
+    await engine.leave(ROOM, "victim")
+    await engine.leave(ROOM, "nobody")
+    await engine.leave("nowhere", "victim")
+
+    await client("victim")
+    assert (await notebook.until("resumed")).seat == "victim"
+    assert len(notebook.of("gone")) == 1
+    assert not notebook.of("lost")
+
+
+async def test_a_second_join_replaces_a_connection_that_still_looks_alive(
+    engine: Rooms, notebook: Notebook, client: Join
+) -> None:
+    officer = await client("officer")
+    await client("victim")
+    await notebook.until("two_way")
+    await client("victim")
+    assert (await notebook.until("gone", "victim")).detail["cause"] == "replaced"
+    await notebook.until("resumed")
+    await officer.receives("video", 5)
+    await asyncio.sleep(0.5)
+    kinds = notebook.kinds()
+    assert kinds.count(("gone", "victim")) == 1, "the old connection's end is not reported again"
+    assert not notebook.of("lost")
+
+
+async def test_a_browser_that_closes_its_connection_is_lost_without_waiting(
+    engine: Rooms, notebook: Notebook, client: Join
+) -> None:
+    victim = await client("victim")
+    await notebook.until("connected", "victim")
+    await victim.close()
+    assert (await notebook.until("lost", "victim", within_s=1.2)).detail["cause"] == "failed"
+    for _ in range(2):
+        await engine.leave(ROOM, "victim")
+    assert (await notebook.until("gone", "victim", within_s=1)).detail["cause"] == "left"
+    await asyncio.sleep(0.1)
+    assert len(notebook.of("gone")) == 1
+
+
+async def test_an_observation_that_could_not_be_recorded_is_offered_again_before_any_later_one(
+    engine: Rooms, notebook: Notebook, client: Join
+) -> None:
+    notebook.refuse_next = 2
+    await client("victim")
+    await notebook.until("first_frame", "victim")
+    assert notebook.calls == 4
+    assert [seen.number for seen in notebook.seen] == [1, 2]
+
+
+async def test_what_is_not_acknowledged_is_offered_again_at_the_next_reconcile(
+    engine: Rooms, notebook: Notebook, client: Join
+) -> None:
+    await client("victim")
+    second = await notebook.until("first_frame", "victim")
+    await engine.acknowledge(second.worker, 1)
+    await engine.want({ROOM: SEATS})
+    again = await notebook.until("first_frame", "victim", times=2)
+    assert again == second
+    assert len(notebook.of("connected")) == 1
+
+    await engine.acknowledge(second.worker, 2)
+    await engine.want({ROOM: SEATS})
+    await asyncio.sleep(0.3)
+    assert len(notebook.seen) == 3
+
+
+async def test_a_killed_worker_costs_a_moment_and_no_room(engine: Rooms, notebook: Notebook, client: Join) -> None:
+    await client("victim")
+    await client("officer")
+    await notebook.until("two_way")
+    [pid] = engine.worker_pids
+
+    os.kill(pid, signal.SIGKILL)
+    for seat in SEATS:
+        lost = await notebook.until("lost", seat, within_s=2)
+        assert lost.detail["cause"] == "worker_lost"
+        assert lost.worker != notebook.seen[0].worker
+
+    await back(client, "victim")
+    await engine.leave(ROOM, "officer")
+    assert (await notebook.until("gone", "officer")).detail["cause"] == "left", "also who was lost can leave"
+    await back(client, "officer")
+    assert engine.worker_pids != [pid]
+    await notebook.until("resumed")
+    assert len(notebook.of("two_way")) == 1, "the new process knows that this room had been two-way"
+
+
+async def back(client: Join, seat: str, within_s: float = 6.0) -> Client:
+    """Join as a browser does: again and again while the server says 503."""
+    end = time.monotonic() + within_s
+    while True:
+        try:
+            return await client(seat)
+        except MediaUnavailable:
+            assert time.monotonic() < end
+            await asyncio.sleep(0.1)
+
+
+async def test_a_worker_that_hangs_is_replaced_and_the_main_loop_never_waits_for_it(
+    notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms_module, "PING_EVERY_S", 0.1)
+    monkeypatch.setattr(rooms_module, "PING_DEADLINE_S", 0.5)
+    engine = Rooms(notebook)
+    await engine.start()
+    await engine.want({ROOM: SEATS})
+    try:
+        [pid] = engine.worker_pids
+        os.kill(pid, signal.SIGSTOP)
+        assert await gone_dead(pid, within_s=4)
+        for _ in range(60):
+            if engine.worker_pids not in ([], [pid]):
+                break
+            await asyncio.sleep(0.05)
+        for _ in range(60):
+            try:
+                assert (await engine.join(ROOM, "victim", OFFER)).startswith("v=0")
+                break
+            except MediaUnavailable:
+                await asyncio.sleep(0.1)
+        else:
+            pytest.fail("no worker came back")
+    finally:
+        await engine.close()
+
+
+async def test_rooms_are_closed_when_they_are_no_longer_wanted_and_undisturbed_when_they_are(
+    engine: Rooms, notebook: Notebook, client: Join
+) -> None:
+    officer = await client("officer")
+    await client("victim")
+    await notebook.until("two_way")
+    await engine.want({ROOM: [*SEATS, "guest"], "room-2": SEATS})
+    await officer.receives("video", 5)
+    assert not notebook.of("gone")
+
+    await engine.want({"room-2": SEATS})
+    for seat in SEATS:
+        assert (await notebook.until("gone", seat, within_s=2)).detail["cause"] == "closed"
+    with pytest.raises(MediaRefused, match="room-unknown"):
+        await engine.join(ROOM, "victim", OFFER)
+
+
+async def refusal(engine: Rooms, seat: str, offer: str, room: str = ROOM) -> tuple[str, int]:
+    with pytest.raises(MediaRefused) as refused:
+        await engine.join(room, seat, offer)
+    return refused.value.code, refused.value.http_status
+
+
+async def test_an_offer_is_refused_with_a_code_that_says_why(engine: Rooms) -> None:
+    await engine.want({ROOM: [*SEATS, "guest"], "room-2": SEATS, "room-3": SEATS})
+    assert await refusal(engine, "victim", OFFER, "nowhere") == ("room-unknown", 404)
+    assert await refusal(engine, "stranger", OFFER) == ("seat-unknown", 404)
+    assert await refusal(engine, "guest", OFFER) == ("seat-unsupported", 409)
+    assert await refusal(engine, "victim", "v=0\r\n" * 10_000) == ("sdp-too-large", 400)
+    assert await refusal(engine, "victim", "v=0\r\nm=audio\r\n") == ("sdp-malformed", 400)
+    data = OFFER.replace("BUNDLE 0 1", "BUNDLE 0 1 2") + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+    assert await refusal(engine, "victim", data) == ("sdp-datachannel", 400)
+    no_vp8 = OFFER.replace("VP8/90000", "VP7/90000")
+    assert await refusal(engine, "officer", no_vp8) == ("codec", 400)
+
+
+async def test_an_offer_that_meets_no_worker_is_not_counted_against_the_seat(engine: Rooms) -> None:
+    os.kill(engine.worker_pids[0], signal.SIGKILL)
+    await asyncio.sleep(0.05)
+    for _ in range(6):
+        with pytest.raises(MediaUnavailable):
+            await engine.join(ROOM, "victim", OFFER)
+
+
+async def test_a_seat_may_not_offer_without_end(engine: Rooms) -> None:
+    for _ in range(4):
+        assert await refusal(engine, "victim", "v=0\r\n") == ("sdp-malformed", 400)
+    with pytest.raises(MediaRefused) as refused:
+        await engine.join(ROOM, "victim", OFFER)
+    assert (refused.value.code, refused.value.http_status) == ("too-many-offers", 429)
+    assert refused.value.retry_after_s is not None
+    assert 1 <= refused.value.retry_after_s <= 5
+    assert (await engine.join(ROOM, "officer", OFFER)).startswith("v=0"), "another seat is not made to wait"
+
+
+async def test_the_answer_names_the_public_address_and_a_port_of_the_range_and_no_other_of_this_host(
+    notebook: Notebook,
+) -> None:
+    engine = Rooms(notebook, media_public_address="203.0.113.5", media_ports=(42000, 42001))
+    await engine.start()
+    try:
+        await engine.want({ROOM: SEATS, "room-2": SEATS})
+        used = set()
+        for seat in SEATS:
+            answer = await engine.join(ROOM, seat, OFFER)
+            assert set(re.findall(r"\d+\.\d+\.\d+\.\d+", answer)) == {"203.0.113.5", "0.0.0.0"}  # noqa: S104  what "no address" looks like
+            used |= set(re.findall(r"203\.0\.113\.5 (\d+) typ host", answer))
+        assert used == {"42000", "42001"}
+        with pytest.raises(MediaUnavailable):
+            await engine.join("room-2", "victim", OFFER)
+    finally:
+        await engine.close()
+
+
+async def test_rooms_are_spread_over_the_workers_and_each_stays_where_it_is(notebook: Notebook) -> None:
+    engine = Rooms(notebook, workers=2)
+    await engine.start()
+    try:
+        await engine.want({f"room-{n}": SEATS for n in range(4)})
+        held = [sorted(engine.wanted_of(slot)) for slot in engine._slots]
+        assert [len(names) for names in held] == [2, 2]
+        await engine.want({f"room-{n}": SEATS for n in range(6)})
+        assert all(set(before) <= set(engine.wanted_of(slot)) for before, slot in zip(held, engine._slots, strict=True))
+        assert len(set(engine.worker_pids)) == 2
+    finally:
+        await engine.close()
+
+
+PARENT = """
+import asyncio
+from rvr.media.rooms import Rooms
+async def main():
+    async def nothing(_): pass
+    engine = Rooms(nothing, workers=2)
+    await engine.start()
+    print(*engine.worker_pids, flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+async def test_no_worker_outlives_a_killed_parent() -> None:
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PARENT, cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    pids = [int(pid) for pid in (await asyncio.wait_for(parent.stdout.readline(), 20)).split()]
+    assert len(pids) == 2
+    parent.kill()
+    await parent.wait()
+    for pid in pids:
+        assert await gone_dead(pid)
+
+
+async def test_closing_the_engine_ends_its_workers_and_still_reports_the_calls_that_this_cut(
+    notebook: Notebook,
+) -> None:
+    engine = Rooms(notebook)
+    await engine.start()
+    await engine.want({ROOM: SEATS})
+    victim = await Client(engine, "victim").join()
+    await notebook.until("connected", "victim")
+    [pid] = engine.worker_pids
+    await engine.close()
+    assert notebook.of("lost", "victim")[0].detail["cause"] == "worker_lost"
+    await victim.close()
+    assert await gone_dead(pid, within_s=1)
+    assert engine.worker_pids == []
+
+
+def test_the_main_process_never_imports_a_media_library() -> None:
+    code = "import sys, rvr.media.rooms; print([m for m in ('aiortc', 'aioice', 'av') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_worker_is_given_none_of_our_settings_and_no_optimisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = {"RVR_MASTER_KEY", "DATABASE_URL", "PYTHONOPTIMIZE"}
+    for name in ours:
+        monkeypatch.setenv(name, "1")
+    assert not ours & rooms_module._environment().keys()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"workers": 0},
+        {"media_bind": "0.0.0.0"},  # noqa: S104  refused, that is the point
+        {"media_public_address": "media.example"},
+        {"media_ports": (50_000, 40_000)},
+    ],
+)
+def test_settings_with_which_no_browser_could_connect_are_refused(notebook: Notebook, settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        Rooms(notebook, **settings)
+
+
+def test_a_turn_server_is_handed_to_browsers_in_their_own_words(notebook: Notebook) -> None:
+    server = IceServer(("turns:turn.example:5349?transport=tcp",), "1700000000:seat", "secret")
+    engine = Rooms(notebook, ice_servers=[server])
+    assert [one.for_browser() for one in engine.ice_servers] == [
+        {"urls": ["turns:turn.example:5349?transport=tcp"], "username": "1700000000:seat", "credential": "secret"}
+    ]
