@@ -32,8 +32,8 @@ class Observation:
     | `gone`        | who  | the connection was ended from this side, or never came up; see `cause` |
 
     Per room the order is that of the events: no `resumed` without an earlier `two_way`, nothing about a connection
-    before its `connected` (but `gone`, when it never came up). `gone` may follow `lost`: the line broke, then the person
-    was known to have left. "Once a room" holds for one start of the engine; started anew, it does not know what was.
+    before its `connected` (but `gone`, when it never came up). `gone` may follow `lost`: the line broke, then it was
+    known that the person had left. "Once a room" holds for one start of the engine: anew, it knows nothing of before.
     """
 
     worker: str

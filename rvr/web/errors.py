@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import structlog
@@ -18,11 +18,11 @@ log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def reasons(error: RvrError, words: Catalogue) -> list[dict[str, Any]]:
+def told(reasons: Iterable[Reason], words: Catalogue) -> list[dict[str, Any]]:
     """Every reason with its sentence, and the field that it belongs beside."""
     return [
         {"code": reason.code, "text": words.reason(reason), **({"field": reason.field} if reason.field else {})}
-        for reason in error.reasons
+        for reason in reasons
     ]
 
 
@@ -32,7 +32,7 @@ def problem(error: RvrError, words: Catalogue) -> web.Response:
         "title": words.say(f"problem.{error.code}"),
         "status": error.status,
         "code": error.code,
-        "reasons": reasons(error, words),
+        "reasons": told(error.reasons, words),
         **error.extra,
     }
     headers = {"Retry-After": str(error.extra["retry_after"])} if "retry_after" in error.extra else {}
@@ -56,7 +56,7 @@ def page(request: web.Request, error: RvrError) -> web.Response:
         .render(
             signed=request.get(SIGNED_IN),
             title=words.say(f"problem.{error.code}"),
-            reasons=[one["text"] for one in reasons(error, words)],
+            reasons=[one["text"] for one in told(error.reasons, words)],
             status=error.status,
         )
     )

@@ -26,6 +26,7 @@ from rvr.core.risk import Instrument
 from rvr.core.workflow import Field, Workflow
 from rvr.messages import Catalogue
 from rvr.store.tables import AccountRow, CaseRow, OfficerRow
+from rvr.web.errors import told
 
 # --- Who sees what -----------------------------------------------------------------------------------------------
 
@@ -186,7 +187,7 @@ def _move_json(view: MoveView, workflow: Workflow, words: Catalogue) -> dict[str
         "id": move.id,
         "name": move.name,
         "allowed": view.allowed,
-        "reasons": [{"code": r.code, "text": words.reason(r), "field": r.field} for r in view.reasons],
+        "reasons": told(view.reasons, words),
         "form": json_schema(workflow, move.asks, move.may_ask),
     }
 

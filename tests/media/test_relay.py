@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from fractions import Fraction
@@ -271,3 +273,31 @@ def test_the_ports_of_a_range_are_all_tried_once() -> None:
     ports = list(Address("127.0.0.1", "127.0.0.1", (42000, 42009)).candidates())
     assert sorted(ports) == list(range(42000, 42010))
     assert list(Address("127.0.0.1", "127.0.0.1", None).candidates()) == [0]
+
+
+PREPARED = """
+from OpenSSL import SSL
+from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCCertificate
+from rvr.media.embedded.peer import Address, prepare
+prepare(Address("127.0.0.1", "127.0.0.1", None))
+context = RTCCertificate.generateCertificate()._create_ssl_context(SRTP_PROFILES)
+print(*SSL.Connection(context).get_cipher_list())
+"""
+
+
+def in_a_fresh_process(*flags: str) -> subprocess.CompletedProcess[str]:
+    """`prepare` changes the whole process, so it is tried in one of its own."""
+    command = [sys.executable, *flags, "-c", PREPARED]
+    return subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+
+
+def test_a_worker_offers_only_authenticated_ciphers() -> None:
+    ciphers = in_a_fresh_process().stdout.split()
+    assert len(ciphers) >= 3
+    assert all("GCM" in cipher or "POLY1305" in cipher for cipher in ciphers)
+
+
+def test_a_worker_refuses_to_run_optimised() -> None:
+    done = in_a_fresh_process("-O")
+    assert done.returncode != 0
+    assert "never run it with -O" in done.stderr

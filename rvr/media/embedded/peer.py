@@ -45,6 +45,12 @@ UDP_BUFFER_BYTES: Final = 256 * 1024
 DTLS_CIPHERS: Final = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305"
 """aiortc's own list also has two CBC-SHA1 suites, which no current browser needs."""
 
+CODECS: Final = frozenset({"video/VP8", "video/rtx", "audio/opus"})
+"""One codec for every leg: with VP8 on one side and H.264 on the other both sides stay black."""
+
+STUN_FIRST_BYTES: Final = frozenset(range(4))
+"""RFC 7983: 0-3 is STUN, 20-63 DTLS, 128-191 RTP and RTCP."""
+
 log = logging.getLogger("rvr.media.peer")
 
 
@@ -75,15 +81,12 @@ class _Verified(StunProtocol):
     """
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        if (data and data[0] in _STUN_FIRST_BYTES) or self._knows(addr):
+        if (data and data[0] in STUN_FIRST_BYTES) or self._knows(addr):
             super().datagram_received(data, addr)
 
     def _knows(self, addr: tuple[Any, ...]) -> bool:
         # Remote candidates are stripped from every offer, so each of these was learnt from a check with our password.
         return any(c.host == addr[0] and c.port == addr[1] for c in self.receiver.remote_candidates)
-
-
-_STUN_FIRST_BYTES: Final = frozenset(range(4))
 
 
 class _Bound(Connection):
@@ -202,7 +205,7 @@ class Peer:
         for kind in dict.fromkeys(admitted.kinds):
             transceiver = self._pc.addTransceiver(self._outs[kind], direction="sendrecv")
             transceiver.setCodecPreferences(
-                [c for c in RTCRtpSender.getCapabilities(kind).codecs if c.mimeType in _CODECS]
+                [c for c in RTCRtpSender.getCapabilities(kind).codecs if c.mimeType in CODECS]
             )
         await self._pc.setRemoteDescription(RTCSessionDescription(admitted.text, "offer"))
         await self._pc.setLocalDescription(await self._pc.createAnswer())
@@ -266,7 +269,3 @@ class Peer:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-_CODECS: Final = frozenset({"video/VP8", "video/rtx", "audio/opus"})
-"""One codec for every leg: with VP8 on one side and H.264 on the other both sides stay black."""

@@ -100,7 +100,7 @@ def admit(offer: str) -> Admitted:
     _check_bundle(head, bodies)
     _check_transport(head, bodies)
     text = "".join(f"{line}\r\n" for block in (head, *bodies) for line in block)
-    return Admitted(text, tuple(body[0][2:7] for body in bodies))
+    return Admitted(text, tuple(body[0].removeprefix("m=").split(" ")[0] for body in bodies))
 
 
 def _split(offer: str) -> tuple[list[str], list[list[str]]]:

@@ -1,0 +1,159 @@
+/**
+ * `<rvr-call>`: the officer's side of the call. It stands outside the part of the page that is swapped, takes its seat
+ * from there, and stays through every change of the case. It shows the victim's presence as the case has it.
+ */
+
+import { Call } from "./call.js";
+
+/** @typedef {import("./call.js").CallState} CallState */
+
+class OfficerCall extends HTMLElement {
+  /** @type {Call|null} */ #call = null;
+  /** @type {Record<string, string>} */ #words = {};
+  /** @type {CallState} */ #state = "idle";
+  #seat = "";
+  #code = "";
+  #muted = false;
+  #cameraOff = false;
+
+  connectedCallback() {
+    this.#words = JSON.parse(this.dataset.words ?? "{}");
+    this.#part("join").onclick = () => this.#join();
+    this.#part("leave").onclick = () => this.#leave();
+    this.#part("mute").onclick = () => this.#switch("mute");
+    this.#part("camera").onclick = () => this.#switch("camera");
+    document.addEventListener("fragment", this.#look);
+    addEventListener("beforeunload", this.#ask);
+    this.#look();
+  }
+
+  disconnectedCallback() {
+    document.removeEventListener("fragment", this.#look);
+    removeEventListener("beforeunload", this.#ask);
+    this.#leave();
+  }
+
+  /** @param {string} name @returns {HTMLElement} */
+  #part(name) {
+    return /** @type {HTMLElement} */ (this.querySelector(`[data-part="${name}"]`));
+  }
+
+  /** @param {string} kind @returns {HTMLVideoElement} */
+  #video(kind) {
+    return /** @type {HTMLVideoElement} */ (this.querySelector(`.rvr-call__${kind}`));
+  }
+
+  get #running() {
+    return ["joining", "connected", "reconnecting"].includes(this.#state);
+  }
+
+  /** What the case says now: the seat, and how it stands with the victim. */
+  #look = () => {
+    const now = /** @type {HTMLElement|null} */ (document.querySelector("#case-now"))?.dataset ?? {};
+    const seat = now.seat ?? "";
+    if (seat !== this.#seat) {
+      this.#leave();
+      this.#seat = seat;
+      this.#state = "idle";
+    }
+    this.hidden = !seat;
+    this.#show(now.presence ?? "none");
+  };
+
+  /** @param {BeforeUnloadEvent} event */
+  #ask = (event) => {
+    if (this.#running) event.preventDefault();
+  };
+
+  async #join() {
+    const ice = JSON.parse(this.dataset.ice ?? "[]");
+    const call = new Call({
+      url: `/api/v1/media/${this.#seat}`,
+      csrf: document.body.dataset.csrf ?? "",
+      iceServers: ice,
+    });
+    this.#call = call;
+    this.#code = "";
+    call.addEventListener("state", (event) => {
+      const { state, code } = /** @type {CustomEvent} */ (event).detail;
+      if (this.#call !== call) return;
+      this.#state = state;
+      if (code) this.#code = code;
+      this.#look();
+    });
+    call.addEventListener("localstream", (event) => {
+      const self = this.#video("self");
+      self.srcObject = /** @type {CustomEvent} */ (event).detail.stream;
+      self.hidden = !(/** @type {CustomEvent} */ (event).detail.video);
+    });
+    call.addEventListener("remotestream", (event) => {
+      const remote = this.#video("remote");
+      remote.srcObject = /** @type {CustomEvent} */ (event).detail.stream;
+      remote.play().catch(() => {});
+    });
+    call.addEventListener("audioonly", () => this.#note("audioonly"));
+    call.addEventListener("deviceerror", (event) => this.#note(/** @type {CustomEvent} */ (event).detail.code));
+    try {
+      await call.join();
+      call.mute(this.#muted);
+      call.camera(!this.#cameraOff);
+    } catch (error) {
+      call.leave();
+      if (this.#call !== call) return;
+      this.#call = null;
+      this.#state = "failed";
+      this.#code = /** @type {{code?: string}} */ (error).code ?? "failed";
+      this.#video("self").hidden = true;
+      this.#look();
+    }
+  }
+
+  #leave() {
+    const call = this.#call;
+    this.#call = null;
+    call?.leave();
+    if (call) this.#state = "ended";
+    this.#video("self").srcObject = null;
+    this.#video("self").hidden = true;
+    this.#video("remote").srcObject = null;
+    this.#code = "";
+    if (call) this.#look();
+  }
+
+  /** @param {"mute"|"camera"} what */
+  #switch(what) {
+    if (what === "mute") this.#call?.mute((this.#muted = !this.#muted));
+    else this.#call?.camera(!(this.#cameraOff = !this.#cameraOff));
+    this.#look();
+  }
+
+  /** @param {string} code */
+  #note(code) {
+    this.#code = code;
+    this.#look();
+  }
+
+  /** @param {string} presence */
+  #show(presence) {
+    const [words, running] = [this.#words, this.#running];
+    const again = this.#state === "ended" || this.#state === "failed";
+    const told = [words[this.#state], words[this.#code]].filter(Boolean).join(" ");
+    setText(this.#part("state"), told);
+    const waits = presence === "waiting" && running ? "waiting_joined" : presence;
+    setText(this.#part("overlay"), presence === "on_video" && !running ? words.idle : words[`o_${waits}`] ?? "");
+    setText(this.#part("join"), again ? words.rejoin : words.join);
+    this.#part("join").hidden = running;
+    for (const name of ["leave", "mute", "camera"]) this.#part(name).hidden = !running;
+    setText(this.#part("mute"), this.#muted ? words.unmute : words.mute);
+    setText(this.#part("camera"), this.#cameraOff ? words.camera_on : words.camera_off);
+    this.#part("mute").setAttribute("aria-pressed", String(this.#muted));
+    this.#part("camera").setAttribute("aria-pressed", String(this.#cameraOff));
+  }
+}
+
+/** A status region speaks when its text is set, even to the same text. @param {HTMLElement} element @param {string} text */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+customElements.define("rvr-call", OfficerCall);

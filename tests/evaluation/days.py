@@ -1,0 +1,328 @@
+"""Days at the desk: cases driven through the one door by people, media and clocks, with a clock that the test moves."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from rvr.core import events as e
+from rvr.core.case import Case
+from rvr.core.commands import THE_BOT, Actor, MakeMove, OpenCase, RunOut, SetDuty
+from rvr.core.moment import iso
+from rvr.definitions import Definitions, load
+from rvr.desk import Desk
+from rvr.evaluation.codebook import EVENT_TYPES
+from rvr.realtime import Hub
+from rvr.store import Store
+from rvr.store.tables import AccountRow, put
+from tests.store.builders import START, Clock, a_batch, event
+
+CANARY = "Kanarienvogel"
+"""Stands in every text that must not leave."""
+
+PHONE, BIRTHDAY = "+447700900987", "1987-06-05"
+SECRETS = (CANARY, PHONE, PHONE[3:], BIRTHDAY)
+
+STAFF = {
+    "handler": Actor(str(uuid.uuid4()), frozenset({"call_handler"})),
+    "sergeant": Actor(str(uuid.uuid4()), frozenset({"sergeant"})),
+    "officer": Actor(str(uuid.uuid4()), frozenset({"officer"})),
+    "resourcing": Actor(str(uuid.uuid4()), frozenset({"resourcing"})),
+    "investigator": Actor(str(uuid.uuid4()), frozenset({"investigator"})),
+}
+PERSONAL = {
+    "incident_number": f"{CANARY}-1",
+    "victim_name": f"{CANARY} Name",
+    "safe_number": PHONE,
+    "who_sees_phone": f"{CANARY} sees it",
+    "code_word": CANARY,
+    "address": f"1 {CANARY} Street",
+    "victim_dob": BIRTHDAY,
+    "suspect_name": f"{CANARY} Suspect",
+    "suspect_dob": BIRTHDAY,
+}
+CODED = {
+    "source": "999",
+    "safe_to_text": "yes",
+    "lpa": "coventry",
+    "victim_sex": "female",
+    "relationship": "ex_partner",
+    "children": "yes",
+}
+
+
+def definitions() -> Definitions:
+    return load(Path(__file__).parents[2] / "workflows", "wmp")
+
+
+class Days:
+    """A desk on a store, and the tale of what happens there."""
+
+    def __init__(self, store: Store, clock: Clock, flows: Definitions) -> None:
+        self.store, self.clock = store, clock
+        self.desk = Desk(
+            store,
+            flows,
+            Hub(),
+            observe=clock,
+            join_url="https://rvr.test",
+            link_text="Tap {link}",
+            new_id=lambda: str(uuid.uuid4()),
+        )
+        self._numbers = itertools.count(1)
+
+    async def start(self) -> None:
+        await self.desk.start()
+        for name, actor in STAFF.items():
+            row = AccountRow(
+                id=actor.id,
+                username=f"{CANARY}-{name}",
+                name=f"{CANARY} {name}",
+                roles=sorted(actor.roles),
+                password_hash="",
+            )
+            await self.store.write(lambda connection, row=row: put(connection, row))
+        await self.desk.handle(SetDuty(self._id(), STAFF["officer"].id, "on"), STAFF["officer"])
+
+    def _id(self) -> str:
+        return f"command-{next(self._numbers)}"
+
+    def later(self, seconds: float) -> None:
+        self.clock.pass_by(seconds=seconds)
+
+    async def opens(self, *, answered_s_ago: float | None = None, **form: str) -> str:
+        """A call handler opens a case; gives its id."""
+        given: dict[str, str] = {**PERSONAL, **CODED, **form}
+        if answered_s_ago is not None:
+            given["call_answered_at"] = iso(self.clock.at - timedelta(seconds=answered_s_ago))
+        return (await self.desk.handle(OpenCase(self._id(), given), STAFF["handler"])).case.id
+
+    async def does(self, case: str, who: str, move: str, after_s: float = 7.000003, **form: Any) -> Case:
+        """Somebody makes a move, a while later."""
+        self.later(after_s)
+        return (await self.desk.handle(MakeMove(self._id(), case, move, form), STAFF[who])).case
+
+    async def victim(self, case: str, move: str, after_s: float = 5.25, **form: Any) -> None:
+        self.later(after_s)
+        await self.desk.handle(MakeMove(self._id(), case, move, form), Actor(f"victim:{case}", frozenset({"victim"})))
+
+    async def media(
+        self, case: str, kind: str, side: str | None = None, after_s: float = 2.118221, cause: str = ""
+    ) -> None:
+        """The media plane sees something."""
+        self.later(after_s)
+        session = (await self.desk.case(case)).session
+        assert session is not None
+        seat = getattr(session, f"{side}_seat") if side else None
+        await self.desk.observed(session.id, seat, kind, cause, self.clock(), self._id())
+
+    async def runs_out(self, case: str, clock: str, after_s: int, late_s: float = 0.25) -> None:
+        """A clock reaches a threshold, and is noticed a little late."""
+        running = (await self.desk.case(case)).clocks[clock]
+        self.clock.at = max(self.clock.at, running.started_at + timedelta(seconds=after_s + late_s))
+        await self.desk.handle(RunOut(self._id(), case, clock, running.run, after_s), THE_BOT)
+
+    # --- What often happens ------------------------------------------------------------------------------------
+
+    async def screens(self, case: str, **answers: str) -> None:
+        """The safety questions are answered; all well unless told otherwise."""
+        flow, _ = await self.desk.definition_of(await self.desk.case(case))
+        met = {criterion.id: criterion.met for criterion in flow.criteria.values()}
+        await self.does(case, "handler", "answer_criteria", 31.5, answers={**met, **answers})
+
+    async def agrees(self, case: str, answer: str = "given") -> None:
+        await self.does(case, "handler", "record_consent", consent_kind="video", consent_answer=answer)
+
+    async def offered(self, case: str) -> None:
+        await self.does(case, "handler", "offer_handover", 12.000001, note=f"{CANARY} note")
+
+    async def waits(self, case: str) -> None:
+        """Accepted, assigned, and the link is out."""
+        await self.does(case, "sergeant", "accept_handover", 44.999999)
+        await self.does(case, "sergeant", "assign_officer", officer=STAFF["officer"].id)
+        sent = await self.does(case, "officer", "send_link")
+        assert sent.session is not None
+        await self.victim(case, "open_link", 20.5, link=sent.session.link)
+        await self.victim(case, "check_device", camera=True, microphone=True)
+        await self.media(case, "connected", "victim")
+        await self.media(case, "connected", "officer")
+
+    async def is_safe(self, case: str, move: str = "confirm_safety") -> None:
+        hidden = {"suspect_whereabouts": f"{CANARY} pub", "next_contact": f"{CANARY} evening"}
+        await self.does(case, "officer", move, 90, alone="yes", place_verified="yes", **hidden)
+
+    async def assessed(self, case: str) -> None:
+        _, instruments = await self.desk.definition_of(await self.desk.case(case))
+        answers = {question.id: "no" for question in instruments["dash"].questions} | {"separation": "yes"}
+        told = {"risk_tool": "dash", "risk_answers": answers, "risk_level": "medium", "rationale": f"{CANARY} why"}
+        await self.does(case, "officer", "assess_risk", 600, **told)
+        await self.does(case, "officer", "raise_level", 3, risk_level="high", rationale=f"{CANARY} more")
+        due_at = iso(self.clock.at + timedelta(days=1))
+        plan = {"action_kind": "safety_plan", "action_owner": f"{CANARY} Owner", "due_at": due_at}
+        planned = await self.does(case, "officer", "plan_safeguarding", note=f"{CANARY} what", **plan)
+        (action,) = planned.actions
+        done = {"action": action, "action_result": "done", "note": f"{CANARY} done"}
+        await self.does(case, "officer", "complete_safeguarding", **done)
+
+
+# --- Whole cases -------------------------------------------------------------------------------------------------
+
+
+async def allocated(days: Days) -> str:
+    """The whole way to allocation and an outcome, with one interruption."""
+    case = await days.opens(answered_s_ago=75.5)
+    await days.screens(case)
+    await days.does(case, "handler", "correct_details", children="no", victim_name=f"{CANARY} Again")
+    await days.agrees(case)
+    await days.offered(case)
+    await days.waits(case)
+    await days.media(case, "two_way")
+    await days.is_safe(case)
+    await days.media(case, "lost", "victim", 60, "silent")
+    await days.media(case, "resumed", None, 40)
+    await days.does(case, "officer", "end_session", 900.000001, end_reason="completed")
+    await days.assessed(case)
+    await days.does(case, "officer", "submit_for_review")
+    await days.does(case, "sergeant", "return_to_officer", return_reason="risk_unclear", note=f"{CANARY} return")
+    await days.does(case, "officer", "submit_for_review")
+    await days.does(case, "sergeant", "allocate", 120, team="lpa-coventry", override=f"{CANARY} override")
+    await days.does(case, "investigator", "record_outcome", 86_400, outcome_code="16")
+    return case
+
+
+async def attended(days: Days) -> str:
+    """Not eligible: an officer comes in person; filed, reopened, and closed."""
+    case = await days.opens(source="101", lpa="walsall")
+    await days.screens(case, adult="no", speaks_english="unknown")
+    await days.does(case, "handler", "request_deployment", response_grade="other", deployment_reason="not_eligible")
+    await days.does(case, "resourcing", "record_no_reply", 4000)
+    await days.runs_out(case, "service_level", 86_400)
+    await days.does(case, "resourcing", "record_attendance", 500)
+    await days.does(case, "sergeant", "assign_officer", officer=STAFF["officer"].id)
+    await days.assessed(case)
+    await days.does(case, "officer", "submit_for_review")
+    filed = {"file_reason": "no_crime", "file_rationale": f"{CANARY} rationale"}
+    await days.does(case, "sergeant", "file", **filed)
+    await days.does(case, "investigator", "reopen", 5000, reopen_reason="new_information")
+    await days.does(case, "sergeant", "file", **filed)
+    await days.does(case, "investigator", "close", 5000)
+    return case
+
+
+async def declined_then_accepted(days: Days) -> str:
+    """A refusal, then consent; the first offer is declined, the second accepted so late that officers went out."""
+    case = await days.opens()
+    await days.screens(case)
+    await days.agrees(case, "refused")
+    await days.agrees(case)
+    await days.offered(case)
+    await days.does(case, "sergeant", "decline_handover", 30, decline_reason="no_officer_free", note=f"{CANARY} no")
+    await days.offered(case)
+    for after_s in (300, 480, 600, 900):
+        await days.runs_out(case, "handover", after_s)
+    await days.waits(case)
+    await days.media(case, "two_way")
+    await days.does(case, "resourcing", "record_attendance", 33)
+    await days.does(case, "sergeant", "dispatch_emergency", 33)
+    return case
+
+
+async def lost(days: Days) -> str:
+    """Contact breaks twice; the workflow itself sends officers, who have not arrived yet."""
+    case = await days.opens(answered_s_ago=20)
+    await days.screens(case)
+    await days.agrees(case)
+    await days.offered(case)
+    await days.waits(case)
+    await days.media(case, "two_way")
+    await days.media(case, "lost", "victim", 60, "failed")
+    await days.runs_out(case, "reconnect", 120)
+    tried = {"attempt_result": "no_answer", "note": f"{CANARY} attempt"}
+    await days.does(case, "officer", "record_contact_attempt", **tried)
+    await days.runs_out(case, "safe_contact", 600, 1.5)
+    return case
+
+
+async def voided(days: Days) -> str:
+    case = await days.opens()
+    await days.does(case, "sergeant", "void", 45, void_reason="duplicate")
+    return case
+
+
+async def still_open(days: Days) -> str:
+    """Opened a moment ago."""
+    return await days.opens(answered_s_ago=3)
+
+
+STORIES = {  # the desk has one officer: each story but the last of them lets the officer go
+    "allocated": allocated,
+    "attended": attended,
+    "lost": lost,
+    "declined": declined_then_accepted,
+    "voided": voided,
+    "open": still_open,
+}
+
+
+async def a_week(days: Days) -> dict[str, str]:
+    """Every story once, some time apart; gives the cases' ids."""
+    told = {}
+    for name, story in STORIES.items():
+        days.later(3600)
+        told[name] = await story(days)
+    return told
+
+
+# --- One of every fact -------------------------------------------------------------------------------------------
+
+_SENSIBLE: Mapping[str, Any] = {
+    "details": {"lpa": "dudley", "odd": f"{CANARY}-odd"},
+    "side": "victim",
+    "due_at": iso(START - timedelta(microseconds=3)),
+    "late_us": 3,
+    "expires_at": "2026-12-01T10:00:00.000000Z",
+    "action": "8a7d3f2e-0000-4000-8000-000000000001",
+    "clock": "handover",
+    "run": 1,
+    "after_s": 600,
+    "risk_level": "high",
+    "results": {"adult": "met"},
+}
+
+
+def every_fact(clock: Clock) -> list[e.Event]:
+    """One event of each type that a case may hold: canaries in each sealed field, and in each public text where a code
+    should be."""
+    return [event(_filled(e.FACTS[kind]), "call_taking", clock, clocks=_clocks(kind, clock)) for kind in EVENT_TYPES]
+
+
+def _clocks(kind: str, clock: Clock) -> tuple[e.ClockChange, ...]:
+    return (e.ClockChange("handover", 1, "started", iso(clock.at), 600),) if kind == "CaseOpened" else ()
+
+
+def _filled(kind: type[e.Fact]) -> e.Fact:
+    return kind(**{f.name: _SENSIBLE.get(f.name, _text(str(f.type))) for f in dataclasses.fields(kind)})
+
+
+def _text(annotation: str) -> Any:
+    match annotation:
+        case "bool":
+            return True
+        case "int":
+            return 3
+        case "str":
+            return f"{CANARY} in clear"
+        case "tuple[str, ...]":
+            return (f"{CANARY} one", f"{CANARY} two")
+    return {f"{CANARY} key": f"{CANARY} value"}
+
+
+async def with_every_fact(days: Days) -> None:
+    """Appends a case with one of every fact, as no workflow would make it."""
+    case = Case(str(uuid.uuid4()))
+    await days.store.append(a_batch("every-fact", case, *every_fact(days.clock)))

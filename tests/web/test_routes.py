@@ -1,0 +1,83 @@
+"""Who may use which way in: every route times every role, from the one list."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from tests.serving import Client, Served
+
+from rvr.definitions import ROLES
+from rvr.people import DEMO
+from rvr.web.app import ANYBODY, ROUTES, Route
+
+OPEN_ON_PURPOSE = {
+    ("POST", "/api/v1/session"): "signing in",
+    ("GET", "/api/v1/openapi.json"): "the description holds no data",
+    ("POST", "/api/v1/join"): "the link's token decides",
+    ("GET", "/api/v1/join/live"): "the join cookie decides",
+    ("POST", "/api/v1/join/{action}"): "the join cookie decides",
+    ("POST", "/api/v1/media/{seat}"): "the seat's own person",
+    ("DELETE", "/api/v1/media/{seat}"): "the seat's own person",
+    ("GET", "/api/v1/demo/outbox"): "demo mode, on this machine only",
+    ("GET", "/health/live"): "operations",
+    ("GET", "/health/ready"): "operations",
+    ("GET", "/"): "the sign-in page",
+    ("POST", "/sign-in"): "signing in",
+    ("GET", "/j"): "the victim's page, the same for everybody",
+    ("GET", "/demo/outbox"): "demo mode, on this machine only",
+}
+"""Each route without roles, with its reason."""
+
+
+def test_every_route_has_roles_or_is_open_for_a_reason_that_is_written_down() -> None:
+    assert {(route.method, route.path) for route in ROUTES if route.roles is ANYBODY} == set(OPEN_ON_PURPOSE)
+
+
+def test_every_route_names_roles_that_exist() -> None:
+    assert {role for route in ROUTES for role in route.roles} <= ROLES
+
+
+def test_every_route_that_changes_or_shows_a_case_says_what_the_access_log_calls_it() -> None:
+    about_cases = [r for r in ROUTES if "/cases" in r.path and r.path != "/cases/new"]
+    assert about_cases
+    assert all(route.access in ("collection", "alteration", "self") for route in about_cases)
+
+
+def test_no_route_stands_twice() -> None:
+    ways = [(route.method, route.path) for route in ROUTES]
+    assert len(ways) == len(set(ways))
+
+
+@pytest.fixture(scope="module")
+def everybody(desk: Served) -> dict[str, Client]:
+    """One client for each role, and one without any."""
+    clients = {role: desk.client(username) for username, _, role in DEMO}
+    return {**clients, "": desk.client()}
+
+
+GUARDED = [route for route in ROUTES if route.roles]
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=[f"{route.method} {route.path}" for route in GUARDED])
+def test_only_the_named_roles_get_past_the_door(route: Route, everybody: dict[str, Client]) -> None:
+    if route.path in ("/api/v1/live", "/live"):  # streams do not end; their refusals are checked below
+        allowed: frozenset[str] = frozenset()
+    else:
+        allowed = route.roles
+    path = route.path
+    for name in ("{id}", "{move}", "{seat}", "{action}"):
+        path = path.replace(name, str(uuid.uuid4()))
+    for role, client in everybody.items():
+        ends_the_sign_in = path in ("/sign-out", "/api/v1/session") and route.method != "GET"
+        if role in allowed and ends_the_sign_in:
+            continue
+        if role in route.roles and role not in allowed:
+            continue
+        answer = client.call(route.method, path, {} if route.method == "POST" else None)
+        if not role:
+            assert answer.status == 401, path
+        elif role in allowed:
+            assert answer.status not in (401, 403, 500), (role, path, answer.status)
+        else:
+            assert answer.status == 403, (role, path, answer.status)
