@@ -20,7 +20,7 @@ from rvr.core import conditions, criteria, forms, risk
 from rvr.core import events as e
 from rvr.core import workflow as w
 from rvr.core.commands import BOT, MEDIA, VICTIM
-from rvr.core.decide import KNOWN_FACTS, MAKERS
+from rvr.core.decide import FILLED, FORM_OF, KNOWN_FACTS, MAKERS
 from rvr.core.errors import DefinitionFault
 
 ROLES = frozenset(
@@ -46,6 +46,16 @@ ROLES = frozenset(
 PARTS = ("workflow", "states", "guards", "moves", "clocks", "criteria", "forms", "routing")
 WAYS_OUT = ("emergency", "deployment", "call_back")
 
+SHAPES: Mapping[str, type] = {
+    **dict.fromkeys(("from", "who", "asks", "may_ask", "needs", "starts", "stops"), list),
+    **dict.fromkeys(("cancels", "runs_in", "thresholds", "options", "instruments", "question", "bands"), list),
+    **dict.fromkeys(("sets", "targets", "where", "areas", "teams"), dict),
+    **dict.fromkeys(("target_s", "after_s", "max", "at_least", "link_minutes"), int),
+    **dict.fromkeys(("open", "keeps_officer", "session", "ended", "personal", "hard", "board", "critical"), bool),
+    **dict.fromkeys(("id", "name", "label", "say", "ask", "event", "owner", "team", "level", "met"), str),
+}
+"""What a key holds, wherever it stands."""
+
 
 @dataclass(frozen=True)
 class Definitions:
@@ -64,7 +74,8 @@ def load(root: Path, force: str) -> Definitions:
     Raises DefinitionFault with all faults of all files, each with its file and key.
     """
     faults: list[str] = []
-    texts = {path.relative_to(root).as_posix(): path.read_text() for path in sorted(root.rglob("*.toml"))}
+    paths = sorted(root.rglob("*.toml"))
+    texts = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
     flows: dict[str, w.Workflow] = {}
     instruments: dict[str, risk.Instrument] = {}
     force_file = f"forces/{force}.toml"
@@ -101,6 +112,9 @@ def digest(files: Mapping[str, str]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+_SHAPE_NAMES = {list: "a list", dict: "a table", int: "a whole number", bool: "true or false", str: "text"}
+
+
 class Reader:
     """Reads one workflow and collects its faults; what is faulty is left out, so that the rest is still checked."""
 
@@ -134,10 +148,13 @@ class Reader:
         for key in table:
             if key not in known:
                 self.fault(file, place, f"unknown key `{key}` (known: {', '.join(known)})")
-        missing = [key for key in needed.split() if key not in table]
-        for key in missing:
-            self.fault(file, place, f"`{key}` is missing")
-        return None if missing else table
+        bad = [f"`{key}` is missing" for key in needed.split() if key not in table]
+        for key, value in table.items():
+            if key in SHAPES and type(value) is not SHAPES[key]:
+                bad.append(f"`{key}` must be {_SHAPE_NAMES[SHAPES[key]]}")
+        for what in bad:
+            self.fault(file, place, what)
+        return None if bad or any(key not in known for key in table) else table
 
     def tables(self, part: str, needed: str, allowed: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
         file = f"{self.name}/{part}.toml"
@@ -156,6 +173,10 @@ class Reader:
     # --- Parts ---------------------------------------------------------------------------------------------------
 
     def workflow(self) -> w.Workflow | None:
+        for file in sorted(self.files):
+            part = file.removeprefix(f"{self.name}/").removesuffix(".toml")
+            if file.startswith(f"{self.name}/") and part not in PARTS:
+                self.fault(file, "", f"is no part of a workflow (known: {', '.join(PARTS)})")
         top = self.keys(
             f"{self.name}/workflow.toml",
             "",
@@ -258,7 +279,7 @@ class Reader:
 
     def _clocks(self) -> dict[str, w.ClockDef]:
         clocks = {}
-        optional = "why starts stops runs_in by targets thresholds board"
+        optional = "why starts stops cancels runs_in by targets thresholds board"
         for key, table in self.tables("clocks", "name target_s", optional):
             clocks[key] = w.ClockDef(
                 id=key,
@@ -267,6 +288,7 @@ class Reader:
                 target_s=table["target_s"],
                 starts=tuple(self._triggers(key, table.get("starts", ()))),
                 stops=tuple(self._triggers(key, table.get("stops", ()))),
+                cancels=tuple(self._triggers(key, table.get("cancels", ()))),
                 runs_in=tuple(table.get("runs_in", ())),
                 by=table.get("by", ""),
                 targets=table.get("targets", {}),
@@ -331,6 +353,9 @@ class Reader:
                 bands=tuple(risk.Band(**b) for b in bands),
                 critical_suggests=table.get("critical_suggests", "medium"),
             )
+            for level in (*(b["level"] for b in bands), self.instruments[name].critical_suggests):
+                if level not in risk.LEVELS:
+                    self.fault(file, "", f"unknown level `{level}` (known: {', '.join(risk.LEVELS)})")
 
 
 class Check:
@@ -382,7 +407,10 @@ class Check:
             self.fault("moves", move.id, "`from` names no state")
         if any(branch.when is None for branch in move.to[:-1]):
             self.fault("moves", move.id, "a branch without `when` hides those after it")
-        if move.event in e.FACTS and move.event not in MAKERS:
+        for name in FORM_OF.get(move.event, ()):
+            if name not in move.asks:
+                self.fault("moves", move.id, f"{move.event} needs the field `{name}` among its `asks`")
+        if move.event in e.FACTS and (move.event not in MAKERS or move.event in FILLED):
             self._fills(move)
 
     def _fills(self, move: w.Move) -> None:
@@ -403,20 +431,30 @@ class Check:
     def _clock(self, clock: w.ClockDef) -> None:
         flow = self.flow
         self._known("clocks", clock.id, "state", clock.runs_in, flow.states)
-        for trigger in (*clock.starts, *clock.stops):
+        for trigger in (*clock.starts, *clock.stops, *clock.cancels):
             self._known("clocks", clock.id, "event", [trigger.event], e.FACTS)
+            if trigger.event in e.FACTS:
+                fields = {field.name for field in dataclasses.fields(e.FACTS[trigger.event])}
+                self._known("clocks", clock.id, f"field of {trigger.event}", trigger.where, fields)
+        if clock.by and not self._is_fact(clock.by):
+            self.fault("clocks", clock.id, f"unknown fact `{clock.by}`")
         if not clock.runs_in and not clock.starts:
             self.fault("clocks", clock.id, "nothing starts it")
         if not clock.runs_in and not clock.stops:
             self.fault("clocks", clock.id, "nothing stops it")
         if not clock.thresholds:
             self.fault("clocks", clock.id, "nothing happens when it runs out: give it a threshold")
+        self._thresholds(clock)
+
+    def _thresholds(self, clock: w.ClockDef) -> None:
         for threshold in clock.thresholds:
-            move = flow.moves.get(threshold.do)
+            move = self.flow.moves.get(threshold.do)
             if threshold.do and move is None:
                 self.fault("clocks", clock.id, f"unknown move `{threshold.do}`")
             elif move is not None and (BOT not in move.who or move.asks):
                 self.fault("clocks", clock.id, f"`{threshold.do}` is not a move that the bot can make by itself")
+            elif move is not None and clock.runs_in and not set(clock.runs_in) & set(move.sources):
+                self.fault("clocks", clock.id, f"`{threshold.do}` is not open in any state in which the clock runs")
 
     def _conditions(self) -> None:
         named = [("guards", g.id, g.when) for g in self.flow.guards.values()]
@@ -424,10 +462,15 @@ class Check:
         named += [("moves", m.id, b.when) for m in self.flow.moves.values() for b in m.to if b.when]
         for part, place, condition in named:
             for fact in condition.facts():
-                prefix, _, field = fact.partition(".")
-                known = fact in KNOWN_FACTS or (prefix in ("details", "form") and field in self.flow.fields)
-                if not known:
+                if not self._is_fact(fact):
                     self.fault(part, place, f"unknown fact `{fact}`")
+        for route in self.flow.routes:
+            for area in self.flow.areas if "{lpa}" in route.team else [""]:
+                self._known("routing", route.id, "team", [route.team.replace("{lpa}", area)], self.flow.teams)
+
+    def _is_fact(self, name: str) -> bool:
+        prefix, _, field = name.partition(".")
+        return name in KNOWN_FACTS or (prefix in ("details", "form") and field in self.flow.fields)
 
     def _criteria(self) -> None:
         for criterion in self.flow.criteria.values():

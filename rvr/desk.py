@@ -269,7 +269,8 @@ class Desk:
         since = recorded[expected:] if 0 <= expected < case.version else []
         who = (await self.people()).get(since[-1].event.by) if since else None
         changed = [{"version": r.version, "type": r.event.type, "by_role": r.event.by_role} for r in since]
-        params = {"what": since[-1].event.type if since else "", "who": who.name if who else ""}
+        last = since[-1].event if since else None
+        params = {"what": last.type if last else "", "who": who.name if who else last.by_role if last else ""}
         raise Stale(Reason("stale", params), version=case.version, changed=changed)
 
     async def _who_did(
@@ -304,7 +305,7 @@ class Desk:
             token_hash=links.hash_of(token),
             expires_at=sent.expires_at,
         )
-        body = self._link_text.format(link=f"{self._join_url}/j#{token}")
+        body = self._link_text.replace("{link}", f"{self._join_url}/j#{token}")
         text = Text(sent.link, decision.case.id, "sms", sent.number, body)
         return replace(batch, links=(*changed, row), messages=(text,))
 
@@ -319,37 +320,38 @@ class Desk:
         Raises NotFound for a token that nobody was given, Refused when it expired, was replaced, or belongs to
         another browser; the last is written into the case's log.
         """
-        hashed = links.hash_of(token)
-        found = await self.store.read(lambda session: every(session, LinkRow, LinkRow.token_hash == hashed))
-        if not found:
-            raise NotFound(Reason("link-unknown"))
-        link, browser_hash = found[0], links.hash_of(browser)
-        verdict = links.redeem(link, browser_hash, self.observe().at).result
-        victim = Actor(f"victim:{link.case_id}", frozenset({VICTIM}))
-        if verdict == "again":
-            return Redeemed(link.case_id, link.seat, link.id, again=True)
-        if verdict != "bound":
+        hashed, browser_hash = links.hash_of(token), links.hash_of(browser)
+        for _ in range(TRIES):
+            found = await self.store.read(lambda session: every(session, LinkRow, LinkRow.token_hash == hashed))
+            if not found:
+                raise NotFound(Reason("link-unknown"))
+            link, victim = found[0], Actor(f"victim:{found[0].case_id}", frozenset({VICTIM}))
+            verdict = links.redeem(link, browser_hash, self.observe().at).result
+            if verdict == "bound" and not await self._bind(link, victim, browser_hash):
+                continue
+            if verdict in ("bound", "again"):
+                return Redeemed(link.case_id, link.seat, link.id, again=verdict == "again")
             await self._note_refused_link(link, victim, verdict)
             raise Refused(Reason(f"link-{verdict.replace('_', '-')}"))
-        await self._bind(link, victim, browser_hash)
-        return Redeemed(link.case_id, link.seat, link.id, again=False)
-
-    async def _bind(self, link: LinkRow, victim: Actor, browser_hash: str) -> None:
-        """Binds the link in the transaction that records its opening: of a thousand taps at once, one binds it."""
-        command = MakeMove(f"open:{link.id}", link.case_id, "open_link", {"link": link.id})
-        asked, at = _hash_of(command), self.observe()
-        bound = LinkRow(**{**link.model_dump(), "browser_hash": browser_hash, "bound_at": iso(at.at)})
-        for _ in range(TRIES):
-            batch, _case = await self._decide(command, victim, at, asked)
-            try:
-                recorded = await self.store.append(replace(batch, links=(bound,)))
-            except Conflict:
-                continue
-            except CommandSeen:
-                raise Refused(Reason("link-second-browser")) from None
-            await self._tell(recorded)
-            return
         raise Stale(Reason("busy"))
+
+    async def _bind(self, link: LinkRow, victim: Actor, browser_hash: str) -> bool:
+        """Binds the link in the transaction that records its opening: of a thousand taps at once, one binds it.
+
+        False when the case or the link has changed meanwhile: what stands then decides.
+        """
+        command = MakeMove(f"open:{link.id}", link.case_id, "open_link", {"link": link.id})
+        at = self.observe()
+        bound = LinkRow(**{**link.model_dump(), "browser_hash": browser_hash, "bound_at": iso(at.at)})
+        try:
+            batch, _ = await self._decide(command, victim, at, _hash_of(command))
+            recorded = await self.store.append(replace(batch, links=(bound,)))
+        except (Conflict, CommandSeen):
+            return False
+        except Refused:  # why the case takes it no more is not for whoever holds the link to read
+            raise Refused(Reason("link-revoked")) from None
+        await self._tell(recorded)
+        return True
 
     async def _note_refused_link(self, link: LinkRow, victim: Actor, verdict: str) -> None:
         form = {"link": link.id, "link_reason": verdict}
@@ -371,7 +373,8 @@ class Desk:
     async def observed(self, room: str, seat: str | None, kind: str, cause: str, at: Moment, name: str) -> None:
         """What the media plane saw. `name` is the observation's own, so that a repeat is dropped.
 
-        An observation that the case's rules have no use for any more (the session has ended) is dropped, too.
+        An observation that the case's rules have no use for any more (the session has ended) is dropped, too. Raises
+        Stale or Unavailable when it could not be recorded: the media plane then offers it again.
         """
         rows = await self.store.read(lambda session: every(session, CaseRow, CaseRow.session == room))
         if not rows:
@@ -390,6 +393,7 @@ class Desk:
             except Refused as refused:
                 log.warning("media_observation_refused", case=case.id, move=move, reasons=str(refused))
             return
+        raise Stale(Reason("busy"))
 
     async def wanted_rooms(self) -> dict[str, tuple[str, str]]:
         """Every room that should be open now, with its seats."""
@@ -405,7 +409,10 @@ class Desk:
             if kind in ("case", "officer"):
                 self.hub.publish(Message(one.position, BOARD, one.event.type, subject))
         if self.on_recorded is not None:
-            await self.on_recorded(recorded)
+            try:
+                await self.on_recorded(recorded)
+            except Exception:  # what is recorded has happened; the media plane reconciles at its next occasion
+                log.exception("media_not_told")
 
 
 def _hash_of(command: Command) -> bytes:

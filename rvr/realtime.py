@@ -66,7 +66,7 @@ class Hub:
         self._listeners.discard(listener)
         if not listener.closed:
             listener.closed = True
-            while listener.queue.full():
+            while not listener.queue.empty():  # all of it: with a gap in the middle it would resume behind the gap
                 listener.queue.get_nowait()
             listener.queue.put_nowait(CLOSED)
 

@@ -49,8 +49,8 @@ class Ticker:
 
     async def tick(self) -> int:
         """Fires everything that is due now; returns how many thresholds that was."""
-        rows = await self._desk.store.read(self._due)
-        for row in rows:
+        fired = 0
+        for row in await self._desk.store.read(self._due):
             command = RunOut(
                 f"clock:{row.case_id}:{row.clock}:{row.run}:{row.after_s}",
                 row.case_id,
@@ -59,10 +59,12 @@ class Ticker:
                 row.after_s,
             )
             try:
-                await self._desk.handle(command, THE_BOT)
+                fired += bool((await self._desk.handle(command, THE_BOT)).recorded)
             except RvrError as error:
                 log.warning("clock_not_recorded", case=row.case_id, clock=row.clock, error=error.code)
-        return len(rows)
+            except Exception:  # one case that cannot be read must not silence the clocks of all that fall due later
+                log.exception("clock_failed", case=row.case_id, clock=row.clock)
+        return fired
 
     def _due(self, session: Session) -> list[ClockRow]:
         now = iso(self._desk.observe().at)

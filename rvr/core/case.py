@@ -103,6 +103,7 @@ class Case:
     response_grade: str = ""
     """Grade of the last deployment asked for."""
     attended: bool = False
+    """An officer has been with the victim since that."""
     risk: e.RiskAssessed | None = None
     risk_level: str = ""
     actions: Mapping[str, Action] = field(default_factory=dict)
@@ -115,6 +116,8 @@ class Case:
     """How often each clock has been started."""
     first: Mapping[str, str] = field(default_factory=dict)
     """Time of the first event of each type."""
+    exited: bool = False
+    """The victim left by quick exit and has not been reached since: nothing goes out to the victim's phone."""
 
 
 def fold(case_id: str, log: Iterable[e.Recorded]) -> Case:
@@ -260,7 +263,7 @@ def _(fact: e.SessionPrepared, case: Case, event: e.Event) -> dict[str, Any]:
 
 @_changes.register
 def _(fact: e.LinkSent, case: Case, event: e.Event) -> dict[str, Any]:
-    return _in_session(
+    return {"exited": False} | _in_session(
         case, link=fact.link, link_sent_at=iso(event.at.at), link_expires_at=fact.expires_at, link_opened_at=""
     )
 
@@ -315,7 +318,8 @@ def _(fact: e.MediaResumed, case: Case, event: e.Event) -> dict[str, Any]:
 
 @_changes.register
 def _(fact: e.VictimExited, case: Case, event: e.Event) -> dict[str, Any]:
-    return _in_session(case, flowing=False, victim="gone")
+    """The link is dead at once, and whoever leaves in haste is not safe on the strength of what was said before."""
+    return {"exited": True, "safety": None} | _in_session(case, flowing=False, victim="gone", link="")
 
 
 @_changes.register
@@ -335,18 +339,24 @@ def _(fact: e.ContactLost, case: Case, event: e.Event) -> dict[str, Any]:
 
 
 @_changes.register
+def _(fact: e.ContactAttempted, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"exited": False} if fact.result == "reached" else {}
+
+
+@_changes.register
 def _(fact: e.DeploymentRequested, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"response_grade": fact.response_grade}
+    return {"response_grade": fact.response_grade, "attended": False}
 
 
 @_changes.register
 def _(fact: e.HandoverDiverted, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"response_grade": fact.response_grade}
+    return {"response_grade": fact.response_grade, "attended": False}
 
 
 @_changes.register
 def _(fact: e.EmergencyDispatched, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"emergency": True}
+    """Whoever needs an emergency response is not safe, whatever was confirmed before."""
+    return {"emergency": True, "safety": None}
 
 
 @_changes.register

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from rvr.core import events as e
 from rvr.core.case import Case, RunningClock
-from rvr.core.moment import Moment, iso
+from rvr.core.moment import Moment, iso, parse_iso
 from rvr.core.workflow import ClockDef, Hours, Workflow, any_match
 
 
@@ -21,25 +21,29 @@ def changes(
     workflow: Workflow, case: Case, fact: e.Fact, state: str, at: Moment, facts: Mapping[str, Any]
 ) -> tuple[e.ClockChange, ...]:
     """What this fact, which leaves the case in `state`, does to the case's clocks."""
-    stopped = [
-        _stopped(running, at, ended=workflow.states[state].ended)
-        for running in case.clocks.values()
-        if running.clock in workflow.clocks and _stops(workflow, workflow.clocks[running.clock], fact, case, state)
-    ]
-    gone = {change.clock for change in stopped}
-    started = [
-        _started(clock, case.runs.get(clock.id, 0) + 1, at, facts)
-        for clock in workflow.clocks.values()
-        if (clock.id not in case.clocks or clock.id in gone) and _starts(clock, fact, case, state)
-    ]
+    ended = workflow.states[state].ended
+    stopped, started = [], []
+    for clock in workflow.clocks.values():
+        running = case.clocks.get(clock.id)
+        fresh = None
+        if not ended and _starts(clock, fact, case, state):
+            fresh = _started(clock, case.runs.get(clock.id, 0) + 1, at, facts)
+        if running is not None:
+            left = bool(clock.runs_in) and state not in clock.runs_in
+            reached = any_match(clock.stops, fact) or (left and not clock.stops)
+            again = fresh is not None and (not clock.by or _ends(fresh) < _ends(running))
+            if not (reached or left or ended or again or any_match(clock.cancels, fact)):
+                continue
+            stopped.append(_stopped(running, at, moot=not reached))
+        if fresh is not None:
+            started.append(fresh)
     return (*stopped, *started)
 
 
-def _stops(workflow: Workflow, clock: ClockDef, fact: e.Fact, case: Case, state: str) -> bool:
-    if workflow.states[state].ended:
-        return True
-    left = bool(clock.runs_in) and state not in clock.runs_in
-    return left or any_match(clock.stops, fact)
+def _ends(run: RunningClock | e.ClockChange) -> datetime:
+    """When a run reaches its target: a higher grade brings that forward, and no second start puts it off."""
+    start = run.started_at if isinstance(run, RunningClock) else parse_iso(run.at)
+    return start + timedelta(seconds=run.target_s)
 
 
 def _starts(clock: ClockDef, fact: e.Fact, case: Case, state: str) -> bool:
@@ -57,9 +61,12 @@ def _started(clock: ClockDef, run: int, at: Moment, facts: Mapping[str, Any]) ->
     return e.ClockChange(clock.id, run, "started", iso(at.at), target_s, due)
 
 
-def _stopped(running: RunningClock, at: Moment, *, ended: bool) -> e.ClockChange:
+def _stopped(running: RunningClock, at: Moment, *, moot: bool) -> e.ClockChange:
+    """A run that ends without the thing that it waits for has not met its target: cancelled, or breached by then."""
     elapsed_us = microseconds(running.started_at, at)
-    verdict = "cancelled" if ended else judge(elapsed_us, running.target_s, at.error_us or 0)
+    verdict = judge(elapsed_us, running.target_s, at.error_us or 0)
+    if moot and verdict != "breached":
+        verdict = "cancelled"
     return e.ClockChange(
         running.clock, running.run, "stopped", iso(at.at), running.target_s, elapsed_us=elapsed_us, verdict=verdict
     )
@@ -72,7 +79,7 @@ def microseconds(start: datetime, at: Moment) -> int:
 
 def judge(elapsed_us: int, target_s: int, error_us: int) -> str:
     """met, breached, or uncertain when the machine's clock error straddles the target."""
-    if abs(elapsed_us - target_s * 1_000_000) <= error_us:
+    if abs(elapsed_us - target_s * 1_000_000) < error_us:
         return "uncertain"
     return "met" if elapsed_us <= target_s * 1_000_000 else "breached"
 

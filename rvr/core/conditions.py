@@ -76,4 +76,8 @@ def parse(data: Mapping[str, Any]) -> Condition:
     operators = [key for key in data if key != "fact"]
     if not isinstance(fact, str) or len(operators) != 1 or operators[0] not in OPERATORS:
         raise ValueError(f"a condition is a `fact` with one of {', '.join(OPERATORS)}; found {sorted(data)}")
-    return Condition(operators[0], fact, data[operators[0]])
+    operator, value = operators[0], data[operators[0]]
+    wanted = {"in": list, "known": bool, "same_as": str, "at_least": int}.get(operator)
+    if wanted is not None and type(value) is not wanted:
+        raise ValueError(f"`{operator}` takes a {wanted.__name__}; found {value!r}")
+    return Condition(operator, fact, value)

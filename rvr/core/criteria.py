@@ -17,15 +17,21 @@ _URGENCY = ("emergency", "deployment", "call_back")
 """The most urgent way out of all failed criteria wins."""
 
 
-def evaluate(criteria: Mapping[str, Criterion], answers: Mapping[str, str]) -> EligibilityDecided | None:
-    """The verdict, or None while nothing hard has failed and some hard criterion has not been asked."""
+def evaluate(
+    criteria: Mapping[str, Criterion], answers: Mapping[str, str], *, even_unasked: bool = False
+) -> EligibilityDecided | None:
+    """The verdict, or None while nothing hard has failed and some hard criterion has not been asked.
+
+    With `even_unasked` it is never None: an earlier verdict must not outlive the answer that it rested on. Then "not
+    eligible, because of nothing" says that questions are left.
+    """
     results = {c.id: _result(c, answers.get(c.id)) for c in criteria.values()}
     failed = [c for c in criteria.values() if c.hard and results[c.id] == "failed"]
     unasked = any(c.hard and results[c.id] == NOT_ASKED for c in criteria.values())
-    if unasked and not failed:
+    if unasked and not failed and not even_unasked:
         return None
     return EligibilityDecided(
-        eligible=not failed,
+        eligible=not failed and not unasked,
         because=tuple(c.id for c in failed),
         way_out=min((c.way_out for c in failed), key=_URGENCY.index, default=""),
         results=results,

@@ -95,6 +95,7 @@ def facts_of(
         "way_out": case.eligibility.way_out if case.eligibility else None,
         "response_grade": case.response_grade,
         "officer": case.officer,
+        "engaged": case.engaged,
         "sergeant": case.sergeant,
         "has_safe_number": bool(case.personal.get("safe_number")),
         "session_live": bool(session and session.link_sent_at and not session.ended_at),
@@ -107,6 +108,7 @@ def facts_of(
         "actions_unowned": len([a for a in open_actions if not (a.owner and a.due_at)]),
         "decision": case.decision,
         "diverted": "HandoverDiverted" in case.first,
+        "exited": case.exited,
     }
     facts |= {f"details.{name}": value for name, value in case.details.items()}
     facts |= {f"consent.{kind}": answer for kind, answer in case.consents.items()}
@@ -245,7 +247,7 @@ def decide_duty(officer: Officer, command: SetDuty, *, by: Actor, at: Moment) ->
     Raises Forbidden for somebody else's, Refused for a status that does not exist or is already so, or for an officer
     going off with a live case.
     """
-    if by.id != command.officer and "sergeant" not in by.roles:
+    if "sergeant" not in by.roles and (by.id != command.officer or "officer" not in by.roles):
         raise Forbidden(Reason("not-your-duty"))
     if command.status not in ("on", "break", "off"):
         raise Refused(Reason("not-an-option", {"label": "duty"}, "status"))
@@ -272,13 +274,18 @@ def _make(
     if live and not workflow.states[to].session and move.event != "SessionEnded":
         facts = [*facts, e.SessionEnded(reason=move.id)]
     if case.engaged and not workflow.states[to].keeps_officer:
-        facts = [*facts, e.OfficerReleased(officer=case.officer, because=_RELEASED_BY.get(move.id, move.id))]
+        facts = [*facts, e.OfficerReleased(officer=case.officer, because=_RELEASED_BY.get(move.event, move.id))]
     return _settle(
         workflow, case, facts, primary=move.event, to=to, by=by, role=_role(by, move.who), at=at, basis=basis
     )
 
 
-_RELEASED_BY = {"submit_for_review": "submitted"}
+_RELEASED_BY = {
+    "SubmittedForReview": "submitted",
+    "HandedBack": "handed_back",
+    "DeploymentRequested": "deployed",
+    "CaseVoided": "voided",
+}
 
 
 def _destination(asked: _Asked) -> str:
@@ -374,7 +381,8 @@ def _criteria(asked: _Asked) -> list[e.Fact]:
         for name, answer in given.items()
         if before.get(name) != answer
     ]
-    verdict = criteria.evaluate(asked.workflow.criteria, {**before, **given})
+    decided = asked.case.eligibility is not None
+    verdict = criteria.evaluate(asked.workflow.criteria, {**before, **given}, even_unasked=decided)
     if facts and verdict is not None and verdict != asked.case.eligibility:
         facts.append(verdict)
     return facts
@@ -414,7 +422,7 @@ def _assign(asked: _Asked) -> list[e.Fact]:
     if wanted == asked.case.officer and asked.case.engaged:
         raise Refused(Reason("officer-already-assigned", {}, "officer"))
     if not officer.free:
-        raise Refused(Reason("officer-not-free", {"status": officer.status}, "officer"))
+        raise Refused(Reason("officer-not-free", {"status": "busy" if officer.case else officer.status}, "officer"))
     released = [e.OfficerReleased(officer=asked.case.officer, because="reassigned")] if asked.case.engaged else []
     return [*released, e.OfficerAssigned(officer=wanted)]
 
@@ -427,6 +435,14 @@ def _send_link(asked: _Asked) -> list[e.Fact]:
     expires = asked.at.at + timedelta(minutes=asked.workflow.link_minutes)
     sent = e.LinkSent(link=fresh[3], channel="sms", expires_at=iso(expires), number=asked.case.personal["safe_number"])
     return [*prepared, sent]
+
+
+def _open_link(asked: _Asked) -> list[e.Fact]:
+    """Only the newest link: a tap that races with a resend or a quick exit is settled by the case's own version."""
+    session = asked.case.session
+    if session is None or asked.form["link"] != session.link:
+        raise Refused(Reason("link-revoked", {}, "link"))
+    return _plain(asked)
 
 
 def _two_way(asked: _Asked) -> list[e.Fact]:
@@ -521,6 +537,7 @@ MAKERS: dict[str, Callable[[_Asked], list[e.Fact]]] = {
     "HandoverAccepted": _with_capacity,
     "OfficerAssigned": _assign,
     "LinkSent": _send_link,
+    "LinkOpened": _open_link,
     "TwoWayVideoStarted": _two_way,
     "VictimUnsafe": _unsafe,
     "RiskAssessed": _assess,
@@ -530,3 +547,17 @@ MAKERS: dict[str, Callable[[_Asked], list[e.Fact]]] = {
     "CaseAllocated": _allocate,
 }
 """Moves that decide something of their own, by the event that they make; all others are `_plain`."""
+
+FORM_OF: dict[str, tuple[str, ...]] = {
+    "CriterionAnswered": ("answers",),
+    "ConsentGiven": ("consent_kind", "consent_answer"),
+    "OfficerAssigned": ("officer",),
+    "RiskAssessed": ("risk_tool", "risk_answers", "risk_level"),
+    "GradeOverridden": ("risk_level", "rationale"),
+    "SafeguardingPlanned": ("action_kind", "action_owner", "due_at"),
+    "CaseAllocated": ("team",),
+}
+"""The fields by their own names that these makers cannot do without."""
+
+FILLED = frozenset({"HandoverOffered", "HandoverAccepted", "LinkOpened", "SafeguardingDone"})
+"""Makers that add a check or a fact, and otherwise fill the event from the form as `_plain` does."""

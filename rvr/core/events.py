@@ -141,7 +141,7 @@ class ConsentRefused(Fact):
 
 @fact
 class ConsentWithdrawn(Fact):
-    """The victim took her or his agreement back."""
+    """The victim took the agreement back."""
 
     kind: str = public("video, recording or evaluation")
 
@@ -209,7 +209,7 @@ class OfficerReleased(Fact):
     """The officer is no longer bound to the case."""
 
     officer: str = public("The officer's person id")
-    because: str = public("Code of the reason: reassigned, submitted, handed_back, deployed")
+    because: str = public("reassigned, submitted, handed_back, deployed, voided; else the id of the move")
 
 
 # --- Link, presence, video ---------------------------------------------------------------------------------------

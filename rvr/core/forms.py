@@ -17,8 +17,9 @@ from rvr.core.moment import iso, parse_iso
 from rvr.core.risk import ANSWERS as RISK_ANSWERS
 from rvr.core.workflow import Field, Option, Workflow
 
-_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-"""Control and text-direction characters: they can make a name read as another (Unicode TR 36)."""
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""Control and text-direction characters: they can make a name read as another (Unicode TR 36). Half a surrogate pair
+cannot be stored at all."""
 
 _UK_MOBILE_OR_LANDLINE = re.compile(r"\+44[1-9]\d{8,9}")
 
@@ -93,7 +94,7 @@ def _date(workflow: Workflow, field: Field, raw: Any) -> str:
 def _datetime(workflow: Workflow, field: Field, raw: Any) -> str:
     try:
         return iso(parse_iso(_text(workflow, field, raw)))
-    except ValueError:
+    except (ValueError, OverflowError):  # an offset can push the first and the last day out of the calendar
         raise _Bad("not-a-time") from None
 
 

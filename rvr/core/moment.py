@@ -26,7 +26,7 @@ class Moment:
 
 def iso(at: datetime) -> str:
     """`2026-11-22T21:18:04.118221Z`: the one form in which a time is stored, sent and exported."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_iso(text: str) -> datetime:

@@ -27,7 +27,7 @@ def move_for(case: Case, kind: str, seat: str | None, cause: str) -> tuple[str, 
                 return None
             return ("resume_video" if session.two_way_at else "two_way_video"), {}
         case "lost" | "gone" if side:
-            if getattr(session, side) not in ("connected", "lost"):
+            if getattr(session, side) not in (("connected",) if kind == "lost" else ("connected", "lost")):
                 return None
             move = "interrupt_video" if case.state == "video" else "lose_media"
             return move, {"side": side, "cause": cause}
@@ -37,7 +37,7 @@ def move_for(case: Case, kind: str, seat: str | None, cause: str) -> tuple[str, 
 def victim_sees(case: Case) -> str:
     """The state of the call as the victim's page is told it, in one word: nothing else about the case goes there."""
     session = case.session
-    if session is None or session.ended_at or (session.victim == "gone" and case.first.get("VictimExited")):
+    if session is None or session.ended_at or case.exited:
         return "ended"
     if session.flowing:
         return "connected"

@@ -116,6 +116,9 @@ class ClockDef:
     target_s: int
     starts: tuple[Trigger, ...] = ()
     stops: tuple[Trigger, ...] = ()
+    """What it waits for."""
+    cancels: tuple[Trigger, ...] = ()
+    """What makes it moot."""
     runs_in: tuple[str, ...] = ()
     """States in which it runs: started on entry, stopped on leaving."""
     by: str = ""

@@ -24,7 +24,7 @@ from sqlmodel import col
 from rvr.config import Settings
 from rvr.core import forms
 from rvr.core.case import Case
-from rvr.core.commands import MakeMove, OpenCase, SetDuty
+from rvr.core.commands import Actor, MakeMove, OpenCase, SetDuty
 from rvr.core.errors import Forbidden, NotFound, Reason, Refused, RvrError, Stale, Unavailable
 from rvr.core.events import Recorded
 from rvr.core.moment import iso, parse_iso
@@ -453,7 +453,7 @@ async def _case_inner(app: web.Application, signed: SignedIn, case: Case, troubl
         "next": [made[name] for name in NEXT.get(case.state, ()) if name in made],
         "other": _other(made, case),
         "roles": actor.roles,
-        "my_turn": flow.states[case.state].owner in actor.roles,
+        "turn": _turn(case, flow, words, actor),
         "capacity": await desk.capacity(),
         "desk_open": views.desk_is_open(flow, desk.observe()),
         "wording": flow.wording,
@@ -464,6 +464,18 @@ async def _case_inner(app: web.Application, signed: SignedIn, case: Case, troubl
         "history": _history(await desk.log(case.id), people, words) if views.sees_whole(case, actor) else [],
     }
     return _render(app, "_case.html", signed, **context)
+
+
+def _turn(case: Case, flow: Workflow, words: Catalogue, actor: Actor) -> dict[str, Any] | None:
+    """Whose step it is and what it is, in the state's words. An assigned officer, not the sergeant, sends the link."""
+    state = flow.states[case.state]
+    role, say = state.owner, state.say
+    if case.state == "accepted" and case.officer:
+        role, say = "officer", words.say("page.send_the_link")
+    if not role or not say:
+        return None
+    mine = role in actor.roles and (role != "officer" or case.officer == actor.id)
+    return {"mine": mine, "who": words.name("role", role), "say": say}
 
 
 def _choices(
@@ -522,16 +534,22 @@ def _other(made: Mapping[str, views.FormView], case: Case) -> list[views.FormVie
     return sorted(rest, key=lambda form: form.tone == "warning")
 
 
-def _history(log: list[Recorded], people: Mapping[str, AccountRow], words: Catalogue) -> list[dict[str, str]]:
-    """What happened, newest first, in words."""
-    told = []
+def _history(log: list[Recorded], people: Mapping[str, AccountRow], words: Catalogue) -> list[dict[str, Any]]:
+    """What happened, newest first, in words; the same thing many times in a row by one person is one line."""
+    told: list[dict[str, Any]] = []
     for recorded in reversed(log):
         event = recorded.event
+        if told and (told[-1]["type"], told[-1]["by"]) == (event.type, event.by):
+            told[-1]["times"] += 1
+            continue
         who = people.get(event.by)
         told.append(
             {
-                "what": words.name("event", event.type),
+                "version": recorded.version,
                 "type": event.type,
+                "by": event.by,
+                "times": 1,
+                "what": words.name("event", event.type),
                 "who": who.name if who else words.name("role", event.by_role),
                 "at": iso(event.at.at),
                 "stated": event.stated_at,

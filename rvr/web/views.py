@@ -278,17 +278,21 @@ def presence_of(case: Case) -> str:
     session = case.session
     if session is None or session.ended_at:
         return "none"
-    return _presence(session.flowing, session.victim, session.link_opened_at, session.link_sent_at)
+    presence = _presence(session.flowing, session.victim, session.link_opened_at, session.link_sent_at)
+    exited_at = case.first.get("VictimExited", "")
+    # A link that was sent after the exit is a new beginning; until then nothing may go out.
+    return "exited" if presence == "left" and exited_at > session.link_sent_at else presence
 
 
 def _presence(flowing: bool, victim: str, opened: str, sent: str) -> str:
+    """A new link, not yet opened, hides how the one before ended."""
     if flowing:
         return "on_video"
-    if victim:
-        return {"connected": "waiting", "lost": "interrupted", "gone": "left"}.get(victim, "none")
-    if opened:
-        return "opened"
-    return "sent" if sent else "none"
+    if victim == "connected":
+        return "waiting"
+    if not opened:
+        return "sent" if sent else "none"
+    return {"lost": "interrupted", "gone": "left"}.get(victim, "opened")
 
 
 # --- Boards and the log ------------------------------------------------------------------------------------------

@@ -8,10 +8,15 @@ import { morph } from "./live.js";
 
 const words = JSON.parse(document.body.dataset.words || "{}");
 
-/** The error summary takes the focus, so that it is read first. @param {ParentNode} root */
+/**
+ * The error summary takes the focus, so that it is read first. It is taken out of the live part of the page: the next
+ * change of the case would sweep it away unread.
+ * @param {ParentNode} root
+ */
 export function focusTrouble(root) {
   const trouble = root.querySelector("[data-focus]");
   if (trouble instanceof HTMLElement) {
+    document.getElementById("notice")?.replaceChildren(trouble);
     trouble.focus();
     trouble.scrollIntoView({ block: "nearest" });
   }
@@ -63,6 +68,7 @@ async function send(form, target) {
       form.reset();
       form.closest("details")?.removeAttribute("open");
     }
+    document.getElementById("notice")?.replaceChildren();
     await morph(target, await response.text());
     if (response.ok) document.dispatchEvent(new CustomEvent("moved"));
     else focusTrouble(target);

@@ -111,7 +111,7 @@ async function enter() {
     el("note").textContent = words[/** @type {CustomEvent} */ (event).detail.code] ?? "";
   });
   show();
-  el("state").focus();
+  el("call-title").focus();
   try {
     await mine.join();
   } catch (error) {

@@ -57,6 +57,7 @@ class OfficerCall extends HTMLElement {
       this.#state = "idle";
     }
     this.hidden = !seat;
+    this.closest(".rvr-case")?.toggleAttribute("data-call", Boolean(seat));
     this.#show(now.presence ?? "none");
   };
 

@@ -44,6 +44,7 @@ class Person:
             viewport=PHONE if phone else DESKTOP, permissions=["camera", "microphone"], locale="en-GB"
         )
         self.desk = desk
+        self.context.set_default_timeout(8_000)
         self.page: Page = self.context.new_page()
         self.faults: list[str] = []
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
@@ -159,9 +160,10 @@ def two_sergeants_accept_at_once(handler: Person, sergeants: list[Person], refer
     left = [countdown(sergeants[0].page), (time.sleep(1.5), countdown(sergeants[0].page))[1]]
     assert left[0] != left[1], left
     presses = [s.page.get_by_role("button", name=f"Accept {reference}") for s in sergeants]
-    # Both requests are on their way before either answer is read.
+    # At the same instant by the clock, so that neither board has heard of the other's press.
+    instant = time.time() * 1000 + 500
     for button in presses:
-        button.evaluate("(it) => setTimeout(() => it.click(), 100)")
+        button.evaluate("(it, instant) => { setTimeout(() => it.click(), instant - Date.now()); }", instant)
     for sergeant in sergeants:
         sergeant.page.wait_for_url(re.compile("/cases/"))
     told = [s.page.get_by_text(re.compile("was quicker|has moved on")).count() > 0 for s in sergeants]
@@ -180,7 +182,7 @@ def countdown(page: Page) -> str:
 
 
 def assign(sergeant: Person, officer: Person, reference: str) -> None:
-    sergeant.page.get_by_label("Officer").first.select_option(label="Olu Officer")
+    sergeant.page.get_by_role("combobox", name="Officer").select_option(label="Olu Officer (Free)")
     picture(sergeant.page, "sergeant-3-assign")
     sergeant.press("Assign an officer")
     row = officer.page.get_by_role("row", name=re.compile(reference))
@@ -201,7 +203,7 @@ def meet_on_video(browser: Browser, desk: Served, officer: Person, reference: st
     victim.page.goto(f"{desk.url}/demo/outbox")
     picture(victim.page, "outbox")
     with victim.context.expect_page() as opened:
-        victim.page.get_by_role("link", name=re.compile("/j#")).first.click()
+        victim.page.locator("a[href*=\"/j#\"]").first.click()
     victim.page = opened.value
     victim.page.on("pageerror", lambda error: victim.faults.append(str(error)))
     expect(victim.page).to_have_title("Join")
