@@ -54,12 +54,23 @@ class Fault(Exception):
 
 
 @contextlib.asynccontextmanager
+async def open_store(settings: Settings, *, existing: bool = False) -> AsyncIterator[Store]:
+    """The store of these settings. With `existing`, a folder without one is a fault, not a new store."""
+    store = Store(settings.data_path, settings.key_path, force=settings.force)
+    if existing and not store.file.exists():
+        raise Fault(f"There is no RVR database in {settings.data_path}: name its folder with --data.")
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@contextlib.asynccontextmanager
 async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
     """The desk on its store, without anything that moves by itself."""
     defined = definitions.load(Path(settings.workflows), settings.force)
-    store = Store(settings.data_path, settings.key_path, force=settings.force)
-    await store.start()
-    try:
+    async with open_store(settings) as store:
         desk = Desk(
             store,
             defined,
@@ -71,8 +82,6 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
         )
         await desk.start()
         yield desk
-    finally:
-        await store.close()
 
 
 @contextlib.asynccontextmanager
@@ -115,7 +124,8 @@ async def serve(settings: Settings) -> None:
     """Runs the desk until it is told to stop."""
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C then ends the loop itself
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with open_desk(settings) as desk:
         password = await _accounts(desk, settings)
         async with open_media(desk, settings) as media:
@@ -204,17 +214,19 @@ async def export(
     """Writes the evaluator's data package."""
     from rvr.evaluation import package
 
-    async with open_desk(settings) as desk:
-        summary = await package.export(
-            desk.store, out, project_key=project or settings.project_key_path, from_=start, to=end
-        )
+    async with open_store(settings, existing=True) as store:
+        key = project or settings.project_key_path
+        try:
+            summary = await package.export(store, out, project_key=key, from_=start, to=end)
+        except package.CannotExport as fault:
+            raise Fault(str(fault)) from None
     say(f"{out}: {summary.cases} cases, {summary.events} events")
 
 
 async def verify(settings: Settings) -> int:
     """Checks the chains of the live store: each case's, and the access log's."""
-    async with open_desk(settings) as desk:
-        faults = await desk.store.verify()
+    async with open_store(settings, existing=True) as store:
+        faults = await store.verify()
     for fault in faults:
         say(str(fault))
     say(f"{len(faults)} faults" if faults else "Every event is as it was written, and none is missing inside a case.")

@@ -38,6 +38,7 @@ class Settings:
     public_url: str = _setting("", "Address under which staff reach the service; default: from host and port")
     join_url: str = _setting("", "Address under which victims reach it; default: public_url")
     link_text: str = _setting("Here is the link for your call: {link}", "Text of the message; {link} is replaced")
+    exit_url: str = _setting("https://www.bbc.co.uk/weather", "Where quick exit leads: a page that anybody may look at")
     signin_idle_s: int = _setting(900, "A sign-in without a request ends after this long", "s")
     signin_max_s: int = _setting(43_200, "A sign-in ends after this long in any case: one shift", "s")
     media_workers: int = _setting(0, "Media worker processes; 0: one for each core but one, at least one")

@@ -44,14 +44,17 @@ ROLES = frozenset(
 """Every role that may be named in a definition or held by an account."""
 
 PARTS = ("workflow", "states", "guards", "moves", "clocks", "criteria", "forms", "routing")
+GROUPS = ("details", "contact", "address")
 WAYS_OUT = ("emergency", "deployment", "call_back")
 
 SHAPES: Mapping[str, type] = {
     **dict.fromkeys(("from", "who", "asks", "may_ask", "needs", "starts", "stops"), list),
     **dict.fromkeys(("cancels", "runs_in", "thresholds", "options", "instruments", "question", "bands"), list),
+    **dict.fromkeys(("next", "groups", "fields"), list),
     **dict.fromkeys(("sets", "targets", "where", "areas", "teams"), dict),
     **dict.fromkeys(("target_s", "after_s", "max", "at_least", "link_minutes"), int),
     **dict.fromkeys(("open", "keeps_officer", "session", "ended", "personal", "hard", "board", "critical"), bool),
+    **dict.fromkeys(("corrects", "later"), bool),
     **dict.fromkeys(("id", "name", "label", "say", "ask", "event", "owner", "team", "level", "met"), str),
 }
 """What a key holds, wherever it stands."""
@@ -190,7 +193,7 @@ class Reader:
         states = self._states()
         fields = self._fields()
         guards = self._guards()
-        opens = self.keys(f"{self.name}/workflow.toml", "opens", top["opens"], "who asks", "may_ask") or {}
+        opens = self.keys(f"{self.name}/workflow.toml", "opens", top["opens"], "who asks", "may_ask groups") or {}
         self._read_instruments(top.get("instruments", []))
         flow = w.Workflow(
             id=top["id"],
@@ -201,6 +204,7 @@ class Reader:
             opens_asks=tuple(opens.get("asks", ())),
             opens_may_ask=tuple(opens.get("may_ask", ())),
             opens_who=tuple(opens.get("who", ())),
+            opens_groups=tuple(self._groups(opens.get("groups", ()))),
             states=states,
             moves=self._moves(states),
             guards=guards,
@@ -221,13 +225,18 @@ class Reader:
 
     def _states(self) -> dict[str, w.State]:
         return {
-            key: w.State(id=key, **table)
-            for key, table in self.tables("states", "name owner", "open keeps_officer session ended say")
+            key: w.State(id=key, **{**table, "next": tuple(table.get("next", ()))})
+            for key, table in self.tables("states", "name owner", "open keeps_officer session ended say next")
         }
+
+    def _groups(self, tables: Any) -> Iterator[w.Group]:
+        for table in tables:
+            if self.keys(f"{self.name}/workflow.toml", "opens.groups", table, "name fields", "later") is not None:
+                yield w.Group(table["name"], tuple(table["fields"]), table.get("later", False))
 
     def _fields(self) -> dict[str, w.Field]:
         fields = {}
-        for key, table in self.tables("forms", "label kind", "hint options personal max fills"):
+        for key, table in self.tables("forms", "label kind", "hint options personal group max fills"):
             options = tuple(w.Option(str(value), str(label)) for value, label in table.pop("options", ()))
             fields[key] = w.Field(id=key, options=options, **table)
         return fields
@@ -242,7 +251,9 @@ class Reader:
 
     def _moves(self, states: Mapping[str, w.State]) -> dict[str, w.Move]:
         moves = {}
-        for key, table in self.tables("moves", "name from who event", "to asks may_ask needs sets tone hint why"):
+        for key, table in self.tables(
+            "moves", "name from who event", "to asks may_ask needs sets tone hint why corrects"
+        ):
             moves[key] = w.Move(
                 id=key,
                 name=table["name"],
@@ -257,6 +268,7 @@ class Reader:
                 tone=table.get("tone", ""),
                 hint=table.get("hint", ""),
                 why=table.get("why", ""),
+                corrects=table.get("corrects", False),
             )
         return moves
 
@@ -386,9 +398,12 @@ class Check:
             self.fault("workflow", "initial", f"unknown state `{flow.initial}`")
         self._known("workflow", "opens", "field", (*flow.opens_asks, *flow.opens_may_ask), flow.fields)
         self._known("workflow", "opens", "role", flow.opens_who, ROLES)
+        grouped = [name for group in flow.opens_groups for name in group.fields]
+        self._known("workflow", "opens.groups", "field", grouped, (*flow.opens_asks, *flow.opens_may_ask))
         for state in flow.states.values():
             if state.owner:
                 self._known("states", state.id, "role", [state.owner], ROLES)
+            self._known("states", state.id, "move", state.next, flow.moves)
 
     def _known(self, part: str, place: str, what: str, names: Any, known: Any) -> None:
         for name in names:
@@ -486,6 +501,8 @@ class Check:
         for field in self.flow.fields.values():
             if field.kind not in forms.KINDS:
                 self.fault("forms", field.id, f"unknown kind `{field.kind}` (known: {', '.join(forms.KINDS)})")
+            if field.group not in GROUPS:
+                self.fault("forms", field.id, f"unknown group `{field.group}` (known: {', '.join(GROUPS)})")
             if field.kind == "choice" and not field.options:
                 self.fault("forms", field.id, "a choice without options")
         asked = {name for move in self.flow.moves.values() for name in move.fields}

@@ -7,7 +7,6 @@ tell (screens, media, outbox). A decision that was overtaken is made again on th
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -159,7 +158,7 @@ class Desk:
         version is not the case's, Reused when its id was used for another request, Unavailable when the log cannot be
         written.
         """
-        asked = _hash_of(command)
+        asked = self._hash_of(command)
         seen = await self.store.command(by.id, command.command_id)
         if seen is not None:
             return await self._again(seen, asked)
@@ -177,6 +176,15 @@ class Desk:
             await self._tell(recorded)
             return Outcome(case, tuple(recorded))
         raise Stale(Reason("busy"))
+
+    def _hash_of(self, command: Command) -> bytes:
+        """What was asked, so that another request under the same id can be told apart. Who and when are not part of it.
+
+        Keyed, since the form holds names and numbers, and this outlives the key that seals them.
+        """
+        asked = {key: value for key, value in asdict(command).items() if key not in ("command_id", "at")}
+        canonical = json.dumps([type(command).__name__, asked], sort_keys=True, default=str)
+        return self.store.fingerprint(canonical.encode())
 
     async def _again(self, seen: CommandSeen, asked: bytes) -> Outcome:
         if seen.body_hash != asked:
@@ -344,7 +352,7 @@ class Desk:
         at = self.observe()
         bound = LinkRow(**{**link.model_dump(), "browser_hash": browser_hash, "bound_at": iso(at.at)})
         try:
-            batch, _ = await self._decide(command, victim, at, _hash_of(command))
+            batch, _ = await self._decide(command, victim, at, self._hash_of(command))
             recorded = await self.store.append(replace(batch, links=(bound,)))
         except (Conflict, CommandSeen):
             return False
@@ -413,13 +421,6 @@ class Desk:
                 await self.on_recorded(recorded)
             except Exception:  # what is recorded has happened; the media plane reconciles at its next occasion
                 log.exception("media_not_told")
-
-
-def _hash_of(command: Command) -> bytes:
-    """What was asked, so that another request under the same id can be told apart. Who and when are not part of it."""
-    asked = {key: value for key, value in asdict(command).items() if key not in ("command_id", "at")}
-    canonical = json.dumps([type(command).__name__, asked], sort_keys=True, default=str)
-    return hashlib.sha256(canonical.encode()).digest()
 
 
 def _officer(row: OfficerRow) -> Officer:

@@ -63,7 +63,7 @@ TO_ACCEPTED = '"accepted"\nwho = ["sergeant"]'
         (MOVES, 'from = ["handover"]', 'from = "handover"', f"{MOVES}: withdraw_handover: `from` must be a list"),
         (CLOCKS, "target_s = 600", 'target_s = "600"', f"{CLOCKS}: transfer: `target_s` must be a whole number"),
         (FORMS, "personal = true", 'personal = "yes"', f"{FORMS}: incident_number: `personal` must be true or false"),
-        (STATES, "[handover]", "handover = 5\n[x]", f"{STATES}: handover: must be a table"),
+        (STATES, "[call_taking]", "limbo = 5\n[call_taking]", f"{STATES}: limbo: must be a table"),
         (TOP, 'name = "Domestic', 'nome = "Domestic', f"{TOP}: `name` is missing"),
         (TOP, "asks = [", "aks = [", f"{TOP}: opens: unknown key `aks`"),
         (CRITERIA, 'met = "yes"', 'met = "certainly"', f"{CRITERIA}: suspect_away: `met` is none of"),

@@ -34,6 +34,8 @@ class State:
     """Nothing runs any more: every clock is cancelled on entry."""
     say: str = ""
     """What the owner should do next, in one sentence."""
+    next: tuple[str, ...] = ()
+    """The moves that the state is there for, in the order in which they are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,21 @@ class Field:
     hint: str = ""
     options: tuple[Option, ...] = ()
     personal: bool = False
+    group: str = "details"
+    """details, contact or address: where it is shown, and to whom if it is personal."""
     max: int = 200
     fills: str = ""
     """The event's field that it fills, where that has another name than the form's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Fields of the opening form that stand together."""
+
+    name: str
+    fields: tuple[str, ...]
+    later: bool = False
+    """May be left closed: asked if there is time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +101,8 @@ class Move:
     """How the button looks: '', secondary, warning."""
     hint: str = ""
     why: str = ""
+    corrects: bool = False
+    """Its form begins with what is known; a reason or a new judgement never does."""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -174,6 +190,7 @@ class Workflow:
     opens_asks: tuple[str, ...]
     opens_may_ask: tuple[str, ...]
     opens_who: tuple[str, ...]
+    opens_groups: tuple[Group, ...]
     states: Mapping[str, State]
     moves: Mapping[str, Move]
     guards: Mapping[str, Guard]

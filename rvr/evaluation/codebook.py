@@ -227,7 +227,7 @@ CLOCKS = (
         "verdict",
         "string",
         "Elapsed time against the target: uncertain when the error bound of the machine's clock straddles it;"
-        " cancelled when the case ended first. It says nothing of why the clock stopped: see stopped_by",
+        " cancelled when it stopped within the target without what it waited for (stopped_by tells what came instead)",
         enum=("met", "breached", "uncertain", "cancelled"),
     ),
     Column("thresholds_fired", "integer", "How many thresholds it reached, reminders included", source="ClockRanOut"),
@@ -456,8 +456,9 @@ no rows.
 
 ## What each clock means
 
-`verdict` compares the elapsed time with the target; `stopped_by` says what stopped the clock. Targets by response grade
-are listed by grade.
+`verdict` compares the elapsed time with the target, and `stopped_by` names the event that stopped the clock.
+`cancelled` is a run that ended within its target without what it waited for. Targets by response grade are
+listed by grade.
 {clocks}
 
 ## How to check it

@@ -20,7 +20,7 @@ import stat
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby, takewhile
@@ -175,10 +175,19 @@ def load_project(file: Path) -> Alias:
 
 
 def _create_project(file: Path) -> None:
+    """Writes the file whole or not at all; of two exports at once, one makes the key and both use it."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = {"id": f"project-{secrets.token_hex(4)}", "key": secrets.token_hex(_KEY_BYTES)}
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        json.dump(fresh, out)
+    descriptor, draft = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)  # with mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as out:
+            json.dump(fresh, out)
+            out.flush()
+            os.fsync(out.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, file)
+    finally:
+        Path(draft).unlink()
 
 
 # --- Rows --------------------------------------------------------------------------------------------------------
@@ -241,8 +250,7 @@ def case_row(log: Sequence[e.Recorded], writing: Writing) -> dict[str, Any]:
 
 
 def _who(log: Sequence[e.Recorded], found: timings.Moments, writing: Writing) -> dict[str, Any]:
-    alias, first, version = writing.alias, log[0], _version(log)
-    stored = writing.definitions.get(version)
+    alias, first = writing.alias, log[0]
     victim, suspect = (_of(found, "received_at", name) for name in ("victim_id", "suspect_id"))
     return {
         "case": _case(alias, first),
@@ -251,8 +259,8 @@ def _who(log: Sequence[e.Recorded], found: timings.Moments, writing: Writing) ->
         "suspect": alias("suspect", suspect),
         "pair": alias("pair", f"{victim}|{suspect}") if victim and suspect else "",
         "officer": alias("staff", _of(found, "_officer", "officer")),
-        "workflow": stored.workflow if stored else "",
-        "workflow_version": version,
+        "workflow": writing.code(_of(found, "received_at", "workflow")),
+        "workflow_version": _version(log),
         **_details(log, writing),
     }
 
@@ -419,11 +427,15 @@ def _write_case(log: list[e.Recorded], writing: Writing, cases: Put, events: Put
 def _rows_into(opened: ExitStack, folder: Path, table: codebook.Table) -> Put:
     """Opens the table's file with its head line; gives the way to put a row into it, by column name."""
     names = table.names
+    place = {name: number for number, name in enumerate(names)}
     rows = csv.writer(opened.enter_context(_new(folder / table.path)), lineterminator="\n")
     rows.writerow(names)
 
     def put(row: Mapping[str, Any]) -> None:
-        rows.writerow([_cell(row.get(name)) for name in names])
+        cells: list[Any] = [""] * len(names)
+        for name, value in row.items():
+            cells[place[name]] = _cell(value)
+        rows.writerow(cells)
 
     return put
 

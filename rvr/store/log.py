@@ -40,7 +40,7 @@ class Batch:
     person: str
     """Who sent the command: its id is unique for each person."""
     body_hash: bytes
-    """Hash of what was asked, so that another request under the same id is told apart."""
+    """Keyed hash of what was asked (`Store.fingerprint`), so that another request under the same id is told apart."""
     appends: tuple[Append, ...] = ()
     cases: tuple[Case, ...] = ()
     """Cases as they are after the events."""

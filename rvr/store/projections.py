@@ -7,19 +7,15 @@ decide nothing: `rebuild` makes them again from the log at any time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from rvr.core.case import Case, RunningClock, fold
-from rvr.core.events import DefinitionStored, Recorded
+from rvr.core.events import Recorded
 from rvr.core.moment import iso
 from rvr.core.roster import Officer, fold_officer
 from rvr.store import envelope
 from rvr.store.engine import Connection
 from rvr.store.tables import CaseRow, ClockRow, OfficerRow, put
-
-NO_ROOM = frozenset({"closed", "voided"})
-"""States in which no video session may go on, whatever became of it."""
 
 
 def put_case(connection: Connection, case: Case, position: int) -> None:
@@ -69,7 +65,7 @@ def _session(case: Case) -> dict[str, Any]:
         "session": session.id if session else "",
         "victim_seat": session.victim_seat if session else "",
         "officer_seat": session.officer_seat if session else "",
-        "session_open": bool(session and not session.ended_at and case.state not in NO_ROOM),
+        "session_open": bool(session and not session.ended_at),
         "flowing": bool(session and session.flowing),
         "victim_presence": session.victim if session else "",
         "officer_presence": session.officer if session else "",
@@ -111,26 +107,8 @@ def rebuild(connection: Connection) -> None:
     connection.execute("DELETE FROM case_row")
     connection.execute("DELETE FROM clock_row")
     connection.execute("DELETE FROM officer_row")
-    workflows = _workflows(connection)
-
-    def made_case(key: str, log: list[Recorded]) -> None:
-        case = fold(key, log)
-        put_case(connection, replace(case, workflow=workflows.get(case.definition, "")), log[-1].position)
-
-    _each(connection, "case/", made_case)
+    _each(connection, "case/", lambda key, log: put_case(connection, fold(key, log), log[-1].position))
     _each(connection, "officer/", lambda key, log: put_officer(connection, fold_officer(key, log)))
-
-
-def _workflows(connection: Connection) -> dict[str, str]:
-    """The id of the workflow behind each definition's hash: a case's own events name the hash alone."""
-    found: dict[str, str] = {}
-
-    def made(key: str, log: list[Recorded]) -> None:
-        fact = log[0].event.fact
-        found[key] = fact.workflow if isinstance(fact, DefinitionStored) else ""
-
-    _each(connection, "definition/", made)
-    return found
 
 
 def _each(connection: Connection, kind: str, made: Callable[[str, list[Recorded]], None]) -> None:

@@ -7,6 +7,7 @@ to its place by the associated data: it does not open in another row.
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import uuid
@@ -45,6 +46,10 @@ class Sealer:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
+
+    def fingerprint(self, told: bytes) -> bytes:
+        """HMAC-SHA256 under the index key."""
+        return hmac.digest(self._keys.index, told, "sha256")
 
     def key_for(self, connection: Connection, scope: str) -> DataKey:
         """The scope's current data key, made at first use. Needs the writing connection."""

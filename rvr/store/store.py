@@ -17,7 +17,7 @@ from sqlmodel import Session
 
 from rvr.core.events import Recorded
 from rvr.core.moment import Moment, iso
-from rvr.store import envelope, keys, ledger, log, migrations, projections
+from rvr.store import access, envelope, keys, ledger, log, migrations, projections
 from rvr.store.engine import CannotOpen, Connection, connect, dbapi, engine_fault, reader
 from rvr.store.log import Batch, CommandSeen
 from rvr.store.messages import driver
@@ -104,9 +104,13 @@ class Store:
         """What that command asked and got, if it was recorded before."""
         return await self.read(lambda session: log.command(driver(session), person, command_id))
 
+    def fingerprint(self, told: bytes) -> bytes:
+        """A keyed hash: equal for equal input, and not to be found by trying every telephone number."""
+        return self.sealer.fingerprint(told)
+
     async def verify(self) -> list[ledger.Fault]:
-        """Every fault of the whole log."""
-        return await self.read(lambda session: ledger.verify_all(driver(session)))
+        """Every fault of the timing log and of the access log."""
+        return await self.read(lambda session: _faults(driver(session)))
 
     async def rebuild(self) -> None:
         """Makes the read rows again from the log."""
@@ -137,3 +141,7 @@ def _chunk(session: Session, *, kind: str, after: int, until: int, limit: int) -
         recorded for stream, _ in found for recorded in log.load(connection, None, stream) if recorded.position <= until
     ]
     return events, found[-1][1] if found else 0
+
+
+def _faults(connection: Connection) -> list[ledger.Fault]:
+    return [*ledger.verify_all(connection), *access.verify(connection)]

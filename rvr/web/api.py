@@ -188,7 +188,7 @@ async def _case(request: web.Request, found: Case, status: int = 200) -> web.Res
     desk, actor = request.app[DESK], request[SIGNED_IN].actor
     flow, _ = await desk.definition_of(found)
     moves, people = await desk.moves(found, actor), await desk.people()
-    await auth.looked(request, found, views.shown_classes(found, actor))
+    await auth.looked(request, found, views.shown_classes(found, flow, actor))
     return answer(views.case_json(found, flow, moves, actor, request.app[WORDS], people), status)
 
 
@@ -208,13 +208,14 @@ async def make_move(request: web.Request) -> web.StreamResponse:
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """The case's part of the timing log, oldest first; sealed fields only for those who may see the case in full."""
+    """The public side of the case's timing log, oldest first, for those whom the whole case concerns."""
     found = await visible(request)
     actor, words = request[SIGNED_IN].actor, request.app[WORDS]
-    classes = views.shown_classes(found, actor)
-    await auth.looked(request, found, [*classes, "log"])
+    if not views.sees_whole(found, actor):
+        raise Forbidden(Reason("not-allowed-here"))
+    await auth.looked(request, found, ["log"])
     recorded = await request.app[DESK].log(found.id)
-    return answer({"events": [views.event_json(one, words, with_sealed=False) for one in recorded]})
+    return answer({"events": [views.event_json(one, found, actor, words) for one in recorded]})
 
 
 async def board(request: web.Request) -> web.StreamResponse:
@@ -225,7 +226,9 @@ async def board(request: web.Request) -> web.StreamResponse:
     flows = desk.definitions.workflows
     return answer(
         {
-            "cases": [views.board_row(row, flows[row.workflow], people, words) for row in rows],
+            "cases": [
+                views.board_row(row, flows[row.workflow], people, words) for row in rows if row.workflow in flows
+            ],
             "roster": [
                 {"id": o.id, "name": people[o.id].name, "status": o.status, "free": o.status == "on" and not o.case_id}
                 for o in officers

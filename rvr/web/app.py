@@ -16,7 +16,7 @@ from rvr.config import ROOT, Settings
 from rvr.desk import Desk
 from rvr.media import MediaEngine
 from rvr.messages import catalogue
-from rvr.web import api, auth, errors, live, openapi, pages, whip
+from rvr.web import api, auth, errors, live, openapi, pages, rendering, whip
 from rvr.web.context import CASE_ID, DESK, MEDIA, SETTINGS, TEMPLATES, WORDS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -127,7 +127,7 @@ def build(desk: Desk, media: MediaEngine, settings: Settings) -> web.Application
     app = web.Application(middlewares=[errors.refusals, _guard], client_max_size=settings.max_body)
     words = catalogue()
     app[DESK], app[MEDIA], app[SETTINGS], app[WORDS] = desk, media, settings, words
-    app[TEMPLATES] = pages.environment(words, settings, asset=asset)
+    app[TEMPLATES] = rendering.environment(words, settings, asset=asset)
     auth.set_up(app)
     openapi.set_up(app, ROUTES)
     for route in ROUTES:

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from rvr.core.errors import BadInput, NotFound, Reason, RvrError, TooLarge
 from rvr.messages import Catalogue
-from rvr.web.context import SETTINGS, SIGNED_IN, TEMPLATES, WORDS
+from rvr.web import rendering
+from rvr.web.context import SETTINGS, SIGNED_IN, WORDS
 
 log = structlog.get_logger()
 
@@ -50,15 +51,13 @@ def is_api(request: web.Request) -> bool:
 
 def page(request: web.Request, error: RvrError) -> web.Response:
     words = request.app[WORDS]
-    html = (
-        request.app[TEMPLATES]
-        .get_template("error.html")
-        .render(
-            signed=request.get(SIGNED_IN),
-            title=words.say(f"problem.{error.code}"),
-            reasons=[one["text"] for one in told(error.reasons, words)],
-            status=error.status,
-        )
+    html = rendering.render(
+        request.app,
+        "error.html",
+        request.get(SIGNED_IN),
+        title=words.say(f"problem.{error.code}"),
+        reasons=[one["text"] for one in told(error.reasons, words)],
+        status=error.status,
     )
     return web.Response(text=html, status=error.status, content_type="text/html")
 

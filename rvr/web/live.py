@@ -119,7 +119,7 @@ async def fragments(request: web.Request) -> web.StreamResponse:
     async def render() -> str:
         if topic == BOARD:
             return await pages.board_fragment(request.app, signed)
-        return await pages.case_fragment(request.app, signed, topic.removeprefix("case/"))
+        return await pages.case_fragment(request, topic.removeprefix("case/"))
 
     # The board changes with the roster; a case page shows the desk's capacity, so it hears the board as well.
     async with _stream(request, [topic, BOARD]) as (response, changes):

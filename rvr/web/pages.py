@@ -8,152 +8,42 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import segno
 from aiohttp import web
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from sqlmodel import col
 
-from rvr.config import Settings
 from rvr.core import forms
 from rvr.core.case import Case
 from rvr.core.commands import Actor, MakeMove, OpenCase, SetDuty
 from rvr.core.errors import Forbidden, NotFound, Reason, Refused, RvrError, Stale, Unavailable
 from rvr.core.events import Recorded
-from rvr.core.moment import iso, parse_iso
-from rvr.core.workflow import Workflow
+from rvr.core.moment import iso
+from rvr.core.workflow import Group, Workflow
 from rvr.desk import Desk
 from rvr.messages import Catalogue
 from rvr.store import messages
 from rvr.store.tables import AccountRow, CaseRow, OfficerRow, every
-from rvr.web import auth, views
-from rvr.web.context import CASE_ID, DESK, MEDIA, SETTINGS, SIGNED_IN, TEMPLATES, WORDS, SignedIn
+from rvr.web import auth, form_views, rendering, views
+from rvr.web.context import CASE_ID, DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS, SignedIn
 
 FRAGMENT = "X-RVR-Fragment"
 """A form that is sent by script asks with this header for the case's fragment in place of a redirect: during a call
 the page must not be left."""
-
-HOMES = ("sergeant", "call_handler", "officer", "resourcing", "investigator", "evaluator", "administrator")
-"""Whose home is served to somebody with several roles: the first that fits."""
 
 LIVE_HOMES = frozenset({"sergeant", "call_handler", "officer", "resourcing", "investigator"})
 
 SECRETS = frozenset({"demo_password", "key_file"})
 """Settings that no screen shows."""
 
-NEXT = {
-    "call_taking": ("answer_criteria", "record_consent", "offer_handover", "request_deployment"),
-    "handover": ("accept_handover", "decline_handover", "withdraw_handover"),
-    "accepted": ("assign_officer", "send_link", "hand_back"),
-    "waiting_room": ("resend_link", "record_contact_attempt"),
-    "video": ("confirm_safety", "assess_risk", "plan_safeguarding", "end_session"),
-    "interrupted": ("resend_link", "record_contact_attempt", "confirm_safety", "assess_risk", "plan_safeguarding",
-                    "end_session"),
-    "lost_contact": ("record_contact_attempt", "contact_regained", "send_link", "request_deployment"),
-    "deployment": ("record_attendance", "record_no_reply", "offer_handover"),
-    "assessment": ("confirm_safety", "assess_risk", "plan_safeguarding", "submit_for_review"),
-    "review": ("allocate", "file", "return_to_officer"),
-    "allocated": ("record_outcome", "record_arrest", "close"),
-    "filed": ("record_outcome", "record_arrest", "close"),
-}
-"""The moves that a state is there for, in the order in which they are made; all others stand under "Other actions"."""
-
-OPENING = (
-    ("call", ("source", "incident_number", "call_answered_at", "lpa")),
-    (
-        "contact",
-        ("victim_name", "safe_number", "safe_to_text", "who_sees_phone", "minutes_to_talk", "code_word", "address"),
-    ),
-    ("more", ("victim_dob", "victim_sex", "relationship", "children", "suspect_name", "suspect_dob")),
-)
-"""How the opening form is grouped; fields that stand in no group come last."""
-
-
-# --- Templates ---------------------------------------------------------------------------------------------------
-
-
-def environment(words: Catalogue, settings: Settings, *, asset: Callable[[str], str]) -> Environment:
-    """The templates, with the catalogue's sentences. Whatever is missing is an error, not an empty space."""
-    env = Environment(
-        loader=PackageLoader("rvr.web"),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    env.globals |= {
-        "t": words.say,
-        "name": words.name,
-        "asset": asset,
-        "texts": lambda prefix: _texts(words, prefix),
-        "demo": settings.demo,
-        "new_id": lambda: str(uuid.uuid4()),
-    }
-    env.filters |= {"clock": _clock_time, "day": _day_time, "linked": _linked}
-    return env
-
-
-def _texts(words: Catalogue, prefix: str) -> str:
-    """A part of the catalogue for a script, as JSON in an attribute."""
-    told = {key.removeprefix(f"{prefix}."): words.say(key) for key in words if key.startswith(f"{prefix}.")}
-    return json.dumps(told)
-
-
-def _clock_time(at: str, zone: str) -> str:
-    return parse_iso(at).astimezone(ZoneInfo(zone)).strftime("%H:%M:%S") if at else ""
-
-
-def _day_time(at: str, zone: str) -> str:
-    return parse_iso(at).astimezone(ZoneInfo(zone)).strftime("%-d %b %Y, %H:%M") if at else ""
-
-
-def _linked(body: str) -> Markup:
-    """The text with its addresses as links."""
-    parts = re.split(r"(https?://\S+)", body)
-    return Markup("").join(
-        Markup('<a class="govuk-link" href="{0}" target="_blank" rel="noopener noreferrer">{0}</a>').format(part)
-        if n % 2
-        else escape(part)
-        for n, part in enumerate(parts)
-    )
-
 
 def _page(request: web.Request, template: str, *, status: int = 200, **context: Any) -> web.Response:
-    html = _render(request.app, template, request.get(SIGNED_IN), **context)
+    html = rendering.render(request.app, template, request.get(SIGNED_IN), **context)
     return web.Response(text=html, status=status, content_type="text/html")
-
-
-def _render(app: web.Application, template: str, signed: SignedIn | None, **context: Any) -> str:
-    desk = app[DESK]
-    flow = next(iter(desk.definitions.workflows.values()))
-    common = {
-        "signed": signed,
-        "home": _home_of(signed) if signed else "",
-        "force": _force_name(flow),
-        "zone": flow.hours.zone,
-        "now": iso(desk.observe().at),
-    }
-    return app[TEMPLATES].get_template(template).render(common | context)
-
-
-def _force_name(flow: Workflow) -> str:
-    """The force's own name stands in its file, which is a part of the definition."""
-    for name, text in flow.files.items():
-        found = re.search(r'^name = "(.+)"', text, re.MULTILINE) if name.startswith("forces/") else None
-        if found:
-            return found[1]
-    return ""
-
-
-def _home_of(signed: SignedIn) -> str:
-    return next((role for role in HOMES if role in signed.roles), "plain")
 
 
 def _see_other(place: str) -> web.Response:
@@ -169,7 +59,7 @@ async def home(request: web.Request) -> web.StreamResponse:
     if signed is None:
         return _page(request, "sign_in.html", error="", username="")
     request[SIGNED_IN] = signed
-    role = _home_of(signed)
+    role = rendering.home_of(signed)
     if role in LIVE_HOMES:
         return _page(request, "home.html", board=Markup(await board_fragment(request.app, signed)))  # noqa: S704
     if role in ("evaluator", "administrator"):
@@ -224,7 +114,7 @@ async def board_fragment(app: web.Application, signed: SignedIn) -> str:
     desk, words = app[DESK], app[WORDS]
     people, roster = await desk.people(), await desk.roster()
     flows = desk.definitions.workflows
-    role = _home_of(signed)
+    role = rendering.home_of(signed)
     cases = await (_decided(desk) if role == "investigator" else desk.open_cases())
     rows = [
         views.board_row(row, flows[row.workflow], people, words) | {"linked": _linked_for(row, signed)}
@@ -241,14 +131,7 @@ async def board_fragment(app: web.Application, signed: SignedIn) -> str:
         "desk_open": views.desk_is_open(flow, desk.observe()),
         "me": signed.actor.id,
     }
-    return _render(app, "_board.html", signed, **context)
-
-
-async def roster_fragment(app: web.Application, signed: SignedIn) -> str:
-    """Who is on duty, and who is free."""
-    desk, words = app[DESK], app[WORDS]
-    rows = views.roster_rows(await desk.roster(), await desk.people(), words)
-    return _render(app, "_roster.html", signed, roster=rows, capacity=await desk.capacity())
+    return rendering.render(app, "_board.html", signed, **context)
 
 
 async def _decided(desk: Desk) -> list[CaseRow]:
@@ -285,7 +168,7 @@ async def open_case(request: web.Request) -> web.StreamResponse:
     desk, post = request.app[DESK], await request.post()
     flow = next(iter(desk.definitions.workflows.values()))
     names = (*flow.opens_asks, *flow.opens_may_ask)
-    form = views.form_from(post, flow, names, desk.observe().at)
+    form = form_views.form_from(post, flow, names, desk.observe().at)
     try:
         outcome = await desk.handle(OpenCase(_command_id(post), form, flow.id), request[SIGNED_IN].actor)
     except Refused as refused:
@@ -299,13 +182,13 @@ async def _opening(
     request: web.Request, values: Mapping[str, str], errors: Mapping[str, str], general: tuple[str, ...]
 ) -> web.Response:
     flow = next(iter(request.app[DESK].definitions.workflows.values()))
-    fields = views.fields_view(
-        flow, flow.opens_asks, flow.opens_may_ask, "open", views.Choices(), values, errors
+    fields = form_views.fields_view(
+        flow, flow.opens_asks, flow.opens_may_ask, "open", form_views.Choices(), values, errors
     )
     by_name = {one.name: one for one in fields}
-    groups = [(group, [by_name.pop(name) for name in names if name in by_name]) for group, names in OPENING]
+    groups = [(group, [by_name.pop(name) for name in group.fields]) for group in flow.opens_groups]
     if by_name:
-        groups[-1][1].extend(by_name.values())
+        groups.insert(0, (Group("", ()), list(by_name.values())))
     command_id = str(values.get("command_id") or uuid.uuid4())
     return _page(
         request,
@@ -370,7 +253,7 @@ async def make_move(request: web.Request) -> web.StreamResponse:
     move = flow.moves.get(request.match_info["move"])
     if move is None:
         raise NotFound(Reason("unknown-move", {"move": request.match_info["move"]}))
-    form = views.form_from(post, flow, move.fields, desk.observe().at)
+    form = form_views.form_from(post, flow, move.fields, desk.observe().at)
     command = MakeMove(_command_id(post), case.id, move.id, form, _version(post))
     try:
         await desk.handle(command, actor)
@@ -412,7 +295,8 @@ def _said(reason: Reason, words: Catalogue) -> str:
 
 async def _case_response(request: web.Request, case: Case, trouble: Trouble) -> web.Response:
     signed = request[SIGNED_IN]
-    await auth.looked(request, case, views.shown_classes(case, signed.actor))
+    flow, _ = await request.app[DESK].definition_of(case)
+    await auth.looked(request, case, views.shown_classes(case, flow, signed.actor))
     inner = await _case_inner(request.app, signed, case, trouble)
     if FRAGMENT in request.headers:
         return web.Response(text=inner, status=trouble.status, content_type="text/html")
@@ -428,12 +312,15 @@ async def _case_response(request: web.Request, case: Case, trouble: Trouble) -> 
     )
 
 
-async def case_fragment(app: web.Application, signed: SignedIn, case_id: str) -> str:
-    """The case as it is now. Raises NotFound for somebody who may no longer see it."""
-    case = await app[DESK].case(case_id)
+async def case_fragment(request: web.Request, case_id: str) -> str:
+    """The case as it is now, for an open page. Raises NotFound for somebody who may no longer see it."""
+    desk, signed = request.app[DESK], request[SIGNED_IN]
+    case = await desk.case(case_id)
     if not views.may_see(case, signed.actor):
         raise NotFound(Reason("no-such-case"))
-    return await _case_inner(app, signed, case, NO_TROUBLE)
+    flow, _ = await desk.definition_of(case)
+    await auth.looked(request, case, views.shown_classes(case, flow, signed.actor))
+    return await _case_inner(request.app, signed, case, NO_TROUBLE)
 
 
 async def _case_inner(app: web.Application, signed: SignedIn, case: Case, trouble: Trouble) -> str:
@@ -450,8 +337,8 @@ async def _case_inner(app: web.Application, signed: SignedIn, case: Case, troubl
         "seat": views.live_seat(case, actor),
         "presence": views.presence_of(case),
         "forms": made,
-        "next": [made[name] for name in NEXT.get(case.state, ()) if name in made],
-        "other": _other(made, case),
+        "next": [made[name] for name in flow.states[case.state].next if name in made],
+        "other": _other(made, flow, case),
         "roles": actor.roles,
         "turn": _turn(case, flow, words, actor),
         "capacity": await desk.capacity(),
@@ -463,7 +350,7 @@ async def _case_inner(app: web.Application, signed: SignedIn, case: Case, troubl
         "labels": _labels(flow),
         "history": _history(await desk.log(case.id), people, words) if views.sees_whole(case, actor) else [],
     }
-    return _render(app, "_case.html", signed, **context)
+    return rendering.render(app, "_case.html", signed, **context)
 
 
 def _turn(case: Case, flow: Workflow, words: Catalogue, actor: Actor) -> dict[str, Any] | None:
@@ -485,10 +372,10 @@ def _choices(
     people: Mapping[str, AccountRow],
     words: Catalogue,
     instruments: Mapping[str, Any],
-) -> views.Choices:
+) -> form_views.Choices:
     kinds = dict(_labels(flow)["action_kind"])
     still_open = tuple((a.id, kinds.get(a.kind, a.kind)) for a in case.actions.values() if not a.result)
-    return views.Choices(views.officers_to_choose(roster, people, words), still_open, instruments)
+    return form_views.Choices(form_views.officers_to_choose(roster, people, words), still_open, instruments)
 
 
 def _labels(flow: Workflow) -> dict[str, dict[str, str]]:
@@ -503,33 +390,25 @@ def _forms(
     case: Case,
     flow: Workflow,
     moves: list[Any],
-    choices: views.Choices,
+    choices: form_views.Choices,
     words: Catalogue,
     signed: SignedIn,
     trouble: Trouble,
-) -> dict[str, views.FormView]:
-    known = views.known_values(case, flow, signed.actor)
+) -> dict[str, form_views.FormView]:
+    known = form_views.known_values(case, flow, signed.actor)
     if trouble.move and trouble.move not in [view.move.id for view in moves]:
         trouble = NO_TROUBLE
     made = {}
     for view in moves:
         troubled = view.move.id == trouble.move
-        values, errors = (trouble.values, trouble.errors) if troubled else (_prefilled(view.move.id, known), {})
-        made[view.move.id] = views.form_view(view, case, flow, words, choices, values, errors)
+        values, errors = (trouble.values, trouble.errors) if troubled else (known if view.move.corrects else {}, {})
+        made[view.move.id] = form_views.form_view(view, case, flow, words, choices, values, errors)
     return made
 
 
-PREFILLED = frozenset({"correct_details", "answer_criteria", "assess_risk", "allocate"})
-
-
-def _prefilled(move: str, known: Mapping[str, str]) -> Mapping[str, str]:
-    """Forms that correct something begin with what is known; a reason or a new level never does."""
-    return known if move in PREFILLED else {}
-
-
-def _other(made: Mapping[str, views.FormView], case: Case) -> list[views.FormView]:
+def _other(made: Mapping[str, form_views.FormView], flow: Workflow, case: Case) -> list[form_views.FormView]:
     """Moves that stand apart: those that can be made first."""
-    apart = {*NEXT.get(case.state, ()), "dispatch_emergency"}
+    apart = {*flow.states[case.state].next, "dispatch_emergency"}
     rest = [form for name, form in made.items() if name not in apart and form.allowed]
     return sorted(rest, key=lambda form: form.tone == "warning")
 
@@ -578,7 +457,6 @@ async def outbox_page(request: web.Request) -> web.StreamResponse:
             "body": delivery.message.body,
             "status": delivery.status,
             "at": delivery.created_at,
-            "qr": _qr(delivery.message.body),
         }
         for delivery in latest
     ]
@@ -586,15 +464,6 @@ async def outbox_page(request: web.Request) -> web.StreamResponse:
     if signed:
         request[SIGNED_IN] = signed
     return _page(request, "outbox.html", messages=shown)
-
-
-def _qr(body: str) -> Markup:
-    """The first address in the text as a QR code, drawn without a style attribute."""
-    found = re.search(r"https?://\S+", body)
-    if found is None:
-        return Markup("")
-    drawn = segno.make(found[0], error="m").svg_inline(scale=3, border=2, omitsize=True, svgclass="rvr-qr")
-    return Markup(drawn)  # noqa: S704 - drawn by segno from an address of our own
 
 
 # --- Evaluation, administration, workflows -----------------------------------------------------------------------

@@ -7,37 +7,23 @@ reported by `shown_classes`, so that the access log can be written before the by
 from __future__ import annotations
 
 import dataclasses
-import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rvr.core import clocks, routing
 from rvr.core.case import Case
 from rvr.core.commands import Actor
-from rvr.core.criteria import ANSWERS
 from rvr.core.decide import MoveView, facts_of
 from rvr.core.events import Recorded
 from rvr.core.forms import json_schema, options_of
 from rvr.core.moment import Moment, iso, parse_iso
-from rvr.core.risk import Instrument
-from rvr.core.workflow import Field, Workflow
+from rvr.core.workflow import Field, State, Workflow
 from rvr.messages import Catalogue
 from rvr.store.tables import AccountRow, CaseRow, OfficerRow
 from rvr.web.errors import told
 
 # --- Who sees what -----------------------------------------------------------------------------------------------
-
-CLASS_OF_FIELD = {
-    "victim_name": "contact",
-    "safe_number": "contact",
-    "who_sees_phone": "contact",
-    "code_word": "contact",
-    "address": "address",
-}
-"""The class of each personal field of the forms; all others are `details`."""
 
 ALL_CLASSES = ("details", "contact", "address", "risk", "safeguarding")
 
@@ -90,17 +76,19 @@ def classes_for(case: Case, actor: Actor) -> frozenset[str]:
     return frozenset().union(*(SEES[role] for role in _roles(case, actor)))
 
 
-def shown_classes(case: Case, actor: Actor) -> list[str]:
+def shown_classes(case: Case, workflow: Workflow, actor: Actor) -> list[str]:
     """The classes that a page of this case shows to this person: allowed, and there is something to show."""
-    personal = {_class_of(name) for name in case.personal}
+    personal = {class_of(workflow, name) for name in case.personal}
     has = personal | ({"details"} if case.handover_note else set())
     has |= {"risk"} if case.risk else set()
     has |= {"safeguarding"} if case.actions or case.safety else set()
     return [name for name in ALL_CLASSES if name in has & classes_for(case, actor)]
 
 
-def _class_of(field: str) -> str:
-    return CLASS_OF_FIELD.get(field, "details")
+def class_of(workflow: Workflow, name: str) -> str:
+    """The class of a personal answer; what the workflow does not know is shown to those alone who see everything."""
+    field = workflow.fields.get(name)
+    return field.group if field else "risk"
 
 
 # --- The case, as JSON and for the pages -------------------------------------------------------------------------
@@ -127,7 +115,7 @@ def case_json(
     shown["moves"] = [_move_json(view, workflow, words) for view in moves]
     classes = classes_for(case, actor)
     if classes:
-        shown["personal"] = {name: v for name, v in case.personal.items() if _class_of(name) in classes}
+        shown["personal"] = {name: v for name, v in case.personal.items() if class_of(workflow, name) in classes}
         shown["response_grade"] = case.response_grade or None
         shown["attended"] = case.attended
         shown["officer"] = person(people, case.officer)
@@ -172,13 +160,6 @@ def _clock(workflow: Workflow, running: Mapping[str, Any]) -> dict[str, Any]:
         "due_at": iso(due),
         "board": definition.board if definition else True,
     }
-
-
-def with_elapsed(shown: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """The same with the seconds that each clock has run at this moment."""
-    for clock in shown["clocks"]:
-        clock["elapsed"] = round((now - parse_iso(clock["started_at"])).total_seconds(), 3)
-    return shown
 
 
 def _move_json(view: MoveView, workflow: Workflow, words: Catalogue) -> dict[str, Any]:
@@ -300,7 +281,7 @@ def _presence(flowing: bool, victim: str, opened: str, sent: str) -> str:
 
 def board_row(row: CaseRow, workflow: Workflow, people: Mapping[str, AccountRow], words: Catalogue) -> dict[str, Any]:
     """A case on a board: reference, state and clocks, and nothing that names or locates the victim."""
-    state = workflow.states[row.state]
+    state = workflow.states.get(row.state) or State(row.state, row.state, "")
     presence = "none"
     if row.session_open:
         presence = _presence(row.flowing, row.victim_presence, row.link_opened_at, row.link_sent_at)
@@ -334,10 +315,15 @@ def board_order(row: Mapping[str, Any]) -> tuple[bool, bool, str]:
     return row["state"] != "handover", not row["emergency"], due
 
 
-def event_json(recorded: Recorded, words: Catalogue, with_sealed: bool) -> dict[str, Any]:
-    """An event of the timing log."""
+ABOUT_RISK = frozenset({"RiskAssessed", "GradeOverridden"})
+"""Events whose fields tell the answers of a risk tool."""
+
+
+def event_json(recorded: Recorded, case: Case, actor: Actor, words: Catalogue) -> dict[str, Any]:
+    """An event of the timing log: its public side, as far as this person may see it."""
     event = recorded.event
-    public, sealed = event.fact.split()
+    public, _ = event.fact.split()
+    hidden = event.type in ABOUT_RISK and "risk" not in classes_for(case, actor)
     return {
         "version": recorded.version,
         "position": recorded.position,
@@ -351,14 +337,9 @@ def event_json(recorded: Recorded, words: Catalogue, with_sealed: bool) -> dict[
         "by_role": event.by_role,
         "state": event.state,
         "workflow_version": event.definition or None,
-        "fields": {**_plain(public), **(_plain(sealed) if with_sealed else {})},
+        "fields": {} if hidden else {n: list(v) if isinstance(v, tuple) else v for n, v in public.items()},
         "clocks": [dataclasses.asdict(change) for change in event.clocks],
     }
-
-
-def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields as JSON has them; a case's details in the opening event hold no personal values."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
 
 def _option(workflow: Workflow, field: str, value: Any) -> str:
@@ -367,256 +348,6 @@ def _option(workflow: Workflow, field: str, value: Any) -> str:
     if known is None:
         return str(value)
     return next((str(o.label) for o in options_of(workflow, known) if o.value == value), str(value))
-
-
-# --- Forms -------------------------------------------------------------------------------------------------------
-
-WIDGETS = {
-    "text": "text",
-    "long_text": "textarea",
-    "phone": "tel",
-    "choice": "radios",
-    "area": "select",
-    "team": "select",
-    "instrument": "hidden",
-    "date": "date",
-    "datetime": "datetime-local",
-    "officer": "select",
-    "action": "select",
-    "criteria": "questions",
-    "risk_answers": "questions",
-}
-"""How each kind of field is asked. Flags come from devices, never from a page."""
-
-SELECT_FROM = 6
-"""As many options as this make a select box of a choice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One question of a list that is answered yes, no, not known or refused."""
-
-    name: str
-    ask: str
-    why: str
-    value: str
-    critical: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FieldView:
-    """A field, ready to be asked."""
-
-    name: str
-    id: str
-    widget: str
-    label: str
-    hint: str
-    required: bool
-    value: str
-    error: str
-    options: tuple[tuple[str, str], ...] = ()
-    questions: tuple[Question, ...] = ()
-    max: int = 200
-
-
-@dataclass(frozen=True, slots=True)
-class FormView:
-    """A move, ready to be made: or the reasons why not."""
-
-    id: str
-    name: str
-    action: str
-    tone: str
-    hint: str
-    reasons: tuple[str, ...]
-    fields: tuple[FieldView, ...]
-    command_id: str
-    version: int
-
-    @property
-    def allowed(self) -> bool:
-        return not self.reasons
-
-    def field(self, name: str) -> FieldView:
-        return next(field for field in self.fields if field.name == name)
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """Options that no definition holds: they are of this case and of this moment."""
-
-    officers: tuple[tuple[str, str], ...] = ()
-    actions: tuple[tuple[str, str], ...] = ()
-    instruments: Mapping[str, Instrument] = dataclasses.field(default_factory=dict)
-
-
-def form_from(
-    post: Mapping[str, Any], workflow: Workflow, names: Iterable[str], now: datetime | None = None
-) -> dict[str, Any]:
-    """The form as the desk takes it, from a page's flat fields. Empty answers are left out.
-
-    A local time becomes one with its offset. In the hour that comes twice in autumn the reading nearer to `now` is
-    taken; a time in the hour that is left out in spring stays as it is, and is then refused as no time.
-    """
-    form: dict[str, Any] = {}
-    for name in names:
-        field = workflow.fields[name]
-        if WIDGETS.get(field.kind) == "questions":
-            value: Any = _answers(post, name)
-        else:
-            value = str(post.get(name, "")).strip()
-        if value and field.kind == "datetime":
-            value = _with_offset(value, ZoneInfo(workflow.hours.zone), now)
-        if value:
-            form[name] = value
-    return form
-
-
-def _answers(post: Mapping[str, Any], name: str) -> dict[str, str]:
-    prefix = f"{name}."
-    return {key.removeprefix(prefix): str(value) for key, value in post.items() if key.startswith(prefix) and value}
-
-
-def _with_offset(text: str, zone: ZoneInfo, now: datetime | None) -> str:
-    try:
-        local = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    if local.tzinfo is not None:
-        return iso(local)
-    readings = [local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
-    real = [at for at in readings if at.astimezone(zone).replace(tzinfo=None) == local]
-    if not real:
-        return text
-    return iso(min(real, key=lambda at: abs(at - now)) if now else real[0])
-
-
-def local_input(at: str, zone: str) -> str:
-    """A stored time as a `datetime-local` box takes it: to the minute, in the force's zone."""
-    return parse_iso(at).astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M") if at else ""
-
-
-def known_values(case: Case, workflow: Workflow, actor: Actor) -> dict[str, str]:
-    """What the case already knows, by the names of the form's boxes: nobody types a thing twice."""
-    classes = classes_for(case, actor)
-    values = {name: str(value) for name, value in case.details.items()}
-    values |= {name: str(value) for name, value in case.personal.items() if _class_of(name) in classes}
-    values |= {f"answers.{name}": answer for name, answer in case.answers.items()}
-    if case.risk and "risk" in classes:
-        values |= {f"risk_answers.{name}": answer for name, answer in case.risk.answers.items()}
-        values |= {"risk_level": case.risk_level}
-    proposal = routing.propose(workflow.routes, facts_of(case)) if case.state == "review" else None
-    return values | ({"team": proposal.team} if proposal else {})
-
-
-def form_view(
-    view: MoveView,
-    case: Case,
-    workflow: Workflow,
-    words: Catalogue,
-    choices: Choices,
-    values: Mapping[str, str],
-    errors: Mapping[str, str],
-) -> FormView:
-    """A move's form, filled with what is known and with the errors beside their fields."""
-    move = view.move
-    return FormView(
-        id=move.id,
-        name=move.name,
-        action=f"/cases/{case.id}/moves/{move.id}",
-        tone=move.tone,
-        hint=move.hint,
-        reasons=tuple(words.reason(reason) for reason in view.reasons),
-        fields=fields_view(workflow, move.asks, move.may_ask, move.id, choices, values, errors),
-        command_id=str(uuid.uuid4()),
-        version=case.version,
-    )
-
-
-def fields_view(
-    workflow: Workflow,
-    asks: Iterable[str],
-    may_ask: Iterable[str],
-    prefix: str,
-    choices: Choices,
-    values: Mapping[str, str],
-    errors: Mapping[str, str],
-) -> tuple[FieldView, ...]:
-    """The fields of a form in their order."""
-    needed = tuple(asks)
-    return tuple(
-        _field(workflow, workflow.fields[name], name in needed, prefix, choices, values, errors)
-        for name in (*needed, *may_ask)
-    )
-
-
-def _field(
-    workflow: Workflow,
-    field: Field,
-    required: bool,
-    prefix: str,
-    choices: Choices,
-    values: Mapping[str, str],
-    errors: Mapping[str, str],
-) -> FieldView:
-    options = _options(workflow, field, choices)
-    widget = WIDGETS.get(field.kind, "text")
-    if widget == "radios" and len(options) >= SELECT_FROM:
-        widget = "select"
-    if field.kind == "instrument" and len(options) > 1:
-        widget = "select"
-    value = values.get(field.id, "")
-    if field.kind == "instrument" and not value and options:
-        value = options[0][0]
-    return FieldView(
-        name=field.id,
-        id=f"{prefix}-{field.id}",
-        widget=widget,
-        label=field.label,
-        hint=field.hint,
-        required=required,
-        value=value,
-        error=errors.get(field.id, ""),
-        options=options,
-        questions=_questions(workflow, field, choices, values),
-        max=field.max,
-    )
-
-
-def _options(workflow: Workflow, field: Field, choices: Choices) -> tuple[tuple[str, str], ...]:
-    match field.kind:
-        case "officer":
-            return choices.officers
-        case "action":
-            return choices.actions
-    return tuple((str(option.value), str(option.label)) for option in options_of(workflow, field))
-
-
-def _questions(workflow: Workflow, field: Field, choices: Choices, values: Mapping[str, str]) -> tuple[Question, ...]:
-    def of(name: str, ask: str, why: str, critical: bool = False) -> Question:
-        box = f"{field.id}.{name}"
-        return Question(box, ask, why, values.get(box, ""), critical)
-
-    match field.kind:
-        case "criteria":
-            return tuple(of(c.id, c.ask, c.why) for c in workflow.criteria.values())
-        case "risk_answers":
-            named = [choices.instruments[name] for name in workflow.instruments if name in choices.instruments]
-            return tuple(of(q.id, q.topic, "", q.critical) for tool in named[:1] for q in tool.questions)
-    return ()
-
-
-def officers_to_choose(
-    roster: Iterable[OfficerRow], people: Mapping[str, AccountRow], words: Catalogue
-) -> tuple[tuple[str, str], ...]:
-    """Officers on duty, the free ones first. A busy one is named, too: the refusal then says why."""
-    on_duty = [row for row in roster if row.status == "on"]
-    named = [(bool(row.case_id), people[row.id].name, row.id) for row in on_duty if row.id in people]
-    return tuple(
-        (who, f"{name} ({words.say('page.busy') if busy else words.say('page.free')})")
-        for busy, name, who in sorted(named)
-    )
 
 
 def roster_rows(
@@ -659,12 +390,9 @@ def facts_shown(case: Case, workflow: Workflow, actor: Actor) -> dict[str, list[
     for field in workflow.fields.values():
         if field.id not in known:
             continue
-        group = _class_of(field.id)
-        if field.id in ("safe_to_text", "minutes_to_talk"):
-            group = "contact"
-        if field.personal and group not in allowed:
+        if field.personal and field.group not in allowed:
             continue
-        shown[group].append((field.label, _words_for(field, known[field.id], workflow)))
+        shown[field.group].append((field.label, _words_for(field, known[field.id], workflow)))
     return shown
 
 
@@ -672,13 +400,3 @@ def _words_for(field: Field, value: Any, workflow: Workflow) -> str:
     if field.kind == "date":
         return datetime.fromisoformat(str(value)).strftime("%-d %B %Y")
     return _option(workflow, field.id, value)
-
-
-def answers_shown(
-    answers: Mapping[str, str], asked: Iterable[tuple[str, str]], words: Catalogue
-) -> list[tuple[str, str, str]]:
-    """Each question with its answer's code and words."""
-    return [(ask, answers[name], words.name("answer", answers[name])) for name, ask in asked if name in answers]
-
-
-ANSWER_CODES = ANSWERS

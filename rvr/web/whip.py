@@ -5,6 +5,7 @@ A seat belongs to one person: the officer who is assigned, or the browser that o
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 
 from aiohttp import web
@@ -35,9 +36,10 @@ async def offer(request: web.Request) -> web.StreamResponse:
 
 
 async def leave(request: web.Request) -> web.StreamResponse:
-    """Ends the seat's connection; the link stays good."""
+    """Ends the seat's connection; the link stays good. A seat that is gone already is left, too."""
     seat = request.match_info["seat"]
-    await request.app[MEDIA].leave(await _room_of(request, seat), seat)
+    with contextlib.suppress(NotFound):
+        await request.app[MEDIA].leave(await _room_of(request, seat), seat)
     return web.Response(status=204)
 
 

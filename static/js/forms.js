@@ -70,13 +70,23 @@ async function send(form, target) {
     }
     document.getElementById("notice")?.replaceChildren();
     await morph(target, await response.text());
-    if (response.ok) document.dispatchEvent(new CustomEvent("moved"));
-    else focusTrouble(target);
+    if (response.ok) {
+      document.dispatchEvent(new CustomEvent("moved"));
+      keepFocus(target);
+    } else focusTrouble(target);
   } catch {
     document.dispatchEvent(new CustomEvent("say", { detail: { text: words.not_sent, alert: true } }));
   } finally {
     delete form.dataset.busy;
   }
+}
+
+/** A button that made its form vanish leaves the focus nowhere: it goes to the heading. @param {HTMLElement} target */
+function keepFocus(target) {
+  const heading = target.querySelector("h1");
+  if (document.activeElement !== document.body || !heading) return;
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
 }
 
 /** How many questions of a long list are answered. @param {HTMLElement} target */

@@ -6,7 +6,7 @@
 
 import { Call } from "./call.js";
 
-const EXIT_TO = "https://www.bbc.co.uk/weather";
+const EXIT_TO = /** @type {HTMLAnchorElement} */ (document.getElementById("exit")).href;
 const words = JSON.parse(document.body.dataset.words || "{}");
 
 /** @param {string} id @returns {HTMLElement} */

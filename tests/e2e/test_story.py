@@ -203,7 +203,7 @@ def meet_on_video(browser: Browser, desk: Served, officer: Person, reference: st
     victim.page.goto(f"{desk.url}/demo/outbox")
     picture(victim.page, "outbox")
     with victim.context.expect_page() as opened:
-        victim.page.locator("a[href*=\"/j#\"]").first.click()
+        victim.page.locator('a[href*="/j#"]').first.click()
     victim.page = opened.value
     victim.page.on("pageerror", lambda error: victim.faults.append(str(error)))
     expect(victim.page).to_have_title("Join")
@@ -292,9 +292,7 @@ def assess_and_submit(officer: Person) -> None:
     officer.group("Risk level").get_by_role("radio", name="Medium").check()
     officer.press("Save the assessment")
     expect(page.locator("main")).to_contain_text("Risk assessed")
-    page.locator("#form-plan_safeguarding").get_by_label("Action", exact=True).select_option(
-        label="Safety plan agreed"
-    )
+    page.locator("#form-plan_safeguarding").get_by_label("Action", exact=True).select_option(label="Safety plan agreed")
     page.locator("#form-plan_safeguarding").get_by_label("Who does it").fill("Olu Officer")
     page.locator("#form-plan_safeguarding").get_by_label("Due").fill("2030-01-01T12:00")
     officer.press("Plan this action")
@@ -326,7 +324,32 @@ def allocate(sergeant: Person, reference: str) -> None:
 
 # --- 6. The log and the figures ----------------------------------------------------------------------------------
 
-IN_ORDER = ["CaseOpened", "CriterionAnswered", "EligibilityDecided", "ConsentGiven", "CapacityNoted", "HandoverOffered", "HandoverAccepted", "OfficerAssigned", "SessionPrepared", "LinkSent", "LinkOpened", "VictimConnected", "OfficerConnected", "TwoWayVideoStarted", "OfficerContactStarted", "MediaLost", "MediaResumed", "SafetyConfirmed", "RiskAssessed", "SafeguardingPlanned", "SessionEnded", "SubmittedForReview", "OfficerReleased", "CaseAllocated"]
+IN_ORDER = (
+    "CaseOpened",
+    "CriterionAnswered",
+    "EligibilityDecided",
+    "ConsentGiven",
+    "CapacityNoted",
+    "HandoverOffered",
+    "HandoverAccepted",
+    "OfficerAssigned",
+    "SessionPrepared",
+    "LinkSent",
+    "LinkOpened",
+    "VictimConnected",
+    "OfficerConnected",
+    "TwoWayVideoStarted",
+    "OfficerContactStarted",
+    "MediaLost",
+    "MediaResumed",
+    "SafetyConfirmed",
+    "RiskAssessed",
+    "SafeguardingPlanned",
+    "SessionEnded",
+    "SubmittedForReview",
+    "OfficerReleased",
+    "CaseAllocated",
+)
 
 
 def the_log_reads_as_it_happened(events: list[dict[str, Any]]) -> None:

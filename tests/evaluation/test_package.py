@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import stat
@@ -17,11 +18,12 @@ from jsonschema import Draft202012Validator
 from rvr.core import events as e
 from rvr.core.errors import Refused
 from rvr.evaluation import codebook
-from rvr.evaluation.package import CannotExport
+from rvr.evaluation.package import CannotExport, export
+from rvr.store import Store
 from tests.evaluation import recompute
 from tests.evaluation.conftest import Week
-from tests.evaluation.days import CANARY, SECRETS, STAFF
-from tests.store.builders import START
+from tests.evaluation.days import CANARY, SECRETS, STAFF, Days, definitions
+from tests.store.builders import START, Clock, Place
 
 
 def table(package: Path, name: str) -> list[dict[str, str]]:
@@ -400,6 +402,26 @@ def test_a_window_takes_the_cases_opened_in_it_with_what_was_recorded_before_its
     assert summary.data_cut < end
 
 
+async def test_an_export_up_to_a_past_moment_stays_the_same_while_the_log_grows(tmp_path: Path) -> None:
+    place, clock, key = Place(tmp_path / "data", tmp_path / "keys" / "keys.json"), Clock(), tmp_path / "kent.json"
+    store = place.store(clock)
+    await store.start()
+    try:
+        days = Days(store, clock, definitions())
+        await days.start()
+        case = await days.opens()
+        days.later(60)
+        past = clock.at
+        await export(store, tmp_path / "before", project_key=key, to=past)
+        await days.opens()
+        await days.screens(case)
+        await export(store, tmp_path / "after", project_key=key, to=past)
+    finally:
+        await store.close()
+    assert everything(tmp_path / "before") == everything(tmp_path / "after")
+    assert len(table(tmp_path / "after", "cases")) == 1
+
+
 def test_a_window_without_a_case_gives_a_package_without_rows(week: Week, tmp_path: Path) -> None:
     summary = week.exports(tmp_path / "out", to=START)
     assert (summary.cases, summary.events, summary.data_cut) == (0, 0, None)
@@ -441,6 +463,15 @@ def test_a_project_key_that_is_none_is_refused_with_its_name(week: Week, tmp_pat
     file.chmod(0o600)
     with pytest.raises(CannotExport, match=r"broken\.json is not a project key"):
         week.exports(tmp_path / "out", project="broken")
+
+
+def test_two_exports_at_once_agree_on_a_new_projects_key(week: Week, tmp_path: Path) -> None:
+    async def both(store: Store) -> None:
+        key = week.keys / "joint.json"
+        await asyncio.gather(*(export(store, tmp_path / name, project_key=key) for name in ("one", "two")))
+
+    week.on_store(both)
+    assert everything(tmp_path / "one") == everything(tmp_path / "two")
 
 
 def test_a_project_key_that_others_can_read_is_refused(week: Week, tmp_path: Path) -> None:

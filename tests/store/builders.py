@@ -59,6 +59,7 @@ def event(fact: e.Fact, state: str, clock: Clock, **more: Any) -> e.Event:
 def opened(clock: Clock, reference: str = "K7QX", **personal: Any) -> e.Event:
     """The opening of a case, which starts the clock `handover` with two thresholds."""
     fact = e.CaseOpened(
+        workflow="da-desk",
         reference=reference,
         details={"lpa": "coventry", "source": "999"},
         personal=personal,

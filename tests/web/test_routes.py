@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from tests.serving import Client, Served
 
 from rvr.definitions import ROLES
 from rvr.people import DEMO
 from rvr.web.app import ANYBODY, ROUTES, Route
+from tests.serving import Client, Served
 
 OPEN_ON_PURPOSE = {
     ("POST", "/api/v1/session"): "signing in",

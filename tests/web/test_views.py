@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,13 +16,14 @@ from rvr.core import decide
 from rvr.core.case import Case
 from rvr.core.commands import Actor, MakeMove, OpenCase
 from rvr.core.errors import Refused
+from rvr.core.events import FACTS
 from rvr.core.moment import Moment
 from rvr.core.roster import Capacity, Officer
 from rvr.definitions import load
 from rvr.messages import catalogue
 from rvr.store.projections import case_row
 from rvr.store.tables import AccountRow
-from rvr.web import views
+from rvr.web import form_views, views
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 AT = Moment(NOW, "boot", 1_000_000_000, 500)
@@ -61,9 +63,7 @@ def basis() -> decide.Basis:
 
 
 def moved(case: Case, by: Actor, move: str, **form: Any) -> Case:
-    return decide.decide_move(
-        case, MakeMove(f"c-{move}", case.id, move, form), FLOW, by=by, at=AT, basis=basis()
-    ).case
+    return decide.decide_move(case, MakeMove(f"c-{move}", case.id, move, form), FLOW, by=by, at=AT, basis=basis()).case
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_an_officers_colleague_sees_the_outline_and_nothing_personal(assigned: C
     assert {"reference", "state", "clocks"} <= set(shown)
     assert "personal" not in shown
     assert "details" not in shown
-    assert views.shown_classes(assigned, COLLEAGUE) == []
+    assert views.shown_classes(assigned, FLOW, COLLEAGUE) == []
     assert views.facts_shown(assigned, FLOW, COLLEAGUE) == {"contact": [], "address": [], "details": []}
 
 
@@ -108,14 +108,14 @@ def test_resourcing_sees_whom_to_ask_for_and_where_but_not_how_the_risk_stands(a
     sent = moved(assigned, OFFICER, "dispatch_emergency")
     shown = shown_to(sent, RESOURCING)
     assert set(shown["personal"]) == {"victim_name", "safe_number", "code_word", "address"}
-    assert views.shown_classes(sent, RESOURCING) == ["contact", "address"]
+    assert views.shown_classes(sent, FLOW, RESOURCING) == ["contact", "address"]
     assert not {"risk", "actions", "handover_note", "answers"} & set(shown)
 
 
 @pytest.mark.parametrize("actor", OUTSIDERS, ids=lambda actor: str(actor.id))
 def test_evaluators_and_administrators_see_nothing_of_a_case(assigned: Case, actor: Actor) -> None:
     assert not views.may_see(assigned, actor)
-    assert views.shown_classes(assigned, actor) == []
+    assert views.shown_classes(assigned, FLOW, actor) == []
 
 
 def test_the_seat_is_told_to_the_officer_who_sits_in_it_and_the_victims_seat_to_nobody(assigned: Case) -> None:
@@ -134,8 +134,8 @@ def test_the_call_handler_is_not_shown_the_risk_answers(assigned: Case) -> None:
     case = moved(case, OFFICER, "assess_risk", risk_tool="dash", risk_answers=questions, risk_level="standard")
     assert shown_to(case, HANDLER)["risk"] is None
     assert shown_to(case, OFFICER)["risk"]["answers"] == questions
-    assert "risk" in views.shown_classes(case, OFFICER)
-    assert "risk" not in views.shown_classes(case, HANDLER)
+    assert "risk" in views.shown_classes(case, FLOW, OFFICER)
+    assert "risk" not in views.shown_classes(case, FLOW, HANDLER)
 
 
 def test_a_quick_exit_is_told_apart_from_a_closed_page_until_a_new_link_is_sent(assigned: Case) -> None:
@@ -171,7 +171,11 @@ def test_handovers_stand_first_and_then_the_earliest_deadline() -> None:
     rows = [row("video", "3"), row("handover", "2"), row("review", "1"), row("video", "9", True), row("handover", "1")]
     order = sorted(rows, key=views.board_order)
     assert [(r["state"], r["clocks"][0]["due_at"]) for r in order] == [
-        ("handover", "1"), ("handover", "2"), ("video", "9"), ("review", "1"), ("video", "3"),
+        ("handover", "1"),
+        ("handover", "2"),
+        ("video", "9"),
+        ("review", "1"),
+        ("video", "3"),
     ]
 
 
@@ -197,12 +201,12 @@ BOX = "call_answered_at"
     ],
 )
 def test_a_local_time_becomes_one_with_its_offset(typed: str, now: datetime, meant: str) -> None:
-    assert views.form_from({BOX: typed}, FLOW, [BOX], now) == {BOX: meant}
+    assert form_views.form_from({BOX: typed}, FLOW, [BOX], now) == {BOX: meant}
 
 
 @pytest.mark.parametrize("typed", ["2026-03-29T01:30", "yesterday"])
 def test_a_time_that_does_not_exist_is_refused_beside_its_field(typed: str) -> None:
-    form = views.form_from({BOX: typed}, FLOW, [BOX], NOW)
+    form = form_views.form_from({BOX: typed}, FLOW, [BOX], NOW)
     with pytest.raises(Refused) as refused:
         decide.forms.clean(FLOW, [], [BOX], form)
     assert [(reason.code, reason.field) for reason in refused.value.reasons] == [("not-a-time", BOX)]
@@ -210,23 +214,40 @@ def test_a_time_that_does_not_exist_is_refused_beside_its_field(typed: str) -> N
 
 def test_a_time_goes_into_its_box_as_it_came_out() -> None:
     zone = ZoneInfo(FLOW.hours.zone).key
-    stored = views.form_from({BOX: "2026-07-15T10:00"}, FLOW, [BOX], NOW)[BOX]
-    assert views.local_input(stored, zone) == "2026-07-15T10:00"
+    stored = form_views.form_from({BOX: "2026-07-15T10:00"}, FLOW, [BOX], NOW)[BOX]
+    assert form_views.local_input(stored, zone) == "2026-07-15T10:00"
 
 
 def test_answers_are_gathered_and_empty_ones_left_out() -> None:
     post = {"answers.adult": "yes", "answers.is_the_victim": "", "csrf": "x", "note": " "}
-    assert views.form_from(post, FLOW, ["answers", "note"]) == {"answers": {"adult": "yes"}}
+    assert form_views.form_from(post, FLOW, ["answers", "note"]) == {"answers": {"adult": "yes"}}
 
 
 def test_a_form_that_was_refused_shows_what_was_typed_and_the_error_beside_it(opened: Case) -> None:
     view = next(v for v in decide.view_moves(FLOW, opened, HANDLER, basis()) if v.move.id == "request_deployment")
-    form = views.form_view(
-        view, opened, FLOW, WORDS, views.Choices(), {"response_grade": "priority"}, {"deployment_reason": "Fill in"}
+    form = form_views.form_view(
+        view,
+        opened,
+        FLOW,
+        WORDS,
+        form_views.Choices(),
+        {"response_grade": "priority"},
+        {"deployment_reason": "Fill in"},
     )
     assert form.field("response_grade").value == "priority"
     assert form.field("deployment_reason").error == "Fill in"
     assert form.version == opened.version
+
+
+def test_every_sentence_of_the_templates_is_in_the_catalogue() -> None:
+    templates = (ROOT / "rvr/web/templates").glob("*.html")
+    asked = {key for path in templates for key in re.findall(r"\bt\('([a-z]+\.[a-z_A-Z]+)'[,)]", path.read_text())}
+    assert len(asked) > 100
+    assert {key for key in asked if key not in WORDS} == set()
+
+
+def test_every_fact_of_the_log_has_a_name_that_people_read() -> None:
+    assert {name for name in FACTS if f"event.{name}" not in WORDS} == set()
 
 
 def test_every_name_that_the_pages_ask_for_is_in_the_catalogue() -> None:

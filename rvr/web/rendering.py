@@ -1,0 +1,96 @@
+"""The templates with the words, filters and facts that every page has."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+
+from rvr.config import Settings
+from rvr.core.moment import iso, parse_iso
+from rvr.core.workflow import Workflow
+from rvr.messages import Catalogue
+from rvr.web.context import DESK, TEMPLATES, SignedIn
+
+HOMES = ("sergeant", "call_handler", "officer", "resourcing", "investigator", "evaluator", "administrator")
+"""Whose home is served to somebody with several roles: the first that fits."""
+
+
+def environment(words: Catalogue, settings: Settings, *, asset: Callable[[str], str]) -> Environment:
+    """The templates, with the catalogue's sentences. Whatever is missing is an error, not an empty space."""
+    env = Environment(
+        loader=PackageLoader("rvr.web"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.globals |= {
+        "t": words.say,
+        "name": words.name,
+        "asset": asset,
+        "texts": lambda prefix: _texts(words, prefix),
+        "demo": settings.demo,
+        "exit_url": settings.exit_url,
+        "new_id": lambda: str(uuid.uuid4()),
+    }
+    env.filters |= {"clock": _clock_time, "day": _day_time, "linked": _linked}
+    return env
+
+
+def _texts(words: Catalogue, prefix: str) -> str:
+    """A part of the catalogue for a script, as JSON in an attribute."""
+    told = {key.removeprefix(f"{prefix}."): words.say(key) for key in words if key.startswith(f"{prefix}.")}
+    return json.dumps(told)
+
+
+def _clock_time(at: str, zone: str) -> str:
+    return parse_iso(at).astimezone(ZoneInfo(zone)).strftime("%H:%M:%S") if at else ""
+
+
+def _day_time(at: str, zone: str) -> str:
+    return parse_iso(at).astimezone(ZoneInfo(zone)).strftime("%-d %b %Y, %H:%M") if at else ""
+
+
+def _linked(body: str) -> Markup:
+    """The text with its addresses as links."""
+    parts = re.split(r"(https?://\S+)", body)
+    return Markup("").join(
+        Markup('<a class="govuk-link" href="{0}" target="_blank" rel="noopener noreferrer">{0}</a>').format(part)
+        if n % 2
+        else escape(part)
+        for n, part in enumerate(parts)
+    )
+
+
+def render(app: web.Application, template: str, signed: SignedIn | None, **context: Any) -> str:
+    desk = app[DESK]
+    flow = next(iter(desk.definitions.workflows.values()))
+    common = {
+        "signed": signed,
+        "home": home_of(signed) if signed else "",
+        "force": _force_name(flow),
+        "zone": flow.hours.zone,
+        "now": iso(desk.observe().at),
+    }
+    return app[TEMPLATES].get_template(template).render(common | context)
+
+
+def _force_name(flow: Workflow) -> str:
+    """The force's own name stands in its file, which is a part of the definition."""
+    for name, text in flow.files.items():
+        found = re.search(r'^name = "(.+)"', text, re.MULTILINE) if name.startswith("forces/") else None
+        if found:
+            return found[1]
+    return ""
+
+
+def home_of(signed: SignedIn) -> str:
+    return next((role for role in HOMES if role in signed.roles), "plain")

@@ -1,0 +1,582 @@
+"""The one door on a real store: races with one winner, repeats with one effect, links, media, clocks and restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rvr import links
+from rvr.core import events as e
+from rvr.core.case import fold
+from rvr.core.commands import Actor, Command, MakeMove, OpenCase, SetDuty
+from rvr.core.errors import Forbidden, NotFound, Refused, Reused, RvrError, Stale
+from rvr.core.moment import iso
+from rvr.definitions import Definitions, load
+from rvr.desk import BOARD, Desk, Outcome
+from rvr.outbox import RETRY_S, Outbox
+from rvr.realtime import Hub
+from rvr.store import Store
+from rvr.store.messages import Delivery, latest
+from rvr.store.tables import AccountRow, LinkRow, every, put
+from rvr.ticker import Ticker
+from tests.builders import (
+    HANDLER,
+    OFFICER,
+    OFFICER_2,
+    OPENING,
+    SERGEANT,
+    SERGEANT_2,
+    STAFF,
+    START,
+    THE_VICTIM,
+    WORKFLOWS,
+    Universe,
+    all_met,
+    shipped,
+)
+from tests.store.builders import Place
+
+
+@dataclass
+class AtWork:
+    """A desk with its people, on a store that can be closed and opened again."""
+
+    place: Place
+    universe: Universe
+    store: Store
+    desk: Desk
+
+    async def reopen(self, defined: Definitions | None = None) -> None:
+        await self.store.close()
+        self.store, self.desk = await _open(self.place, self.universe, defined or shipped())
+
+    async def does(self, who: Actor, case: str, move: str, **form: Any) -> Outcome:
+        return await self.desk.handle(MakeMove(self.universe.new_id(), case, move, form), who)
+
+    async def a_case(self, in_: str = "handover", **form: Any) -> str:
+        """A case in call_taking, handover, accepted or waiting_room, driven through the door."""
+        opening = OpenCase(self.universe.new_id(), dict(OPENING) | form)
+        case = (await self.desk.handle(opening, HANDLER)).case.id
+        for state, moves in _WAY:
+            if in_ == state:
+                break
+            for who, move, told in moves:
+                await self.does(who, case, move, **told)
+        return case
+
+    async def a_token(self, case: str) -> str:
+        """The token of the newest link, read from the text that the victim would get."""
+        found = await self.store.read(lambda session: latest(session, self.store.sealer))
+        session = (await self.desk.case(case)).session
+        assert session is not None
+        body = next(one.message.body for one in found if one.message.id == session.link)
+        return body.partition("#")[2]
+
+    async def types(self, case: str) -> list[str]:
+        return [recorded.event.type for recorded in await self.desk.log(case)]
+
+
+_WAY: tuple[tuple[str, tuple[tuple[Actor, str, Mapping[str, Any]], ...]], ...] = (
+    (
+        "call_taking",
+        (
+            (HANDLER, "answer_criteria", all_met()),
+            (HANDLER, "record_consent", {"consent_kind": "video", "consent_answer": "given"}),
+            (HANDLER, "offer_handover", {}),
+        ),
+    ),
+    ("handover", ((SERGEANT, "accept_handover", {}),)),
+    ("accepted", ((SERGEANT, "assign_officer", {"officer": OFFICER.id}), (OFFICER, "send_link", {}))),
+    ("waiting_room", ()),
+)
+
+
+async def _open(place: Place, universe: Universe, defined: Definitions) -> tuple[Store, Desk]:
+    store = Store(place.data, place.key_file, force="wmp", observe=universe)
+    await store.start()
+    text = "Here is the link {for you}: {link}"
+    desk = Desk(
+        store, defined, Hub(), observe=universe, join_url="https://j.test", link_text=text, new_id=universe.new_id
+    )
+    await desk.start()
+    return store, desk
+
+
+@pytest.fixture
+async def at(tmp_path: Path) -> AsyncIterator[AtWork]:
+    place, universe = Place(tmp_path / "data", tmp_path / "keys" / "keys.json"), Universe()
+    store, desk = await _open(place, universe, shipped())
+    for who in (*STAFF, SERGEANT_2, OFFICER_2):
+        row = AccountRow(id=who.id, username=who.id, name=who.name, roles=sorted(who.roles), password_hash="")
+        await store.write(lambda connection, row=row: put(connection, row))
+    for who in (OFFICER, OFFICER_2):
+        await desk.handle(SetDuty(universe.new_id(), who.id, "on"), who)
+    working = AtWork(place, universe, store, desk)
+    yield working
+    await working.store.close()
+
+
+async def at_once(*commands: Any) -> tuple[list[Any], list[Exception]]:
+    """All of them started together: what succeeded, and what was refused."""
+    done = await asyncio.gather(*commands, return_exceptions=True)
+    assert all(isinstance(one, RvrError) for one in done if isinstance(one, BaseException)), done
+    return [one for one in done if not isinstance(one, Exception)], [one for one in done if isinstance(one, Exception)]
+
+
+# --- Races and repeats -------------------------------------------------------------------------------------------
+
+
+async def test_of_two_sergeants_who_accept_at_once_one_wins_and_the_other_is_told_who(at: AtWork) -> None:
+    case = await at.a_case("handover")
+    won, lost = await at_once(*(at.does(who, case, "accept_handover") for who in (SERGEANT, SERGEANT_2)))
+    assert (len(won), len(lost)) == (1, 1)
+    winner = {SERGEANT.id: SERGEANT, SERGEANT_2.id: SERGEANT_2}[won[0].case.sergeant]
+    (refused,) = lost
+    assert isinstance(refused, Refused)
+    told = {reason.code: reason.params for reason in refused.reasons}
+    assert set(told) == {"not-from-here", "somebody-else-did"}
+    assert told["somebody-else-did"]["who"] == winner.name
+    assert (await at.types(case)).count("HandoverAccepted") == 1
+
+
+async def test_a_sergeant_who_saw_an_earlier_version_is_told_what_changed_and_by_whom(at: AtWork) -> None:
+    case = await at.a_case("handover")
+    version = (await at.desk.case(case)).version
+    await at.does(SERGEANT, case, "accept_handover")
+    late = MakeMove(at.universe.new_id(), case, "accept_handover", {}, expected_version=version)
+    with pytest.raises(Stale) as stale:
+        await at.desk.handle(late, SERGEANT_2)
+    assert stale.value.reasons[0].params == {"what": "HandoverAccepted", "who": SERGEANT.name}
+    assert stale.value.extra["version"] == version + 2
+    assert [one["type"] for one in stale.value.extra["changed"]] == ["CapacityNoted", "HandoverAccepted"]
+
+
+async def test_what_the_workflow_did_by_itself_is_named_too_when_it_overtook_somebody(at: AtWork) -> None:
+    case = await at.a_case("handover")
+    version = (await at.desk.case(case)).version
+    at.universe.pass_(300)
+    await Ticker(at.desk).tick()
+    with pytest.raises(Stale) as stale:
+        await at.desk.handle(MakeMove("late", case, "accept_handover", {}, expected_version=version), SERGEANT)
+    assert stale.value.reasons[0].params["who"] == "bot"
+
+
+async def test_the_last_free_officer_goes_to_one_of_two_sergeants(at: AtWork) -> None:
+    await at.desk.handle(SetDuty("away", OFFICER_2.id, "off"), OFFICER_2)
+    one, other = await at.a_case("accepted"), await at.a_case("accepted")
+    given, refused = await at_once(
+        at.does(SERGEANT, one, "assign_officer", officer=OFFICER.id),
+        at.does(SERGEANT_2, other, "assign_officer", officer=OFFICER.id),
+    )
+    assert (len(given), len(refused)) == (1, 1)
+    assert [reason.code for reason in refused[0].reasons] == ["officer-not-free"]
+    (row,) = [row for row in await at.desk.roster() if row.id == OFFICER.id]
+    assert row.case_id == given[0].case.id
+    assert (await at.desk.capacity()).free == 0
+
+
+async def test_a_decision_that_was_overtaken_is_made_again_and_none_is_lost(at: AtWork) -> None:
+    case = await at.a_case("call_taking")
+    details = [f"{number} Example Street" for number in range(12)]
+    done, refused = await at_once(*(at.does(HANDLER, case, "correct_details", address=one) for one in details))
+    assert (len(done), refused) == (12, [])
+    written = [recorded.event.fact for recorded in await at.desk.log(case)]
+    assert {fact.personal["address"] for fact in written if isinstance(fact, e.DetailsRecorded)} == set(details)
+    assert await at.store.verify() == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        OpenCase("again", OPENING),
+        MakeMove("again", "CASE", "accept_handover"),
+        SetDuty("again", OFFICER.id, "break"),
+    ],
+)
+async def test_the_same_command_again_gives_the_same_answer_and_is_written_once(at: AtWork, command: Command) -> None:
+    case = await at.a_case("handover")
+    who = {OpenCase: HANDLER, MakeMove: SERGEANT, SetDuty: OFFICER}[type(command)]
+    if isinstance(command, MakeMove):
+        command = MakeMove("again", case, "accept_handover")
+    first = await at.desk.handle(command, who)
+    position = await at.store.position()
+    second = await at.desk.handle(command, who)
+    assert (first.repeated, second.repeated) == (False, True)
+    assert (second.case, second.recorded) == (first.case, ())
+    assert await at.store.position() == position
+
+
+async def test_twenty_times_the_same_command_at_once_is_written_once(at: AtWork) -> None:
+    case = await at.a_case("handover")
+    command = MakeMove("same", case, "accept_handover")
+    done, refused = await at_once(*(at.desk.handle(command, SERGEANT) for _ in range(20)))
+    assert (len(done), refused) == (20, [])
+    assert len({(one.case.version, one.case.state) for one in done}) == 1
+    assert (await at.types(case)).count("HandoverAccepted") == 1
+
+
+async def test_the_answer_of_a_repeated_command_is_the_case_as_it_was_then(at: AtWork) -> None:
+    case = await at.a_case("handover")
+    command = MakeMove("then", case, "accept_handover")
+    first = await at.desk.handle(command, SERGEANT)
+    await at.does(SERGEANT, case, "hand_back", hand_back_reason="victim_asked")
+    assert (await at.desk.handle(command, SERGEANT)).case == first.case
+
+
+async def test_a_command_id_used_for_another_request_is_refused_and_may_be_another_persons(at: AtWork) -> None:
+    case = await at.a_case("call_taking")
+    await at.desk.handle(MakeMove("mine", case, "correct_details", {"address": "1 Road"}), HANDLER)
+    with pytest.raises(Reused):
+        await at.desk.handle(MakeMove("mine", case, "correct_details", {"address": "2 Road"}), HANDLER)
+    await at.desk.handle(MakeMove("mine", case, "correct_details", {"address": "2 Road"}), SERGEANT)
+
+
+async def test_what_is_not_there_is_not_found(at: AtWork) -> None:
+    case = await at.a_case("call_taking")
+    for command in (
+        MakeMove("a", "no-case", "accept_handover"),
+        MakeMove("b", case, "fly"),
+        OpenCase("c", OPENING, "no-workflow"),
+        SetDuty("d", HANDLER.id, "on"),
+    ):
+        with pytest.raises(NotFound):
+            await at.desk.handle(command, SERGEANT if isinstance(command, SetDuty) else HANDLER)
+    with pytest.raises(Forbidden):
+        await at.desk.handle(MakeMove("e", case, "accept_handover"), HANDLER)
+
+
+async def test_a_refused_command_leaves_nothing_behind(at: AtWork) -> None:
+    case, position = await at.a_case("call_taking"), await at.store.position()
+    with pytest.raises(Refused):
+        await at.does(HANDLER, case, "offer_handover")
+    assert await at.store.position() == position
+
+
+async def test_every_screen_that_listens_hears_of_it_in_order_after_it_is_written(at: AtWork) -> None:
+    case = await at.a_case("handover")
+    board, other = at.desk.hub.listen([BOARD]), at.desk.hub.listen(["case/other"])
+    await at.does(SERGEANT, case, "accept_handover")
+    heard = [board.queue.get_nowait() for _ in range(board.queue.qsize())]
+    assert [(message.type, message.subject) for message in heard] == [
+        ("CapacityNoted", case),
+        ("HandoverAccepted", case),
+    ]
+    assert heard[-1].position == await at.store.position()
+    assert other.queue.empty()
+
+
+async def test_a_media_plane_that_fails_does_not_undo_what_was_recorded(at: AtWork) -> None:
+    case = await at.a_case("handover")
+
+    async def broken(_: object) -> None:
+        raise OSError("no worker")
+
+    at.desk.on_recorded = broken
+    assert (await at.does(SERGEANT, case, "accept_handover")).case.state == "accepted"
+
+
+# --- Links -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_links_token_is_nowhere_in_the_database(at: AtWork) -> None:
+    case = await at.a_case("waiting_room")
+    token = await at.a_token(case)
+    assert len(token) >= 43
+    await at.desk.redeem(token, "browser")
+    connection = at.place.connection()
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    text = "".join(repr(row) for table in tables for row in connection.execute(f'SELECT * FROM "{table}"'))  # noqa: S608
+    connection.close()
+    assert links.hash_of(token) in text, "the search looks where links are"
+    assert token not in text
+    assert all(token.encode() not in file.read_bytes() for file in at.place.data.iterdir())
+
+
+async def test_the_first_browser_opens_the_link_and_comes_back_silently(at: AtWork) -> None:
+    case = await at.a_case("waiting_room")
+    token = await at.a_token(case)
+    first, again = await at.desk.redeem(token, "browser"), await at.desk.redeem(token, "browser")
+    assert (first.again, again.again, first.seat) == (False, True, again.seat)
+    assert first.seat == (await at.desk.case(case)).session.victim_seat  # type: ignore[union-attr]
+    assert (await at.types(case)).count("LinkOpened") == 1
+    found = await at.desk.seat_of("browser")
+    assert found is not None
+    assert (found.case_id, await at.desk.seat_of("other")) == (case, None)
+
+
+async def test_a_second_browser_is_refused_and_written_down(at: AtWork) -> None:
+    case = await at.a_case("waiting_room")
+    token = await at.a_token(case)
+    await at.desk.redeem(token, "browser")
+    with pytest.raises(Refused, match="link-second-browser"):
+        await at.desk.redeem(token, "other")
+    last = (await at.desk.log(case))[-1].event
+    assert isinstance(last.fact, e.LinkRefused)
+    assert (last.fact.because, last.by_role) == ("second_browser", "victim")
+    assert (await at.desk.redeem(token, "browser")).again
+
+
+async def test_an_unopened_link_dies_after_its_minutes_and_an_opened_one_does_not(at: AtWork) -> None:
+    case, other = await at.a_case("waiting_room"), await at.a_case("accepted")
+    token = await at.a_token(case)
+    at.universe.pass_(15 * 60)
+    await at.does(SERGEANT, other, "assign_officer", officer=OFFICER_2.id)
+    await at.does(OFFICER_2, other, "send_link")
+    young = await at.a_token(other)
+    await at.desk.redeem(young, "young")
+    at.universe.pass_(1)
+    with pytest.raises(Refused, match="link-expired"):
+        await at.desk.redeem(token, "browser")
+    at.universe.pass_(3600)
+    assert (await at.desk.redeem(young, "young")).again
+
+
+async def test_a_new_link_replaces_the_old_one_also_in_the_browser_that_had_it(at: AtWork) -> None:
+    case = await at.a_case("waiting_room")
+    token = await at.a_token(case)
+    await at.desk.redeem(token, "browser")
+    await at.does(OFFICER, case, "resend_link")
+    for browser in ("browser", "other"):
+        with pytest.raises(Refused, match="link-revoked"):
+            await at.desk.redeem(token, browser)
+    assert await at.desk.seat_of("browser") is None
+    assert not (await at.desk.redeem(await at.a_token(case), "browser")).again
+
+
+async def test_a_tap_that_races_with_a_new_link_never_revives_the_old_one(at: AtWork) -> None:
+    for number in range(8):
+        case = await at.a_case("waiting_room")
+        token = await at.a_token(case)
+        await at_once(at.desk.redeem(token, "browser"), at.does(OFFICER, case, "resend_link"))
+        with pytest.raises(Refused, match="link-revoked"):
+            await at.desk.redeem(token, "browser")
+        live = await at.store.read(
+            lambda session, case=case: every(session, LinkRow, LinkRow.case_id == case, LinkRow.revoked_at == "")
+        )
+        assert [row.id for row in live] == [(await at.desk.case(case)).session.link], number  # type: ignore[union-attr]
+        await at.does(OFFICER, case, "request_deployment", response_grade="other", deployment_reason="video_failed")
+
+
+async def test_of_fifty_browsers_at_once_one_opens_the_link(at: AtWork) -> None:
+    case = await at.a_case("waiting_room")
+    token = await at.a_token(case)
+    opened, refused = await at_once(*(at.desk.redeem(token, f"browser {number}") for number in range(50)))
+    assert (len(opened), len(refused)) == (1, 49)
+    types = await at.types(case)
+    assert types.count("LinkOpened") == 1
+    assert all(isinstance(one, (Refused, Stale)) for one in refused)
+
+
+async def test_a_double_tap_in_one_browser_opens_the_link_for_both(at: AtWork) -> None:
+    case = await at.a_case("waiting_room")
+    token = await at.a_token(case)
+    opened, refused = await at_once(*(at.desk.redeem(token, "browser") for _ in range(5)))
+    assert (sorted(one.again for one in opened), refused) == ([False, True, True, True, True], [])
+
+
+async def test_quick_exit_kills_the_link_at_once(at: AtWork) -> None:
+    case = await at.a_case("waiting_room")
+    token = await at.a_token(case)
+    await at.desk.redeem(token, "browser")
+    await at.does(THE_VICTIM, case, "victim_exit")
+    assert await at.desk.seat_of("browser") is None
+    with pytest.raises(Refused, match="link-revoked"):
+        await at.desk.redeem(token, "browser")
+
+
+async def test_the_end_of_a_session_kills_its_link_whatever_ended_it(at: AtWork) -> None:
+    case = await at.a_case("waiting_room")
+    token = await at.a_token(case)
+    await at.does(OFFICER, case, "request_deployment", response_grade="priority", deployment_reason="video_failed")
+    with pytest.raises(Refused, match="link-revoked"):
+        await at.desk.redeem(token, "browser")
+
+
+async def test_a_token_that_nobody_was_given_is_not_found(at: AtWork) -> None:
+    with pytest.raises(NotFound):
+        await at.desk.redeem(links.new_token(), "browser")
+
+
+# --- The media plane ---------------------------------------------------------------------------------------------
+
+
+async def test_media_observations_start_the_video_at_the_moment_at_which_they_were_seen(at: AtWork) -> None:
+    case = await at.a_case("waiting_room")
+    session = (await at.desk.case(case)).session
+    assert session is not None
+    seen = at.universe.at
+    at.universe.pass_(2)
+    await at.desk.observed(session.id, session.victim_seat, "connected", "", seen, "w:1")
+    await at.desk.observed(session.id, session.officer_seat, "connected", "", seen, "w:2")
+    await at.desk.observed(session.id, None, "two_way", "", seen, "w:3")
+    found = await at.desk.case(case)
+    assert (found.state, found.contact_mode) == ("video", "video")
+    last = (await at.desk.log(case))[-1]
+    assert (last.event.at, last.recorded_at) == (seen, at.universe.wall)
+
+
+async def test_an_observation_that_comes_again_is_dropped(at: AtWork) -> None:
+    case = await at.a_case("waiting_room")
+    session = (await at.desk.case(case)).session
+    assert session is not None
+    for _ in range(3):
+        for name, seat, kind in [
+            ("w:1", None, "two_way"),
+            ("w:2", session.victim_seat, "lost"),
+            ("w:3", None, "resumed"),
+        ]:
+            await at.desk.observed(session.id, seat, kind, "silent", at.universe.at, name)
+    types = await at.types(case)
+    assert [types.count(one) for one in ("TwoWayVideoStarted", "MediaLost", "MediaResumed")] == [1, 1, 1]
+    assert (await at.desk.case(case)).state == "video"
+
+
+async def test_an_observation_of_an_unknown_room_or_of_an_ended_session_changes_nothing(at: AtWork) -> None:
+    case = await at.a_case("waiting_room")
+    session = (await at.desk.case(case)).session
+    assert session is not None
+    assert await at.desk.wanted_rooms() == {session.id: (session.victim_seat, session.officer_seat)}
+    await at.does(OFFICER, case, "request_deployment", response_grade="priority", deployment_reason="video_failed")
+    assert await at.desk.wanted_rooms() == {}
+    position = await at.store.position()
+    await at.desk.observed(session.id, session.victim_seat, "connected", "", at.universe.at, "w:9")
+    await at.desk.observed("no room", None, "two_way", "", at.universe.at, "w:10")
+    assert await at.store.position() == position
+
+
+# --- Definitions, clocks, restarts -------------------------------------------------------------------------------
+
+
+async def test_a_case_goes_on_under_the_workflow_that_it_began_with(at: AtWork, tmp_path: Path) -> None:
+    old = await at.a_case("call_taking", safe_to_text="no")
+    root = Path(shutil.copytree(WORKFLOWS, tmp_path / "changed"))
+    moves = root / "da-desk" / "moves.toml"
+    stricter = moves.read_text().replace('["eligible", "consent', '["safe_to_text", "eligible", "consent')
+    moves.write_text(stricter)
+    await at.reopen(load(root, "wmp"))
+    new = await at.a_case("call_taking", safe_to_text="no")
+    for case in (old, new):
+        await at.does(HANDLER, case, "answer_criteria", **all_met())
+        await at.does(HANDLER, case, "record_consent", consent_kind="video", consent_answer="given")
+    assert (await at.does(HANDLER, old, "offer_handover")).case.state == "handover"
+    with pytest.raises(Refused) as refused:
+        await at.does(HANDLER, new, "offer_handover")
+    assert [reason.params["guard"] for reason in refused.value.reasons] == ["safe_to_text"]
+    assert (await at.desk.case(old)).definition != (await at.desk.case(new)).definition
+    at.universe.pass_(300)
+    assert await Ticker(at.desk).tick() >= 1
+
+
+async def test_a_clock_that_fell_due_while_the_desk_was_down_fires_at_once_and_says_how_late(at: AtWork) -> None:
+    case = await at.a_case("handover")
+    before = await at.desk.case(case)
+    await at.store.close()
+    at.universe.pass_(100)
+    at.universe.restart()
+    at.universe.pass_(500)
+    at.store, at.desk = await _open(at.place, at.universe, shipped())
+    assert await at.desk.case(case) == before
+    assert await Ticker(at.desk).tick() == 4
+    fired = [r.event.fact for r in await at.desk.log(case) if isinstance(r.event.fact, e.ClockRanOut)]
+    late = {(fact.clock, fact.after_s): fact.late_us for fact in fired}
+    assert late[("handover", 300)] == 300_000_000
+    assert late[("handover", 480)] == 120_000_000
+    assert late[("handover", 600)] == 0
+    assert await Ticker(at.desk).tick() == 0
+
+
+async def test_two_tickers_fire_a_threshold_once(at: AtWork) -> None:
+    case = await at.a_case("handover")
+    at.universe.pass_(300)
+    await asyncio.gather(*(Ticker(at.desk).tick() for _ in range(5)))
+    assert (await at.types(case)).count("ClockRanOut") == 1
+    assert (await at.types(case)).count("HandoverEscalated") == 1
+
+
+async def test_what_a_restart_finds_is_what_was_there_also_in_the_rows_made_again(at: AtWork) -> None:
+    case = await at.a_case("waiting_room")
+    before = await at.desk.case(case)
+    rows = [row.model_dump() for row in await at.desk.open_cases()]
+    await at.reopen()
+    await at.store.rebuild()
+    assert await at.desk.case(case) == before == fold(case, await at.desk.log(case))
+    assert [row.model_dump() for row in await at.desk.open_cases()] == rows
+    assert [row.case_id for row in await at.desk.roster() if row.id == OFFICER.id] == [case]
+
+
+async def test_a_definition_is_stored_once_however_often_the_desk_starts(at: AtWork) -> None:
+    await asyncio.gather(at.desk.start(), at.desk.start())
+    flow = shipped().workflows["da-desk"]
+    assert len(await at.store.load(f"definition/{flow.hash}")) == 1
+
+
+# --- The outbox --------------------------------------------------------------------------------------------------
+
+
+class Carrier:
+    """A carrier that fails as often as it is told, and keeps what it took."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures, self.tried, self.took = failures, 0, list[Delivery]()
+
+    async def send(self, delivery: Delivery) -> None:
+        self.tried += 1
+        if self.tried <= self.failures:
+            raise OSError("no line")
+        self.took.append(delivery)
+
+
+async def test_a_message_is_delivered_once_to_the_safe_number_with_its_link(at: AtWork) -> None:
+    case, carrier = await at.a_case("waiting_room"), Carrier(0)
+    outbox = Outbox(at.desk, carrier)
+    assert [await outbox.deliver(), await outbox.deliver()] == [1, 0]
+    (taken,) = carrier.took
+    assert taken.message.recipient == "+447700900123"
+    assert taken.message.body == f"Here is the link {{for you}}: https://j.test/j#{await at.a_token(case)}"
+    await at.reopen()
+    assert await Outbox(at.desk, carrier).deliver() == 0
+
+
+async def test_a_message_that_the_carrier_does_not_take_is_tried_again_later_and_later_and_then_given_up(
+    at: AtWork,
+) -> None:
+    await at.a_case("waiting_room")
+    carrier = Carrier(99)
+    outbox = Outbox(at.desk, carrier)
+    for wait in RETRY_S:
+        assert await outbox.deliver() == 1
+        at.universe.pass_(wait - 0.001)
+        assert await outbox.deliver() == 0, "not before its time"
+        at.universe.pass_(0.001)
+    assert [await outbox.deliver(), await outbox.deliver()] == [1, 0]
+    (message,) = await at.store.read(lambda session: latest(session, at.store.sealer))
+    assert (message.status, message.attempts, carrier.tried) == ("failed", 1 + len(RETRY_S), 1 + len(RETRY_S))
+
+
+async def test_a_message_that_failed_once_arrives_once(at: AtWork) -> None:
+    await at.a_case("waiting_room")
+    carrier = Carrier(1)
+    outbox = Outbox(at.desk, carrier)
+    await outbox.deliver()
+    at.universe.pass_(RETRY_S[0])
+    await outbox.deliver()
+    at.universe.pass_(3600)
+    await outbox.deliver()
+    assert len(carrier.took) == 1
+    (message,) = await at.store.read(lambda session: latest(session, at.store.sealer))
+    assert (message.status, message.sent_at) == ("sent", iso(START + timedelta(seconds=RETRY_S[0])))
+
+
+async def test_a_refused_link_sends_no_message(at: AtWork) -> None:
+    case = await at.a_case("accepted", safe_to_text="no")
+    await at.does(SERGEANT, case, "assign_officer", officer=OFFICER.id)
+    with pytest.raises(Refused):
+        await at.does(OFFICER, case, "send_link")
+    assert await Outbox(at.desk, Carrier(0)).deliver() == 0
