@@ -213,12 +213,13 @@ async def export(
 ) -> None:
     """Writes the evaluator's data package."""
     from rvr.evaluation import package
+    from rvr.evaluation.pseudonyms import CannotExport
 
     async with open_store(settings, existing=True) as store:
         key = project or settings.project_key_path
         try:
             summary = await package.export(store, out, project_key=key, from_=start, to=end)
-        except package.CannotExport as fault:
+        except CannotExport as fault:
             raise Fault(str(fault)) from None
     say(f"{out}: {summary.cases} cases, {summary.events} events")
 

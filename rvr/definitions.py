@@ -23,23 +23,10 @@ from rvr.core.commands import BOT, MEDIA, VICTIM
 from rvr.core.decide import FILLED, FORM_OF, KNOWN_FACTS, MAKERS
 from rvr.core.errors import DefinitionFault
 
-ROLES = frozenset(
-    {
-        "call_handler",
-        "sergeant",
-        "officer",
-        "resourcing",
-        "advocate",
-        "interpreter",
-        "investigator",
-        "control_room_specialist",
-        "evaluator",
-        "auditor",
-        "administrator",
-        BOT,
-        MEDIA,
-        VICTIM,
-    }
+ROLES = (
+    frozenset(["call_handler", "sergeant", "officer", "resourcing", "investigator", "control_room_specialist"])
+    | frozenset(["advocate", "interpreter", "evaluator", "auditor", "administrator"])
+    | frozenset([BOT, MEDIA, VICTIM])
 )
 """Every role that may be named in a definition or held by an account."""
 

@@ -167,10 +167,9 @@ class Story:
         views = decide.view_moves(self.workflow, self.case, who, self.universe.basis())
         return {view.move.id for view in views if view.allowed}
 
-    def rings(self, clock: str, after_s: int) -> Story:
-        """A threshold is put to the case, whether it is due or not."""
-        running = self.case.clocks.get(clock)
-        command = RunOut("c", "1", clock, running.run if running else self.case.runs.get(clock, 0), after_s)
+    def rings(self, clock: str, after_s: int, run: int = 0) -> Story:
+        """A threshold of this run, or else the latest, is put to the case, whether it is due or not."""
+        command = RunOut("c", "1", clock, run or self.case.runs.get(clock, 0), after_s)
         basis = self.universe.basis()
         return self._took(decide.decide_run_out(self.case, command, self.workflow, at=self.universe.at, basis=basis))
 

@@ -169,9 +169,9 @@ OPENING: dict[str, Any] = {
 """Invented, with a telephone number from Ofcom's range for drama."""
 
 
-def ready_for_handover(handler: Client) -> str:
+def ready_for_handover(handler: Client, **form: Any) -> str:
     """A case that may be offered: opened, every criterion met, consent given. Its id."""
-    case = handler.open_case().body["id"]
+    case = handler.open_case(**form).body["id"]
     criteria = handler.call("GET", "workflows/da-desk").body["criteria"]
     for move, form in (
         ("answer_criteria", {"answers": {c: criterion["met"] for c, criterion in criteria.items()}}),

@@ -71,6 +71,9 @@ def test_a_threshold_of_a_stopped_clock_or_of_an_earlier_run_does_nothing() -> N
     story = a_case("handover").does(SERGEANT, "decline_handover", decline_reason="more_information")
     story.does(HANDLER, "offer_handover")
     assert story.case.clocks["handover"].run == first.run + 1
+    story.universe.pass_(300)
+    assert story.rings("handover", 300, run=first.run).last == ()
+    assert story.rings("handover", 300).types[0] == "ClockRanOut"
 
 
 def test_a_threshold_without_a_move_or_whose_move_is_closed_only_flags() -> None:

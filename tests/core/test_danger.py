@@ -96,7 +96,7 @@ def test_lost_contact_sends_officers_after_ten_minutes_and_never_closes_by_itsel
     story = a_case("lost_contact").waits(599)
     then(story).is_in("lost_contact").has_officer(OFFICER)
     story.waits(1)
-    then(story).is_in("deployment").runs("attendance").has_no_officer().has_no_session()
+    then(story).is_in("deployment").runs("attendance").has_stopped("safe_contact").has_no_officer().has_no_session()
     (asked,) = story.said("DeploymentRequested")
     assert asked.fact == e.DeploymentRequested(response_grade="immediate", reason="lost_contact")
     assert asked.by == "bot"

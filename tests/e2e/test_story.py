@@ -30,10 +30,10 @@ MEDIA = 20_000
 """Milliseconds that a picture may take on a busy machine with two browsers and a transcoding relay."""
 
 
-def picture(page: Page, name: str) -> None:
+def picture(page: Page, name: str, *, whole: bool = True) -> None:
     if SCREENS:
         Path(SCREENS).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=f"{SCREENS}/{name}.png", full_page=True)
+        page.screenshot(path=f"{SCREENS}/{name}.png", full_page=whole)
 
 
 class Person:
@@ -219,6 +219,8 @@ def meet_on_video(browser: Browser, desk: Served, officer: Person, reference: st
     both_see_and_hear(officer.page, ".rvr-call__remote", victim.page, "#remote")
     expect(officer.page.locator("main")).to_contain_text("On video")
     picture(officer.page, "officer-4-video")
+    officer.page.evaluate("scrollTo(0, 0)")
+    picture(officer.page, "call", whole=False)
     picture(victim.page, "victim-3-video")
     return victim
 

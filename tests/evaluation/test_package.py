@@ -18,7 +18,8 @@ from jsonschema import Draft202012Validator
 from rvr.core import events as e
 from rvr.core.errors import Refused
 from rvr.evaluation import codebook
-from rvr.evaluation.package import CannotExport, export
+from rvr.evaluation.package import export
+from rvr.evaluation.pseudonyms import CannotExport
 from rvr.store import Store
 from tests.evaluation import recompute
 from tests.evaluation.conftest import Week

@@ -1,0 +1,152 @@
+"""Every screen, at a desk and on a phone: nothing sticks out sideways, and axe finds no fault."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.e2e.test_story import DESKTOP, PHONE, Person, picture
+from tests.serving import ROOT, Client, Served, ready_for_handover, served
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+AXE = (ROOT / "static/node_modules/axe-core/axe.min.js").read_text
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+SAFE = {"alone": "yes", "place_verified": "yes"}
+
+
+def a_busy_night(desk: Served) -> dict[str, str]:
+    """Cases in many states; their ids by state."""
+    handler, sergeant = desk.client("handler"), desk.client("sergeant")
+    officers = [desk.client(name) for name in ("officer", "officer2")]
+    ids = {"call_taking": handler.open_case(lpa="dudley", source="101").body["id"]}
+    handler.move(ids["call_taking"], "answer_criteria", {"answers": {"suspect_away": "no"}})
+    ids["deployment"] = sent_in_person(handler)
+    for lpa in ("coventry", "walsall"):
+        ids["handover"] = offered(handler, lpa)
+    ids["lost_contact"] = assigned(handler, sergeant, officers[0])
+    officers[0].move(ids["lost_contact"], "end_session", {"end_reason": "video_failed"})
+    regained(officers[0], ids["lost_contact"])
+    ids["review"] = ids.pop("lost_contact")
+    ids["waiting_room"] = assigned(handler, sergeant, officers[0])
+    ids["assessment"] = assigned(handler, sergeant, officers[1])
+    officers[1].move(ids["assessment"], "end_session", {"end_reason": "victim_asked"})
+    officers[1].move(ids["assessment"], "contact_regained", SAFE)
+    return ids
+
+
+def sent_in_person(handler: Client) -> str:
+    case = handler.open_case(lpa="sandwell").body["id"]
+    handler.move(case, "answer_criteria", {"answers": {"adult": "no"}})
+    grade = {"response_grade": "priority", "deployment_reason": "not_eligible"}
+    assert handler.move(case, "request_deployment", grade).status == 200
+    return str(case)
+
+
+def offered(handler: Client, lpa: str) -> str:
+    case = ready_for_handover(handler, lpa=lpa)
+    assert handler.move(case, "offer_handover", {"note": "Calm. The suspect left an hour ago."}).status == 200
+    return case
+
+
+def assigned(handler: Client, sergeant: Client, officer: Client) -> str:
+    case = offered(handler, "birmingham")
+    sergeant.move(case, "accept_handover")
+    assert sergeant.move(case, "assign_officer", {"officer": officer.me["id"]}).status == 200
+    assert officer.move(case, "send_link").status == 200
+    return case
+
+
+def regained(officer: Client, case: str) -> None:
+    from tests.web.test_api import PLAN, dash
+
+    officer.move(case, "contact_regained", SAFE)
+    officer.move(case, "assess_risk", dash("yes", yes=15, level="high"))
+    officer.move(case, "plan_safeguarding", PLAN)
+    assert officer.move(case, "submit_for_review").body["state"] == "review"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder: Path = tmp_path_factory.mktemp("screens")
+    with served(folder / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ids(desk: Served) -> dict[str, str]:
+    return a_busy_night(desk)
+
+
+SCREENS = (
+    ("", "/", "sign-in"),
+    ("", "/demo/outbox", "outbox"),
+    ("", "/j", "join"),
+    ("", "/nowhere", "error"),
+    ("handler", "/", "handler-home"),
+    ("handler", "/cases/new", "handler-opening"),
+    ("handler", "/cases/{call_taking}", "handler-case"),
+    ("handler", "/cases/{handover}", "handler-waits"),
+    ("sergeant", "/", "board"),
+    ("sergeant", "/cases/{handover}", "sergeant-handover"),
+    ("sergeant", "/cases/{review}", "sergeant-review"),
+    ("officer", "/", "officer-home"),
+    ("officer", "/cases/{waiting_room}", "officer-waiting"),
+    ("officer2", "/cases/{assessment}", "officer-assessment"),
+    ("officer2", "/cases/{waiting_room}", "officer-colleague"),
+    ("resourcing", "/", "resourcing-home"),
+    ("resourcing", "/cases/{deployment}", "resourcing-case"),
+    ("investigator", "/", "investigator-home"),
+    ("evaluator", "/", "evaluator"),
+    ("auditor", "/", "auditor"),
+    ("admin", "/", "admin"),
+    ("admin", "/workflows/da-desk", "workflow"),
+)
+
+
+@pytest.mark.parametrize("who", sorted({who for who, _, _ in SCREENS}))
+@pytest.mark.parametrize("size", ["desk", "phone"])
+def test_every_screen_fits_and_has_no_fault_that_axe_can_see(
+    browser: Browser, desk: Served, ids: dict[str, str], who: str, size: str
+) -> None:
+    person = Person(browser, desk, phone=size == "phone")
+    if who:
+        person.sign_in(who)
+    for name, path, title in SCREENS:
+        if name == who:
+            person.page.goto(desk.url + path.format(**ids))
+            person.page.wait_for_load_state()
+            picture(person.page, f"{size}-{title}", whole=title != "board")
+            fits(person.page, title, size)
+            has_no_fault(person.page, title)
+    assert person.faults == []
+    person.context.close()
+
+
+def fits(page: Page, title: str, size: str) -> None:
+    width = (PHONE if size == "phone" else DESKTOP)["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, title
+
+
+def has_no_fault(page: Page, title: str) -> None:
+    page.evaluate(AXE())
+    found = page.evaluate("(rules) => axe.run({ runOnly: rules })", RULES)["violations"]
+    assert [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in found] == [], title
+
+
+def test_the_victims_page_names_nobody_and_leaves_nothing_behind(browser: Browser, desk: Served) -> None:
+    victim = Person(browser, desk, phone=True)
+    victim.page.goto(f"{desk.url}/j#{'x' * 43}")
+    assert victim.page.title() == "Join"
+    seen = victim.page.locator("body").inner_text()
+    assert not re.search("police|abuse|RVR|West Midlands|victim|suspect", seen, re.IGNORECASE), seen
+    victim.press("Join")
+    victim.page.get_by_text("This link does not work").wait_for()
+    assert "#" not in victim.page.url
+    assert victim.page.evaluate("localStorage.length + sessionStorage.length") == 0
+    victim.context.close()
