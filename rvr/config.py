@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+NO_SETTINGS = frozenset({"RVR_CHROMIUM", "RVR_SCREENS"})
+"""Variables that the tests read, not the desk."""
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -83,8 +86,11 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ, file
     values: dict[str, Any] = _from_file(file, kinds) if file is not None else {}
     for key, text in environ.items():
         name = key.removeprefix("RVR_").lower()
-        if key.startswith("RVR_") and name in kinds:
-            values[name] = _read(f"the environment variable {key}", text, kinds[name])
+        if not key.startswith("RVR_") or key in NO_SETTINGS:
+            continue
+        if name not in kinds:
+            raise SettingFault(f"There is no setting “{name}” for the environment variable {key} (see: run.py help)")
+        values[name] = _read(f"the environment variable {key}", text, kinds[name])
     values |= {name: value for name, value in given.items() if value is not None}
     settings = Settings(**values)
     _check(settings)

@@ -134,11 +134,12 @@ class Desk:
         return {row.id: row for row in await self.store.read(lambda session: every(session, AccountRow))}
 
     async def open_cases(self) -> list[CaseRow]:
-        """Open cases, the oldest first."""
-        open_states = {state for flow in self.definitions.workflows.values() for state in flow.open_states()}
+        """Open cases, the oldest first. A state that only an earlier definition knows counts as open."""
+        flows = self.definitions.workflows.values()
+        done = {state.id for flow in flows for state in flow.states.values() if not state.open}
 
         def query(session: Session) -> list[CaseRow]:
-            wanted = select(CaseRow).where(col(CaseRow.state).in_(open_states)).order_by(col(CaseRow.opened_at))
+            wanted = select(CaseRow).where(col(CaseRow.state).not_in(done)).order_by(col(CaseRow.opened_at))
             return list(session.exec(wanted))
 
         return await self.store.read(query)

@@ -29,7 +29,7 @@ class Sender(Protocol):
     """Carries one message to somebody's phone."""
 
     async def send(self, delivery: Delivery) -> None:
-        """Returns when the carrier has taken it; raises OSError when it could not."""
+        """Returns when the carrier has taken it; raises when it could not, and is then tried again."""
 
 
 class DemoSender:
@@ -76,7 +76,7 @@ class Outbox:
         try:
             await self._sender.send(delivery)
             status, next_at, sent_at = "sent", "", iso(at)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - one message that no carrier can take must not hold up the others
             log.warning("message_not_sent", message_id=delivery.message.id, error=type(error).__name__)
             waits = RETRY_S[delivery.attempts : delivery.attempts + 1]
             status, sent_at = ("queued" if waits else "failed"), ""

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from rvr.core import events as e
-from rvr.definitions import ROLES
+from rvr.core.commands import ROLES
 from rvr.messages import catalogue
 from rvr.people import DEMO
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from rvr.core.commands import ROLES
 from rvr.core.decide import KNOWN_FACTS
 from rvr.core.errors import DefinitionFault
-from rvr.definitions import ROLES, digest, load, load_stored
+from rvr.definitions import digest, load, load_stored
 from tests.builders import WORKFLOWS, da_desk, shipped
 
 Change = Callable[[str, str, str], None]
@@ -82,7 +83,7 @@ TO_ACCEPTED = '"accepted"\nwho = ["sergeant"]'
         (GUARDS, 'fact = "eligible"', 'fact = "elegible"', f"{GUARDS}: eligible: unknown fact `elegible`"),
         (GUARDS, "details.safe_to_text", "details.safe", f"{GUARDS}: safe_to_text: unknown fact `details.safe`"),
         (GUARDS, ', same_as = "by"', ', same_as = "me"', f"{GUARDS}: assigned_officer: unknown fact `me`"),
-        (MOVES, '"safety_confirmed", is', '"safe", is', f"{MOVES}: end_session: unknown fact `safe`"),
+        (MOVES, '"safety.alone", in', '"safe", in', f"{MOVES}: end_session: unknown fact `safe`"),
         (GUARDS, ", is = true }", ", like = true }", f"{GUARDS}: eligible: a condition is a `fact` with one of"),
         (ROUTING, 'fact = "risk_level"', 'fact = "danger"', f"{ROUTING}: high_risk_to_ppu: unknown fact `danger`"),
         (ROUTING, 'team = "ppu"', 'team = "ppv"', f"{ROUTING}: high_risk_to_ppu: unknown team `ppv`"),
@@ -117,7 +118,7 @@ TO_ACCEPTED = '"accepted"\nwho = ["sergeant"]'
             MOVES,
             'to_role = "sergeant"',
             'to_rule = "sergeant"',
-            f"{MOVES}: nudge_handover: HandoverEscalated has no field",
+            f"{MOVES}: nudge_handover: AlarmRaised has no field",
         ),
         (
             MOVES,

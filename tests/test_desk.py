@@ -497,7 +497,7 @@ async def test_two_tickers_fire_a_threshold_once(at: AtWork) -> None:
     at.universe.pass_(300)
     await asyncio.gather(*(Ticker(at.desk).tick() for _ in range(5)))
     assert (await at.types(case)).count("ClockRanOut") == 1
-    assert (await at.types(case)).count("HandoverEscalated") == 1
+    assert (await at.types(case)).count("AlarmRaised") == 1
 
 
 async def test_what_a_restart_finds_is_what_was_there_also_in_the_rows_made_again(at: AtWork) -> None:

@@ -16,6 +16,13 @@ BOT = "bot"
 MEDIA = "media"
 VICTIM = "victim"
 
+ROLES = (
+    frozenset(["call_handler", "sergeant", "officer", "resourcing", "investigator", "control_room_specialist"])
+    | frozenset(["advocate", "interpreter", "evaluator", "auditor", "administrator"])
+    | frozenset([BOT, MEDIA, VICTIM])
+)
+"""Every role that may be named in a definition or held by an account."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:

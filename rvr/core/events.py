@@ -184,6 +184,14 @@ class HandoverEscalated(Fact):
 
 
 @fact
+class AlarmRaised(Fact):
+    """The workflow reminded somebody of something that stands still."""
+
+    to_role: str = public("The role that was told")
+    about: str = public("Code of what stands still")
+
+
+@fact
 class HandoverDiverted(Fact):
     """Still nobody: a deployment was started beside the open offer."""
 

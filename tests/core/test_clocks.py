@@ -18,7 +18,7 @@ def test_a_threshold_does_not_fire_before_its_time_not_even_by_a_microsecond() -
     story.universe.pass_(299.999999)
     assert story.rings("handover", 300).last == ()
     story.universe.pass_(0.000001)
-    assert story.rings("handover", 300).types == ["ClockRanOut", "HandoverEscalated"]
+    assert story.rings("handover", 300).types == ["ClockRanOut", "AlarmRaised"]
 
 
 def test_a_wall_clock_set_forward_fires_nothing_early() -> None:

@@ -13,6 +13,8 @@ from tests.builders import (
     SERGEANT,
     THE_VICTIM,
     WAYS,
+    Story,
+    Universe,
     a_case,
     all_met,
     da_desk,
@@ -103,9 +105,19 @@ def test_lost_contact_sends_officers_after_ten_minutes_and_never_closes_by_itsel
     then(story.waits(30 * 86_400)).is_in("deployment").runs("attendance")
 
 
-def test_contact_regained_with_safety_confirmed_leads_to_assessment() -> None:
-    story = a_case("lost_contact").does(OFFICER, "contact_regained", alone="yes", place_verified="no")
-    then(story).is_in("assessment").has_officer(OFFICER).has_no_session().has_stopped("safe_contact")
+def test_contact_regained_leads_to_assessment_only_when_the_victim_is_known_to_be_safe() -> None:
+    for alone, place in [("yes", "no"), ("no", "no"), ("unknown", "yes")]:
+        story = a_case("lost_contact").does(OFFICER, "contact_regained", alone=alone, place_verified=place)
+        then(story).is_in("lost_contact").runs("safe_contact").has_officer(OFFICER)
+    story.does(OFFICER, "contact_regained", alone="no", place_verified="yes")
+    then(story).is_in("assessment").has_officer(OFFICER)
+
+
+def test_without_a_known_place_the_alarm_goes_to_the_inspector_and_nobody_is_sent_to_a_guess() -> None:
+    story = Story(Universe()).opens(address="").does(HANDLER, "lose_contact", lost_reason="call_cut").waits(601)
+    then(story).is_in("lost_contact")
+    assert story.said("AlarmRaised")[-1].fact == e.AlarmRaised(to_role="inspector", about="no_place_known")
+    assert not story.said("DeploymentRequested")
 
 
 def test_a_call_that_is_cut_off_is_lost_contact_from_the_first_minute() -> None:

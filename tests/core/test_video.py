@@ -111,6 +111,12 @@ def test_a_session_ended_without_confirmed_safety_is_lost_contact() -> None:
     then(story).is_in("lost_contact").runs("safe_contact").has_no_session().has_officer(OFFICER)
 
 
+@pytest.mark.parametrize(("alone", "place"), [("unknown", "yes"), ("yes", "no")])
+def test_what_is_not_known_to_be_safe_is_not_safety(alone: str, place: str) -> None:
+    story = a_case("video").does(OFFICER, "confirm_safety", alone=alone, place_verified=place)
+    then(story.does(OFFICER, "end_session", end_reason="completed")).is_in("lost_contact").runs("safe_contact")
+
+
 def test_a_session_ended_with_confirmed_safety_is_assessment_with_the_same_officer() -> None:
     then(a_case("assessment")).is_in("assessment").runs("assessment").has_no_session().has_officer(OFFICER)
 

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from rvr.definitions import ROLES
+from rvr.core.commands import ROLES
 from rvr.people import DEMO
 from rvr.web.app import ANYBODY, ROUTES, Route
 from tests.serving import Client, Served
