@@ -23,7 +23,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from rvr import config, definitions, people, timekeeping
+from rvr import calls, config, definitions, people, timekeeping
 from rvr import log as logs
 from rvr.config import ROOT, SettingFault, Settings
 from rvr.core import events as e
@@ -34,6 +34,7 @@ from rvr.media import MediaUnavailable, Observation
 from rvr.media.rooms import Rooms
 from rvr.messages import catalogue
 from rvr.outbox import DemoSender, Outbox
+from rvr.periodic import Periodic
 from rvr.realtime import Hub
 from rvr.store.engine import CannotOpen
 from rvr.store.store import Store
@@ -42,6 +43,9 @@ from rvr.ticker import Ticker
 log = structlog.get_logger()
 
 SHUTDOWN_S = 3.0
+
+LOOK_S = 0.5
+"""How often due clocks and the outbox are looked at: one indexed query each, about 0.1 ms."""
 
 ROOMS_CHANGE = (e.SessionPrepared, e.SessionEnded, e.VictimExited)
 
@@ -92,7 +96,7 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[Rooms]:
     async def observed(seen: Observation) -> None:
         cause = seen.detail.get("cause", "")
         name = f"{seen.worker}:{seen.number}"
-        await desk.observed(seen.room, seen.seat, seen.kind, cause, seen.moment, name)
+        await calls.observed(desk, seen.room, seen.seat, seen.kind, cause, seen.moment, name)
         await rooms.acknowledge(seen.worker, seen.number)
 
     rooms = Rooms(
@@ -105,12 +109,12 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[Rooms]:
 
     async def recorded(events: Sequence[e.Recorded]) -> None:
         if any(isinstance(one.event.fact, ROOMS_CHANGE) for one in events):
-            await rooms.want(await desk.wanted_rooms())
+            await rooms.want(await calls.wanted_rooms(desk.store))
 
     await rooms.start()
     desk.on_recorded = recorded
     try:
-        await rooms.want(await desk.wanted_rooms())
+        await rooms.want(await calls.wanted_rooms(desk.store))
         yield rooms
     finally:
         desk.on_recorded = None
@@ -129,17 +133,17 @@ async def serve(settings: Settings) -> None:
     async with open_desk(settings) as desk:
         password = await _accounts(desk, settings)
         async with open_media(desk, settings) as media:
-            ticker, outbox = Ticker(desk), Outbox(desk, DemoSender())
+            looks = (Periodic(Ticker(desk).tick, LOOK_S), Periodic(Outbox(desk, DemoSender()).deliver, LOOK_S))
             runner = await _listen(desk, media, settings)
-            ticker.start()
-            outbox.start()
+            for look in looks:
+                look.start()
             _announce(settings, password)
             try:
                 await stop.wait()
             finally:
                 await runner.cleanup()
-                await ticker.stop()
-                await outbox.stop()
+                for look in looks:
+                    await look.stop()
 
 
 async def _accounts(desk: Desk, settings: Settings) -> str:

@@ -16,12 +16,12 @@ from typing import Any
 import structlog
 from sqlmodel import Session, col, select
 
-from rvr import links
-from rvr.core import decide, presence
+from rvr import links as tokens
+from rvr.core import decide
 from rvr.core import events as e
 from rvr.core.case import Case, fold
-from rvr.core.commands import THE_BOT, THE_MEDIA, VICTIM, Actor, Command, MakeMove, OpenCase, RunOut, SetDuty
-from rvr.core.errors import NotFound, Reason, Refused, Reused, RvrError, Stale
+from rvr.core.commands import THE_BOT, Actor, Command, MakeMove, OpenCase, RunOut, SetDuty
+from rvr.core.errors import NotFound, Reason, Refused, Reused, Stale
 from rvr.core.moment import Moment, iso
 from rvr.core.risk import Instrument
 from rvr.core.roster import Capacity, Officer, apply_officer
@@ -54,17 +54,6 @@ class Outcome:
     """The same command was carried out before; this is its answer again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Redeemed:
-    """A link that was opened: the seat, and the case that it belongs to."""
-
-    case: str
-    seat: str
-    link: str
-    again: bool
-    """The same browser came back."""
-
-
 class Desk:
     """The desk at work on one store."""
 
@@ -81,7 +70,8 @@ class Desk:
     ) -> None:
         self.store, self.definitions, self.hub = store, definitions, hub
         self.observe = observe
-        self._join_url, self._link_text, self._new_id = join_url, link_text, new_id
+        self._join_url, self._link_text = join_url, link_text
+        self.new_id = new_id
         self._stored: dict[str, tuple[Workflow, dict[str, Instrument]]] = {}
         self.on_recorded: Callable[[Sequence[e.Recorded]], Awaitable[None]] | None = None
         """Told after each recorded command: the media plane then reconciles what it should hold open."""
@@ -93,7 +83,7 @@ class Desk:
             if not await self.store.load(stream):
                 stored = e.DefinitionStored(workflow=flow.id, files=dict(flow.files))
                 event = e.Event(stored, "", self.observe(), THE_BOT.id, THE_BOT.id)
-                batch = Batch(self._new_id(), THE_BOT.id, b"", (Append(stream, 0, (event,)),))
+                batch = Batch(self.new_id(), THE_BOT.id, b"", (Append(stream, 0, (event,)),))
                 with contextlib.suppress(Conflict):  # another process stored the same text this moment
                     await self.store.append(batch)
 
@@ -152,8 +142,8 @@ class Desk:
 
     # --- The door ------------------------------------------------------------------------------------------------
 
-    async def handle(self, command: Command, by: Actor) -> Outcome:
-        """Carries out a command.
+    async def handle(self, command: Command, by: Actor, *, links: tuple[LinkRow, ...] = ()) -> Outcome:
+        """Carries out a command. `links` are rows to be written with its events, or not at all.
 
         Raises the errors of `core.errors`: NotFound, Forbidden, Refused with every reason, Stale when the sender's
         version is not the case's, Reused when its id was used for another request, Unavailable when the log cannot be
@@ -169,7 +159,7 @@ class Desk:
             if not batch.appends:
                 return Outcome(case)
             try:
-                recorded = await self.store.append(batch)
+                recorded = await self.store.append(replace(batch, links=(*batch.links, *links)))
             except (Conflict, ReferenceTaken):
                 continue
             except CommandSeen as before:
@@ -201,7 +191,7 @@ class Desk:
                 if workflow is None:
                     raise NotFound(Reason("no-such-workflow"))
                 basis = replace(await self._basis(None, {}), reference=_reference())
-                decision = decide.decide_open(command, workflow, case_id=self._new_id(), by=by, at=at, basis=basis)
+                decision = decide.decide_open(command, workflow, case_id=self.new_id(), by=by, at=at, basis=basis)
                 return self._batch(command, by, asked, Case(decision.case.id), decision, basis), decision.case
             case SetDuty():
                 return await self._decide_duty(command, by, at, asked)
@@ -265,7 +255,7 @@ class Desk:
         instruments = (await self.definition_of(case))[1] if case else self.definitions.instruments
         named = {case.officer if case else "", str(form.get("officer", ""))}
         return decide.Basis(
-            ids=tuple(self._new_id() for _ in range(4)),
+            ids=tuple(self.new_id() for _ in range(4)),
             capacity=_capacity(rows, await self.store.position()),
             officers={row.id: _officer(row) for row in rows if row.id in named},
             instruments=instruments,
@@ -306,12 +296,12 @@ class Desk:
         changed = [LinkRow(**{**row.model_dump(), "revoked_at": now}) for row in await self._links_of(decision.case.id)]
         if sent is None or decision.case.session is None:
             return replace(batch, links=tuple(changed))
-        token = links.new_token()
+        token = tokens.new_token()
         row = LinkRow(
             id=sent.link,
             case_id=decision.case.id,
             seat=decision.case.session.victim_seat,
-            token_hash=links.hash_of(token),
+            token_hash=tokens.hash_of(token),
             expires_at=sent.expires_at,
         )
         body = self._link_text.replace("{link}", f"{self._join_url}/j#{token}")
@@ -322,92 +312,6 @@ class Desk:
         return await self.store.read(
             lambda session: every(session, LinkRow, LinkRow.case_id == case_id, LinkRow.revoked_at == "")
         )
-
-    async def redeem(self, token: str, browser: str) -> Redeemed:
-        """A tap on Join. `browser` is the value of the join cookie that the browser has, or is about to be given.
-
-        Raises NotFound for a token that nobody was given, Refused when it expired, was replaced, or belongs to
-        another browser; the last is written into the case's log.
-        """
-        hashed, browser_hash = links.hash_of(token), links.hash_of(browser)
-        for _ in range(TRIES):
-            found = await self.store.read(lambda session: every(session, LinkRow, LinkRow.token_hash == hashed))
-            if not found:
-                raise NotFound(Reason("link-unknown"))
-            link, victim = found[0], Actor(f"victim:{found[0].case_id}", frozenset({VICTIM}))
-            verdict = links.redeem(link, browser_hash, self.observe().at).result
-            if verdict == "bound" and not await self._bind(link, victim, browser_hash):
-                continue
-            if verdict in ("bound", "again"):
-                return Redeemed(link.case_id, link.seat, link.id, again=verdict == "again")
-            await self._note_refused_link(link, victim, verdict)
-            raise Refused(Reason(f"link-{verdict.replace('_', '-')}"))
-        raise Stale(Reason("busy"))
-
-    async def _bind(self, link: LinkRow, victim: Actor, browser_hash: str) -> bool:
-        """Binds the link in the transaction that records its opening: of a thousand taps at once, one binds it.
-
-        False when the case or the link has changed meanwhile: what stands then decides.
-        """
-        command = MakeMove(f"open:{link.id}", link.case_id, "open_link", {"link": link.id})
-        at = self.observe()
-        bound = LinkRow(**{**link.model_dump(), "browser_hash": browser_hash, "bound_at": iso(at.at)})
-        try:
-            batch, _ = await self._decide(command, victim, at, self._hash_of(command))
-            recorded = await self.store.append(replace(batch, links=(bound,)))
-        except (Conflict, CommandSeen):
-            return False
-        except Refused:  # why the case takes it no more is not for whoever holds the link to read
-            raise Refused(Reason("link-revoked")) from None
-        await self._tell(recorded)
-        return True
-
-    async def _note_refused_link(self, link: LinkRow, victim: Actor, verdict: str) -> None:
-        form = {"link": link.id, "link_reason": verdict}
-        try:
-            await self.handle(MakeMove(self._new_id(), link.case_id, "refuse_link", form), victim)
-        except RvrError:
-            log.info("link_refused_after_session", case=link.case_id)
-
-    async def seat_of(self, browser: str) -> LinkRow | None:
-        """The link that this browser's join cookie is bound to, while it lives."""
-        hashed = links.hash_of(browser)
-        rows = await self.store.read(
-            lambda session: every(session, LinkRow, LinkRow.browser_hash == hashed, LinkRow.revoked_at == "")
-        )
-        return rows[-1] if rows else None
-
-    # --- The media plane -----------------------------------------------------------------------------------------
-
-    async def observed(self, room: str, seat: str | None, kind: str, cause: str, at: Moment, name: str) -> None:
-        """What the media plane saw. `name` is the observation's own, so that a repeat is dropped.
-
-        An observation that the case's rules have no use for any more (the session has ended) is dropped, too. Raises
-        Stale or Unavailable when it could not be recorded: the media plane then offers it again.
-        """
-        rows = await self.store.read(lambda session: every(session, CaseRow, CaseRow.session == room))
-        if not rows:
-            return
-        for _ in range(TRIES):
-            case = await self.case(rows[0].id)
-            wanted = presence.move_for(case, kind, seat, cause)
-            if wanted is None:
-                return
-            move, form = wanted
-            command = MakeMove(f"media:{name}", case.id, move, form, expected_version=case.version, at=at)
-            try:
-                await self.handle(command, THE_MEDIA)
-            except Stale:
-                continue
-            except Refused as refused:
-                log.warning("media_observation_refused", case=case.id, move=move, reasons=str(refused))
-            return
-        raise Stale(Reason("busy"))
-
-    async def wanted_rooms(self) -> dict[str, tuple[str, str]]:
-        """Every room that should be open now, with its seats."""
-        rows = await self.store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True)))
-        return {row.session: (row.victim_seat, row.officer_seat) for row in rows}
 
     # --- Telling -------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,6 @@ was not recorded. In demo mode the outbox itself is the phone: `/demo/outbox` sh
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from datetime import timedelta
 from typing import Protocol
 
@@ -20,7 +18,6 @@ from rvr.store.messages import Delivery
 
 log = structlog.get_logger()
 
-PERIOD_S = 0.5
 RETRY_S = (5, 15, 60, 300)
 """Waits between attempts; after the last the message has failed for good and the screens say so."""
 
@@ -40,28 +37,10 @@ class DemoSender:
 
 
 class Outbox:
-    """Runs until stopped."""
+    """Looks when it is asked to; `Periodic` asks."""
 
     def __init__(self, desk: Desk, sender: Sender) -> None:
         self._desk, self._sender = desk, sender
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="outbox")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.deliver()
-            except Exception:
-                log.exception("outbox_failed")  # the next look tries again
-            await asyncio.sleep(PERIOD_S)
 
     async def deliver(self) -> int:
         """Sends what is due; returns how many messages that was."""

@@ -1,12 +1,9 @@
-"""The only sleeper: wakes when a clock is due and hands it to the desk.
+"""Hands every clock that is due to the desk.
 
 Due clocks are rows that outlive restarts; what fell due meanwhile fires at once and says how late it is.
 """
 
 from __future__ import annotations
-
-import asyncio
-import contextlib
 
 import structlog
 from sqlmodel import Session, col, select
@@ -19,33 +16,12 @@ from rvr.store.tables import ClockRow
 
 log = structlog.get_logger()
 
-PERIOD_S = 0.5
-"""How often it looks. A look is one indexed query of about 0.1 ms, and nobody waits half a second for a deadline."""
-
 
 class Ticker:
-    """Runs until stopped."""
+    """Looks when it is asked to; `Periodic` asks."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="ticker")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.tick()
-            except Exception:
-                log.exception("ticker_failed")  # the next look tries again; a sleeper that dies silences every clock
-            await asyncio.sleep(PERIOD_S)
 
     async def tick(self) -> int:
         """Fires everything that is due now; returns how many thresholds that was."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rvr import links
+from rvr import calls, joining, links
 from rvr.core import events as e
 from rvr.core.case import fold
 from rvr.core.commands import Actor, Command, MakeMove, OpenCase, SetDuty
@@ -289,7 +289,7 @@ async def test_a_links_token_is_nowhere_in_the_database(at: AtWork) -> None:
     case = await at.a_case("waiting_room")
     token = await at.a_token(case)
     assert len(token) >= 43
-    await at.desk.redeem(token, "browser")
+    await joining.redeem(at.desk, token, "browser")
     connection = at.place.connection()
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     text = "".join(repr(row) for table in tables for row in connection.execute(f'SELECT * FROM "{table}"'))  # noqa: S608
@@ -302,25 +302,25 @@ async def test_a_links_token_is_nowhere_in_the_database(at: AtWork) -> None:
 async def test_the_first_browser_opens_the_link_and_comes_back_silently(at: AtWork) -> None:
     case = await at.a_case("waiting_room")
     token = await at.a_token(case)
-    first, again = await at.desk.redeem(token, "browser"), await at.desk.redeem(token, "browser")
+    first, again = await joining.redeem(at.desk, token, "browser"), await joining.redeem(at.desk, token, "browser")
     assert (first.again, again.again, first.seat) == (False, True, again.seat)
     assert first.seat == (await at.desk.case(case)).session.victim_seat  # type: ignore[union-attr]
     assert (await at.types(case)).count("LinkOpened") == 1
-    found = await at.desk.seat_of("browser")
+    found = await joining.seat_of(at.desk.store, "browser")
     assert found is not None
-    assert (found.case_id, await at.desk.seat_of("other")) == (case, None)
+    assert (found.case_id, await joining.seat_of(at.desk.store, "other")) == (case, None)
 
 
 async def test_a_second_browser_is_refused_and_written_down(at: AtWork) -> None:
     case = await at.a_case("waiting_room")
     token = await at.a_token(case)
-    await at.desk.redeem(token, "browser")
+    await joining.redeem(at.desk, token, "browser")
     with pytest.raises(Refused, match="link-second-browser"):
-        await at.desk.redeem(token, "other")
+        await joining.redeem(at.desk, token, "other")
     last = (await at.desk.log(case))[-1].event
     assert isinstance(last.fact, e.LinkRefused)
     assert (last.fact.because, last.by_role) == ("second_browser", "victim")
-    assert (await at.desk.redeem(token, "browser")).again
+    assert (await joining.redeem(at.desk, token, "browser")).again
 
 
 async def test_an_unopened_link_dies_after_its_minutes_and_an_opened_one_does_not(at: AtWork) -> None:
@@ -330,33 +330,33 @@ async def test_an_unopened_link_dies_after_its_minutes_and_an_opened_one_does_no
     await at.does(SERGEANT, other, "assign_officer", officer=OFFICER_2.id)
     await at.does(OFFICER_2, other, "send_link")
     young = await at.a_token(other)
-    await at.desk.redeem(young, "young")
+    await joining.redeem(at.desk, young, "young")
     at.universe.pass_(1)
     with pytest.raises(Refused, match="link-expired"):
-        await at.desk.redeem(token, "browser")
+        await joining.redeem(at.desk, token, "browser")
     at.universe.pass_(3600)
-    assert (await at.desk.redeem(young, "young")).again
+    assert (await joining.redeem(at.desk, young, "young")).again
 
 
 async def test_a_new_link_replaces_the_old_one_also_in_the_browser_that_had_it(at: AtWork) -> None:
     case = await at.a_case("waiting_room")
     token = await at.a_token(case)
-    await at.desk.redeem(token, "browser")
+    await joining.redeem(at.desk, token, "browser")
     await at.does(OFFICER, case, "resend_link")
     for browser in ("browser", "other"):
         with pytest.raises(Refused, match="link-revoked"):
-            await at.desk.redeem(token, browser)
-    assert await at.desk.seat_of("browser") is None
-    assert not (await at.desk.redeem(await at.a_token(case), "browser")).again
+            await joining.redeem(at.desk, token, browser)
+    assert await joining.seat_of(at.desk.store, "browser") is None
+    assert not (await joining.redeem(at.desk, await at.a_token(case), "browser")).again
 
 
 async def test_a_tap_that_races_with_a_new_link_never_revives_the_old_one(at: AtWork) -> None:
     for number in range(8):
         case = await at.a_case("waiting_room")
         token = await at.a_token(case)
-        await at_once(at.desk.redeem(token, "browser"), at.does(OFFICER, case, "resend_link"))
+        await at_once(joining.redeem(at.desk, token, "browser"), at.does(OFFICER, case, "resend_link"))
         with pytest.raises(Refused, match="link-revoked"):
-            await at.desk.redeem(token, "browser")
+            await joining.redeem(at.desk, token, "browser")
         live = await at.store.read(
             lambda session, case=case: every(session, LinkRow, LinkRow.case_id == case, LinkRow.revoked_at == "")
         )
@@ -367,7 +367,7 @@ async def test_a_tap_that_races_with_a_new_link_never_revives_the_old_one(at: At
 async def test_of_fifty_browsers_at_once_one_opens_the_link(at: AtWork) -> None:
     case = await at.a_case("waiting_room")
     token = await at.a_token(case)
-    opened, refused = await at_once(*(at.desk.redeem(token, f"browser {number}") for number in range(50)))
+    opened, refused = await at_once(*(joining.redeem(at.desk, token, f"browser {number}") for number in range(50)))
     assert (len(opened), len(refused)) == (1, 49)
     types = await at.types(case)
     assert types.count("LinkOpened") == 1
@@ -377,18 +377,18 @@ async def test_of_fifty_browsers_at_once_one_opens_the_link(at: AtWork) -> None:
 async def test_a_double_tap_in_one_browser_opens_the_link_for_both(at: AtWork) -> None:
     case = await at.a_case("waiting_room")
     token = await at.a_token(case)
-    opened, refused = await at_once(*(at.desk.redeem(token, "browser") for _ in range(5)))
+    opened, refused = await at_once(*(joining.redeem(at.desk, token, "browser") for _ in range(5)))
     assert (sorted(one.again for one in opened), refused) == ([False, True, True, True, True], [])
 
 
 async def test_quick_exit_kills_the_link_at_once(at: AtWork) -> None:
     case = await at.a_case("waiting_room")
     token = await at.a_token(case)
-    await at.desk.redeem(token, "browser")
+    await joining.redeem(at.desk, token, "browser")
     await at.does(THE_VICTIM, case, "victim_exit")
-    assert await at.desk.seat_of("browser") is None
+    assert await joining.seat_of(at.desk.store, "browser") is None
     with pytest.raises(Refused, match="link-revoked"):
-        await at.desk.redeem(token, "browser")
+        await joining.redeem(at.desk, token, "browser")
 
 
 async def test_the_end_of_a_session_kills_its_link_whatever_ended_it(at: AtWork) -> None:
@@ -396,12 +396,12 @@ async def test_the_end_of_a_session_kills_its_link_whatever_ended_it(at: AtWork)
     token = await at.a_token(case)
     await at.does(OFFICER, case, "request_deployment", response_grade="priority", deployment_reason="video_failed")
     with pytest.raises(Refused, match="link-revoked"):
-        await at.desk.redeem(token, "browser")
+        await joining.redeem(at.desk, token, "browser")
 
 
 async def test_a_token_that_nobody_was_given_is_not_found(at: AtWork) -> None:
     with pytest.raises(NotFound):
-        await at.desk.redeem(links.new_token(), "browser")
+        await joining.redeem(at.desk, links.new_token(), "browser")
 
 
 # --- The media plane ---------------------------------------------------------------------------------------------
@@ -413,9 +413,9 @@ async def test_media_observations_start_the_video_at_the_moment_at_which_they_we
     assert session is not None
     seen = at.universe.at
     at.universe.pass_(2)
-    await at.desk.observed(session.id, session.victim_seat, "connected", "", seen, "w:1")
-    await at.desk.observed(session.id, session.officer_seat, "connected", "", seen, "w:2")
-    await at.desk.observed(session.id, None, "two_way", "", seen, "w:3")
+    await calls.observed(at.desk, session.id, session.victim_seat, "connected", "", seen, "w:1")
+    await calls.observed(at.desk, session.id, session.officer_seat, "connected", "", seen, "w:2")
+    await calls.observed(at.desk, session.id, None, "two_way", "", seen, "w:3")
     found = await at.desk.case(case)
     assert (found.state, found.contact_mode) == ("video", "video")
     last = (await at.desk.log(case))[-1]
@@ -432,7 +432,7 @@ async def test_an_observation_that_comes_again_is_dropped(at: AtWork) -> None:
             ("w:2", session.victim_seat, "lost"),
             ("w:3", None, "resumed"),
         ]:
-            await at.desk.observed(session.id, seat, kind, "silent", at.universe.at, name)
+            await calls.observed(at.desk, session.id, seat, kind, "silent", at.universe.at, name)
     types = await at.types(case)
     assert [types.count(one) for one in ("TwoWayVideoStarted", "MediaLost", "MediaResumed")] == [1, 1, 1]
     assert (await at.desk.case(case)).state == "video"
@@ -442,12 +442,12 @@ async def test_an_observation_of_an_unknown_room_or_of_an_ended_session_changes_
     case = await at.a_case("waiting_room")
     session = (await at.desk.case(case)).session
     assert session is not None
-    assert await at.desk.wanted_rooms() == {session.id: (session.victim_seat, session.officer_seat)}
+    assert await calls.wanted_rooms(at.desk.store) == {session.id: (session.victim_seat, session.officer_seat)}
     await at.does(OFFICER, case, "request_deployment", response_grade="priority", deployment_reason="video_failed")
-    assert await at.desk.wanted_rooms() == {}
+    assert await calls.wanted_rooms(at.desk.store) == {}
     position = await at.store.position()
-    await at.desk.observed(session.id, session.victim_seat, "connected", "", at.universe.at, "w:9")
-    await at.desk.observed("no room", None, "two_way", "", at.universe.at, "w:10")
+    await calls.observed(at.desk, session.id, session.victim_seat, "connected", "", at.universe.at, "w:9")
+    await calls.observed(at.desk, "no room", None, "two_way", "", at.universe.at, "w:10")
     assert await at.store.position() == position
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rvr import ticker
 from rvr.core import events as e
 from rvr.core.case import Case
 from rvr.core.commands import OpenCase
 from rvr.desk import Desk
+from rvr.periodic import Periodic
 from rvr.realtime import Hub
 from rvr.store import Store
 from rvr.store.tables import ClockRow, every
@@ -93,10 +93,20 @@ async def test_one_case_that_cannot_be_read_does_not_silence_the_others(desk: De
     assert len(await fired(desk, case)) == 2
 
 
-async def test_it_runs_until_stopped(desk: Desk, universe: Universe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticker, "PERIOD_S", 0.01)
+async def test_it_is_looked_at_again_and_again_until_stopped_whatever_a_look_comes_to(
+    desk: Desk, universe: Universe
+) -> None:
     case = (await desk.handle(OpenCase("c", OPENING), HANDLER)).case.id
-    running, screen = Ticker(desk), desk.hub.listen(["board"])
+    looks, screen = 0, desk.hub.listen(["board"])
+
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise RuntimeError("the store is not there")
+        await Ticker(desk).tick()
+
+    running = Periodic(look, 0.01)
     running.start()
     universe.pass_(600)
     async with asyncio.timeout(5):
@@ -106,4 +116,4 @@ async def test_it_runs_until_stopped(desk: Desk, universe: Universe, monkeypatch
     universe.pass_(3600)
     await asyncio.sleep(0.05)
     assert len(await fired(desk, case)) == 2
-    await Ticker(desk).stop()
+    await Periodic(look, 1).stop()

@@ -12,10 +12,10 @@ from typing import Any
 
 from aiohttp import web
 
-from rvr import links
+from rvr import joining, links
 from rvr.core import forms, presence
 from rvr.core.case import Case
-from rvr.core.commands import VICTIM, Actor, MakeMove, OpenCase, SetDuty
+from rvr.core.commands import Actor, MakeMove, OpenCase, SetDuty
 from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, Refused
 from rvr.core.moment import parse_iso
 from rvr.core.workflow import Workflow
@@ -259,10 +259,10 @@ async def join(request: web.Request) -> web.StreamResponse:
     cookie = request.cookies.get(auth.cookie_name(request, "rvr_j"), "")
     browser = cookie or secrets.token_urlsafe(32)
     if token:
-        redeemed = await request.app[DESK].redeem(token[:200], browser)
+        redeemed = await joining.redeem(request.app[DESK], token[:200], browser)
         case_id, seat = redeemed.case, redeemed.seat
     else:
-        link = await request.app[DESK].seat_of(cookie) if cookie else None
+        link = await joining.seat_of(request.app[DESK].store, cookie) if cookie else None
         if link is None:
             raise NotSignedIn(Reason("not-joined"))
         case_id, seat = link.case_id, link.seat
@@ -284,7 +284,7 @@ def ice(request: web.Request) -> dict[str, Any]:
 async def joined(request: web.Request) -> LinkRow:
     """The link that this browser opened. Raises NotSignedIn for any other browser."""
     cookie = request.cookies.get(auth.cookie_name(request, "rvr_j"), "")
-    link = await request.app[DESK].seat_of(cookie) if cookie else None
+    link = await joining.seat_of(request.app[DESK].store, cookie) if cookie else None
     if link is None:
         raise NotSignedIn(Reason("not-joined"))
     if request.method not in auth.SAFE_METHODS:
@@ -295,7 +295,7 @@ async def joined(request: web.Request) -> LinkRow:
 async def join_action(request: web.Request) -> web.StreamResponse:
     """What the victim's page tells: the device was checked, help is needed, or quick exit."""
     link = await joined(request)
-    desk, victim = request.app[DESK], Actor(f"victim:{link.case_id}", frozenset({VICTIM}))
+    desk, victim = request.app[DESK], joining.the_victim(link.case_id)
     action = request.match_info["action"]
     form: dict[str, Any] = {}
     if action == "device":

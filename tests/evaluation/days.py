@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from rvr import calls
 from rvr.core import events as e
 from rvr.core.case import Case
 from rvr.core.commands import THE_BOT, Actor, MakeMove, OpenCase, RunOut, SetDuty
@@ -119,7 +120,7 @@ class Days:
         session = (await self.desk.case(case)).session
         assert session is not None
         seat = getattr(session, f"{side}_seat") if side else None
-        await self.desk.observed(session.id, seat, kind, cause, self.clock(), self._id())
+        await calls.observed(self.desk, session.id, seat, kind, cause, self.clock(), self._id())
 
     async def runs_out(self, case: str, clock: str, after_s: int, late_s: float = 0.25) -> None:
         """A clock reaches a threshold, and is noticed a little late."""

@@ -1,0 +1,51 @@
+"""The desk's side of the media plane: what was seen there becomes moves, and which rooms should be open.
+
+The media plane knows rooms and seats and decides nothing; a case's rules decide what an observation means.
+"""
+
+from __future__ import annotations
+
+import structlog
+from sqlmodel import col
+
+from rvr.core import presence
+from rvr.core.commands import THE_MEDIA, MakeMove
+from rvr.core.errors import Reason, Refused, Stale
+from rvr.core.moment import Moment
+from rvr.desk import TRIES, Desk
+from rvr.store import Store
+from rvr.store.tables import CaseRow, every
+
+log = structlog.get_logger()
+
+
+async def observed(desk: Desk, room: str, seat: str | None, kind: str, cause: str, at: Moment, name: str) -> None:
+    """Records what the media plane saw. `name` is the observation's own, so that a repeat is dropped.
+
+    An observation that the case's rules have no use for any more (the session has ended) is dropped, too. Raises
+    Stale or Unavailable when it could not be recorded: the media plane then offers it again.
+    """
+    rows = await desk.store.read(lambda session: every(session, CaseRow, CaseRow.session == room))
+    if not rows:
+        return
+    for _ in range(TRIES):
+        case = await desk.case(rows[0].id)
+        wanted = presence.move_for(case, kind, seat, cause)
+        if wanted is None:
+            return
+        move, form = wanted
+        command = MakeMove(f"media:{name}", case.id, move, form, expected_version=case.version, at=at)
+        try:
+            await desk.handle(command, THE_MEDIA)
+        except Stale:
+            continue
+        except Refused as refused:
+            log.warning("media_observation_refused", case=case.id, move=move, reasons=str(refused))
+        return
+    raise Stale(Reason("busy"))
+
+
+async def wanted_rooms(store: Store) -> dict[str, tuple[str, str]]:
+    """Every room that should be open now, with its seats."""
+    rows = await store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True)))
+    return {row.session: (row.victim_seat, row.officer_seat) for row in rows}

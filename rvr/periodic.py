@@ -1,0 +1,36 @@
+"""Something that is looked at again and again until it is told to stop. The only place that sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class Periodic:
+    """Calls `look` every `period_s` seconds. A look that fails is logged, and the next one tries again."""
+
+    def __init__(self, look: Callable[[], Awaitable[object]], period_s: float) -> None:
+        self._look, self._period_s = look, period_s
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except Exception:
+                log.exception("look_failed")  # a sleeper that dies would silence every clock
+            await asyncio.sleep(self._period_s)
