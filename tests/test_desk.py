@@ -417,7 +417,7 @@ async def test_media_observations_start_the_video_at_the_moment_at_which_they_we
     await calls.observed(at.desk, session.id, session.officer_seat, "connected", "", seen, "w:2")
     await calls.observed(at.desk, session.id, None, "two_way", "", seen, "w:3")
     found = await at.desk.case(case)
-    assert (found.state, found.contact_mode) == ("video", "video")
+    assert (found.state, found.contacts) == ("video", ("video",))
     last = (await at.desk.log(case))[-1]
     assert (last.event.at, last.recorded_at) == (seen, at.universe.wall)
 

@@ -96,8 +96,8 @@ class Case:
     engaged: bool = False
     """The officer is bound to this case now; after submission the name stays and the officer is free."""
     session: Session | None = None
-    contact_mode: str = ""
-    """Mode of the first live officer contact; empty before."""
+    contacts: tuple[str, ...] = ()
+    """Modes of live officer contact, in the order in which each first happened."""
     safety: e.SafetyConfirmed | None = None
     emergency: bool = False
     response_grade: str = ""
@@ -295,7 +295,7 @@ def _(fact: e.TwoWayVideoStarted, case: Case, event: e.Event) -> dict[str, Any]:
 
 @_changes.register
 def _(fact: e.OfficerContactStarted, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"contact_mode": case.contact_mode or fact.mode}
+    return {"contacts": (*case.contacts, fact.mode)}
 
 
 @_changes.register

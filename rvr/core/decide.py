@@ -451,9 +451,22 @@ def _two_way(asked: _Asked) -> list[e.Fact]:
     session = asked.case.session
     assert session is not None  # noqa: S101 - the guard `session_live` of the move
     started: list[e.Fact] = [e.TwoWayVideoStarted(session=session.id)]
-    if not asked.case.contact_mode:
-        started.append(e.OfficerContactStarted(mode="video"))
-    return started
+    return [*started, *_contact(asked, "video")]
+
+
+def _contact(asked: _Asked, mode: str) -> list[e.Fact]:
+    """The first live contact with an officer in this mode. A telephone call is one too, and meets no service level."""
+    return [] if mode in asked.case.contacts else [e.OfficerContactStarted(mode=mode)]
+
+
+def _reached(asked: _Asked) -> list[e.Fact]:
+    spoke = asked.form["attempt_result"] == "reached" and "officer" in asked.by.roles
+    return [*_plain(asked), *(_contact(asked, "phone") if spoke else [])]
+
+
+def _safety(asked: _Asked) -> list[e.Fact]:
+    """What the officer hears of safety off the video is heard on the telephone."""
+    return [*_plain(asked), *([] if asked.facts["session_flowing"] else _contact(asked, "phone"))]
 
 
 def _unsafe(asked: _Asked) -> list[e.Fact]:
@@ -538,6 +551,8 @@ MAKERS: dict[str, Callable[[_Asked], list[e.Fact]]] = {
     "HandoverOffered": _with_capacity,
     "HandoverAccepted": _with_capacity,
     "OfficerAssigned": _assign,
+    "ContactAttempted": _reached,
+    "SafetyConfirmed": _safety,
     "LinkSent": _send_link,
     "LinkOpened": _open_link,
     "TwoWayVideoStarted": _two_way,
@@ -561,5 +576,7 @@ FORM_OF: dict[str, tuple[str, ...]] = {
 }
 """The fields by their own names that these makers cannot do without."""
 
-FILLED = frozenset({"HandoverOffered", "HandoverAccepted", "LinkOpened", "SafeguardingDone"})
+FILLED = frozenset(
+    {"ContactAttempted", "SafetyConfirmed", "HandoverOffered", "HandoverAccepted", "LinkOpened", "SafeguardingDone"}
+)
 """Makers that add a check or a fact, and otherwise fill the event from the form as `_plain` does."""

@@ -185,7 +185,7 @@ def _whole(case: Case, workflow: Workflow, actor: Actor, people: Mapping[str, Ac
         "eligibility": _eligibility(case, workflow),
         "consents": dict(case.consents),
         "handover_note": case.handover_note,
-        "contact_mode": case.contact_mode or None,
+        "contacts": list(case.contacts),
         "session": _session(case, actor),
         "safety": None,
         "risk": None,

@@ -48,7 +48,7 @@ def test_two_way_video_is_the_first_contact_and_stops_the_promises_of_time() -> 
     assert story.types == ["TwoWayVideoStarted", "OfficerContactStarted"]
     then(story).is_in("video").has_stopped("transfer", "service_level", "waiting", "link_opened").runs("session")
     assert {story.change("transfer").verdict, story.change("service_level").verdict} == {"met"}
-    assert story.case.contact_mode == "video"
+    assert story.case.contacts == ("video",)
 
 
 def test_contact_starts_once_however_often_the_picture_breaks() -> None:

@@ -21,8 +21,11 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For one module at a time: Playwright's synchronous interface holds an event loop in this thread while it is open,
+    and tests that bring their own could not run beside it.
+    """
     found = os.environ.get("RVR_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=found, args=ARGUMENTS, chromium_sandbox=False)
