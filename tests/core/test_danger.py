@@ -113,6 +113,17 @@ def test_contact_regained_leads_to_assessment_only_when_the_victim_is_known_to_b
     then(story).is_in("assessment").has_officer(OFFICER)
 
 
+def test_speaking_by_telephone_is_contact_in_that_mode_and_stops_neither_promise() -> None:
+    story = a_case("lost_contact").does(OFFICER, "record_contact_attempt", attempt_result="reached")
+    assert story.said("OfficerContactStarted")[-1].fact == e.OfficerContactStarted(mode="phone")
+    story.does(OFFICER, "contact_regained", alone="yes", place_verified="yes")
+    assert story.types == ["SafetyConfirmed", "SessionEnded"], "contact in one mode starts once"
+    late = Story(Universe()).opens().does(HANDLER, "lose_contact", lost_reason="call_cut")
+    late.does(HANDLER, "record_contact_attempt", attempt_result="reached")
+    assert not late.said("OfficerContactStarted"), "a call handler is no officer"
+    then(late).runs("transfer", "service_level")
+
+
 def test_without_a_known_place_the_alarm_goes_to_the_inspector_and_nobody_is_sent_to_a_guess() -> None:
     story = Story(Universe()).opens(address="").does(HANDLER, "lose_contact", lost_reason="call_cut").waits(601)
     then(story).is_in("lost_contact")

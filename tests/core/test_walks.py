@@ -131,7 +131,8 @@ def held_at_the_end(story: Story) -> None:
     runs = [(event.fact.clock, event.fact.run, event.fact.after_s) for event in fired]  # type: ignore[attr-defined]
     assert len(runs) == len(set(runs)), "a clock fired twice"
     assert all(event.at.at >= parse_iso(event.fact.due_at) for event in fired), "a clock fired early"  # type: ignore[attr-defined]
-    assert len(story.said("OfficerContactStarted")) <= 1
+    modes = [event.fact.mode for event in story.said("OfficerContactStarted")]  # type: ignore[attr-defined]
+    assert len(modes) == len(set(modes)), "contact started twice in the same mode"
     danger = False
     for event in story.log:
         if isinstance(event.fact, e.EligibilityDecided):
