@@ -133,12 +133,14 @@ def held_at_the_end(story: Story) -> None:
     assert all(event.at.at >= parse_iso(event.fact.due_at) for event in fired), "a clock fired early"  # type: ignore[attr-defined]
     modes = [event.fact.mode for event in story.said("OfficerContactStarted")]  # type: ignore[attr-defined]
     assert len(modes) == len(set(modes)), "contact started twice in the same mode"
-    danger = False
+    danger = emergency = False
     for event in story.log:
         if isinstance(event.fact, e.EligibilityDecided):
             danger = event.fact.way_out == "emergency"
-        danger = danger and event.type != "EmergencyDispatched"
-        assert not (danger and event.type == "DeploymentRequested" and event.by_role != "bot"), "a wait for danger"
+        if event.type in ("EmergencyDispatched", "EmergencyStoodDown", "OfficerAttended"):
+            emergency = event.type == "EmergencyDispatched"
+        waits = event.type == "DeploymentRequested" and event.by_role != "bot"
+        assert not (danger and not emergency and waits), "a wait for danger"
     assert through_the_store(story.log) == story.log
 
 
