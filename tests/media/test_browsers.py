@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from playwright import async_api as playwright
 
 from rvr.media import MediaRefused, MediaUnavailable
 from rvr.media.rooms import Rooms
-
-playwright = pytest.importorskip("playwright.async_api")
 
 pytestmark = pytest.mark.e2e
 
@@ -102,8 +101,6 @@ async def url(engine: Rooms, offers: list[str]) -> AsyncIterator[str]:
 @pytest.fixture
 async def visit(url: str) -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
     """`await visit("victim")`: a page of its own browser context, sitting in that seat."""
-    if not os.access(CHROMIUM, os.X_OK):
-        pytest.skip("no Chromium: set RVR_CHROMIUM")
     async with playwright.async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=False, args=SWITCHES)
 

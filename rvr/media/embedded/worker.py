@@ -336,12 +336,26 @@ async def _serve(source: BinaryIO, link: Link) -> None:
     await Worker(link, settings["lost_after_s"]).run(inbox)
 
 
+class _NoAddresses(logging.Formatter):
+    """Libraries name peers in their messages and errors: of theirs only the fixed text and the error's type go out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not record.name.startswith("rvr."):
+            record.args = ()
+        return super().format(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
+        return str(ei[0].__name__)
+
+
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor closes us in order
     # What a library prints must not land between the messages.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_NoAddresses("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     # These name peers' addresses, which belong in no log.
     logging.getLogger("aioice").setLevel(logging.ERROR)
     asyncio.run(_serve(sys.stdin.buffer, Link(out)))
