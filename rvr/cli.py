@@ -234,7 +234,11 @@ async def verify(settings: Settings) -> int:
         faults = await store.verify()
     for fault in faults:
         say(str(fault))
-    say(f"{len(faults)} faults" if faults else "Every event is as it was written, and none is missing inside a case.")
+    say(
+        f"{len(faults)} faults"
+        if faults
+        else "Both logs are as they were written: every event and every look is there, in its order, unchanged."
+    )
     return 1 if faults else 0
 
 

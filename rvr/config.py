@@ -72,6 +72,11 @@ class Settings:
         return (self.join_url or self.base_url).rstrip("/")
 
     @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
+    @property
     def secure(self) -> bool:
         """Whether staff arrive over TLS: then cookies are `__Host-` and Secure."""
         return self.base_url.startswith("https://")
@@ -124,11 +129,10 @@ def _check(settings: Settings) -> None:
         raise SettingFault(f"The port {settings.port} does not exist")
     if "{link}" not in settings.link_text:
         raise SettingFault("The text of the message (link_text) must contain {link}")
-    loopback = settings.host in ("127.0.0.1", "::1", "localhost")
-    if settings.demo and not loopback:
+    if settings.demo and not settings.loopback:
         raise SettingFault(
             f"Demo mode listens on this machine only, not on {settings.host}: anybody could read the demo outbox. "
             "Use --host 127.0.0.1, or --no-demo."
         )
-    if not settings.demo and not loopback and not settings.secure:
+    if not settings.demo and not settings.loopback and not settings.secure:
         raise SettingFault("Outside this machine the service needs TLS: set public_url to an https:// address.")

@@ -198,9 +198,10 @@ class Reader:
         return flow
 
     def _states(self) -> dict[str, w.State]:
+        optional = "open keeps_officer session ended say next then_owner then_say"
         return {
             key: w.State(id=key, **{**table, "next": tuple(table.get("next", ()))})
-            for key, table in self.tables("states", "name owner", "open keeps_officer session ended say next")
+            for key, table in self.tables("states", "name owner", optional)
         }
 
     def _groups(self, tables: Any) -> Iterator[w.Group]:

@@ -460,8 +460,9 @@ def _contact(asked: _Asked, mode: str) -> list[e.Fact]:
 
 
 def _reached(asked: _Asked) -> list[e.Fact]:
-    spoke = asked.form["attempt_result"] == "reached" and "officer" in asked.by.roles
-    return [*_plain(asked), *(_contact(asked, "phone") if spoke else [])]
+    facts = _plain(asked)
+    spoke = any(isinstance(one, e.ContactAttempted) and one.result == "reached" for one in facts)
+    return [*facts, *(_contact(asked, "phone") if spoke and "officer" in asked.by.roles else [])]
 
 
 def _safety(asked: _Asked) -> list[e.Fact]:

@@ -57,8 +57,7 @@ class _Check:
         grouped = [name for group in flow.opens_groups for name in group.fields]
         self._known("workflow", "opens.groups", "field", grouped, (*flow.opens_asks, *flow.opens_may_ask))
         for state in flow.states.values():
-            if state.owner:
-                self._known("states", state.id, "role", [state.owner], ROLES)
+            self._known("states", state.id, "role", [o for o in (state.owner, state.then_owner) if o], ROLES)
             self._known("states", state.id, "move", state.next, flow.moves)
 
     def _known(self, part: str, place: str, what: str, names: Any, known: Any) -> None:
@@ -186,7 +185,7 @@ class _Check:
                 self.fault("states", kept.id, "dead end: no move leaves it")
 
     def _watched(self) -> None:
-        """Every open state has an owner who has to act and a running clock (DESIGN 11.3)."""
+        """Every open state has an owner who has to act and a running clock."""
         started = {"DeploymentRequested": "deployment"}
         for state in self.flow.states.values():
             by_event = any(

@@ -34,8 +34,17 @@ class State:
     """Nothing runs any more: every clock is cancelled on entry."""
     say: str = ""
     """What the owner should do next, in one sentence."""
+    then_owner: str = ""
+    """The role that has to act once an officer is assigned, where that is another."""
+    then_say: str = ""
     next: tuple[str, ...] = ()
     """The moves that the state is there for, in the order in which they are made."""
+
+    def acting(self, officer: str) -> tuple[str, str]:
+        """The role that has to act and what it should do next, with this officer assigned, or with nobody."""
+        if officer and self.then_owner:
+            return self.then_owner, self.then_say or self.say
+        return self.owner, self.say
 
 
 @dataclass(frozen=True, slots=True)

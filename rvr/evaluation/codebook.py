@@ -1,6 +1,6 @@
 """What every column of the package means, once: the codebook, the Frictionless schemas and the README are made of it.
 
-Columns of cases.csv keep their names for ever (DESIGN 9 and 11). Those of events.csv that belong to one type of event
+Columns of cases.csv keep their names for ever. Those of events.csv that belong to one type of event
 are made from the documentation of the facts themselves; a sealed field has no column, and neither has the spoken
 reference. Which workflow texts hold coded answers, and which free text, is decided here, too.
 """

@@ -16,7 +16,7 @@ from rvr.core import events as e
 from rvr.core.moment import iso, parse_iso
 
 LIVE = ("video", "audio")
-"""Modes of contact that count as an officer's response; a telephone call alone does not (DESIGN 11.9)."""
+"""Modes of contact that count as an officer's response; a telephone call alone does not (docs/ARCHITECTURE.md)."""
 
 _MICROSECOND = timedelta(microseconds=1)
 

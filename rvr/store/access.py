@@ -88,6 +88,14 @@ def chain(row: dict[str, Any]) -> bytes:
     return sha256(_PREFIX + row["salt"] + row["previous"] + canonical(told)).digest()
 
 
+def _told(row: dict[str, Any]) -> bytes:
+    """The hash that these values come to; none for values of another kind than were written."""
+    try:
+        return chain(row)
+    except TypeError:
+        return b""
+
+
 def verify(connection: Connection) -> list[Fault]:
     """Every fault of the access log; a cut tail shows in the numbers that were given."""
     faults: list[Fault] = []
@@ -96,7 +104,7 @@ def verify(connection: Connection) -> list[Fault]:
         row = dict(zip(_COLUMNS, values, strict=True))
         if (row["seq"], row["previous"]) != (seq + 1, previous):
             faults.append(Fault("access", row["seq"], "previous"))
-        if row["hash"] != chain(row):
+        if row["hash"] != _told(row):
             faults.append(Fault("access", row["seq"], "hash"))
         seq, previous = row["seq"], row["hash"]
     given = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'access'").fetchone() or (0,)

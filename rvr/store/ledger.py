@@ -48,6 +48,9 @@ class Fault:
     code: str
     """gap, previous, hash, columns, tail or positions."""
 
+    def __str__(self) -> str:
+        return f"{self.stream}, version {self.version}: {self.code}"
+
 
 def canonical(value: Any) -> bytes:
     """The one way in which a JSON value is written: sorted keys, no spaces, UTF-8.

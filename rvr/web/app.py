@@ -102,7 +102,7 @@ _route = web.RequestKey("route", Route)
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "worker-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 HEADERS = {
@@ -115,7 +115,7 @@ HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
     "Server": "RVR",
 }
-"""On every answer (RELIABILITY 4). Geolocation is off everywhere: the desk never asks a phone where it is."""
+"""On every answer (OWASP ASVS 5, 3.4). Geolocation is off everywhere: the desk never asks a phone where it is."""
 
 _CALLS = "camera=(self), microphone=(self), geolocation=(), display-capture=()"
 _NO_CALLS = "camera=(), microphone=(), geolocation=(), display-capture=()"
@@ -143,6 +143,7 @@ def _with(route: Route) -> Handler:
     """The route's handler behind the check of its roles: deny by default, in one place."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
+        auth.check_host(request)
         if route.roles:
             await auth.check(request, route.roles)
         request[_route] = route

@@ -19,9 +19,10 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from rvr import links
+from rvr.config import Settings
 from rvr.core.case import Case
 from rvr.core.commands import Actor
-from rvr.core.errors import Forbidden, NotSignedIn, Reason, TooMany
+from rvr.core.errors import Forbidden, NotFound, NotSignedIn, Reason, TooMany
 from rvr.core.moment import iso, parse_iso
 from rvr.store import access
 from rvr.store.access import Access, Signin
@@ -182,12 +183,23 @@ async def check_csrf(request: web.Request, expected: str) -> None:
         raise Forbidden(Reason("csrf"))
 
 
+def our_hosts(settings: Settings) -> frozenset[str]:
+    """The names under which this service is reached; on a loopback address that address by any of its names."""
+    told = {urlsplit(url).netloc for url in (settings.base_url, settings.victim_url)}
+    local = {f"{name}:{settings.port}" for name in ("127.0.0.1", "localhost", "[::1]")} if settings.loopback else set()
+    return frozenset(told | local)
+
+
+def check_host(request: web.Request) -> None:
+    """Refuses a request for another host: a page of a stranger whose name now leads here must read nothing."""
+    if request.host not in our_hosts(request.app[SETTINGS]):
+        raise NotFound(Reason("no-such-host"))
+
+
 def check_origin(request: web.Request) -> None:
     """Refuses a request that says it comes from another site. A missing Origin says nothing; the token then decides."""
     origin = request.headers.get("Origin")
-    settings = request.app[SETTINGS]
-    ours = {urlsplit(url).netloc for url in (settings.base_url, settings.victim_url)} | {request.host}
-    if origin is not None and urlsplit(origin).netloc not in ours:
+    if origin is not None and urlsplit(origin).netloc not in our_hosts(request.app[SETTINGS]):
         raise Forbidden(Reason("csrf"))
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise Forbidden(Reason("csrf"))

@@ -354,11 +354,8 @@ async def _case_inner(app: web.Application, signed: SignedIn, case: Case, troubl
 
 
 def _turn(case: Case, flow: Workflow, words: Catalogue, actor: Actor) -> dict[str, Any] | None:
-    """Whose step it is and what it is, in the state's words. An assigned officer, not the sergeant, sends the link."""
-    state = flow.states[case.state]
-    role, say = state.owner, state.say
-    if case.state == "accepted" and case.officer:
-        role, say = "officer", words.say("page.send_the_link")
+    """Whose step it is and what it is, in the state's words."""
+    role, say = flow.states[case.state].acting(case.officer)
     if not role or not say:
         return None
     mine = role in actor.roles and (role != "officer" or case.officer == actor.id)

@@ -128,6 +128,7 @@ def case_json(
 def outline(case: Case, workflow: Workflow, words: Catalogue) -> dict[str, Any]:
     """What every member of the desk may know of a case."""
     state = workflow.states[case.state]
+    owner, say = state.acting(case.officer)
     return {
         "id": case.id,
         "reference": case.reference,
@@ -135,9 +136,9 @@ def outline(case: Case, workflow: Workflow, words: Catalogue) -> dict[str, Any]:
         "workflow_version": case.definition,
         "state": state.id,
         "state_name": state.name,
-        "state_say": state.say,
+        "state_say": say,
         "version": case.version,
-        "owner": {"role": state.owner, "name": words.name("role", state.owner)} if state.owner else None,
+        "owner": {"role": owner, "name": words.name("role", owner)} if owner else None,
         "emergency": case.emergency,
         "risk_level": case.risk_level or None,
         "clocks": [
@@ -282,6 +283,7 @@ def _presence(flowing: bool, victim: str, opened: str, sent: str) -> str:
 def board_row(row: CaseRow, workflow: Workflow, people: Mapping[str, AccountRow], words: Catalogue) -> dict[str, Any]:
     """A case on a board: reference, state and clocks, and nothing that names or locates the victim."""
     state = workflow.states.get(row.state) or State(row.state, row.state, "")
+    owner, _ = state.acting(row.officer)
     presence = "none"
     if row.session_open:
         presence = _presence(row.flowing, row.victim_presence, row.link_opened_at, row.link_sent_at)
@@ -291,7 +293,7 @@ def board_row(row: CaseRow, workflow: Workflow, people: Mapping[str, AccountRow]
         "state": row.state,
         "state_name": state.name,
         "version": row.version,
-        "owner": {"role": state.owner, "name": words.name("role", state.owner)} if state.owner else None,
+        "owner": {"role": owner, "name": words.name("role", owner)} if owner else None,
         "opened_at": row.opened_at,
         "channel": _option(workflow, "source", row.channel),
         "area": workflow.areas.get(row.lpa, row.lpa),

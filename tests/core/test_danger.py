@@ -113,6 +113,13 @@ def test_contact_regained_leads_to_assessment_only_when_the_victim_is_known_to_b
     then(story).is_in("assessment").has_officer(OFFICER)
 
 
+def test_a_caller_who_rings_back_before_the_desk_had_the_case_is_call_taking_again() -> None:
+    story = Story(Universe()).opens().does(HANDLER, "lose_contact", lost_reason="call_cut")
+    then(story.does(HANDLER, "call_regained")).is_in("call_taking").runs("call_taking", "transfer")
+    assert story.last[0].fact == e.ContactAttempted(result="reached")
+    assert a_case("lost_contact").refuses(HANDLER, "call_regained") == {"no_officer"}
+
+
 def test_speaking_by_telephone_is_contact_in_that_mode_and_stops_neither_promise() -> None:
     story = a_case("lost_contact").does(OFFICER, "record_contact_attempt", attempt_result="reached")
     assert story.said("OfficerContactStarted")[-1].fact == e.OfficerContactStarted(mode="phone")

@@ -210,6 +210,13 @@ def test_a_request_without_the_token_or_from_another_site_changes_nothing(desk: 
     assert handler.call("POST", "cases", body).status == 201
 
 
+def test_a_request_for_another_host_reads_nothing(desk: Served) -> None:
+    port = desk.url.rpartition(":")[2]
+    for host, status in (("rebound.example", 404), (f"rebound.example:{port}", 404), (f"localhost:{port}", 200)):
+        for path in ("/demo/outbox", "demo/outbox", "/j"):
+            assert desk.client().call("GET", path, Host=host).status == status, (host, path)
+
+
 def test_the_same_command_id_for_another_request_is_refused(desk: Served) -> None:
     handler = desk.client("handler")
     command = str(uuid.uuid4())
