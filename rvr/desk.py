@@ -6,12 +6,14 @@ tell (screens, media, outbox). A decision that was overtaken is made again on th
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 from sqlmodel import Session, col, select
@@ -72,6 +74,7 @@ class Desk:
         self.observe = observe
         self._join_url, self._link_text = join_url, link_text
         self.new_id = new_id
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._stored: dict[str, tuple[Workflow, dict[str, Instrument]]] = {}
         self.on_recorded: Callable[[Sequence[e.Recorded]], Awaitable[None]] | None = None
         """Told after each recorded command: the media plane then reconciles what it should hold open."""
@@ -149,11 +152,22 @@ class Desk:
         version is not the case's, Reused when its id was used for another request, Unavailable when the log cannot be
         written.
         """
+        at = command.at or self.observe()
+        async with self._turn(command):
+            return await self._carry_out(command, by, at, links)
+
+    def _turn(self, command: Command) -> asyncio.Lock:
+        """One command at a time for each case, in the order in which they came: a flood of taps must not starve an
+        emergency by decisions made again and again. Between processes the log's key still judges.
+        """
+        subject = getattr(command, "case", "") or command.command_id
+        return self._turns.setdefault(subject, asyncio.Lock())
+
+    async def _carry_out(self, command: Command, by: Actor, at: Moment, links: tuple[LinkRow, ...]) -> Outcome:
         asked = self._hash_of(command)
         seen = await self.store.command(by.id, command.command_id)
         if seen is not None:
             return await self._again(seen, asked)
-        at = command.at or self.observe()
         for _ in range(TRIES):
             batch, case = await self._decide(command, by, at, asked)
             if not batch.appends:
@@ -293,7 +307,11 @@ class Desk:
         if sent is None and not ended:
             return batch
         now = iso(decision.events[0].at.at)
-        changed = [LinkRow(**{**row.model_dump(), "revoked_at": now}) for row in await self._links_of(decision.case.id)]
+        changed = [
+            LinkRow(**{**row.model_dump(), "revoked_at": now})
+            for row in await self._links_of(decision.case.id)
+            if ended or not row.browser_hash  # whoever has joined keeps the seat, the help and the exit
+        ]
         if sent is None or decision.case.session is None:
             return replace(batch, links=tuple(changed))
         token = tokens.new_token()

@@ -5,19 +5,16 @@ A GET never comes here. Another browser is refused and written into the case's l
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
-import structlog
-
 from rvr import links
-from rvr.core.commands import VICTIM, Actor, MakeMove
+from rvr.core.commands import UNKNOWN_BROWSER, VICTIM, Actor, MakeMove
 from rvr.core.errors import NotFound, Reason, Refused, RvrError, Stale
 from rvr.core.moment import iso
 from rvr.desk import TRIES, Desk
 from rvr.store import LinkRow, Store
 from rvr.store.tables import every
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ async def redeem(desk: Desk, token: str, browser: str) -> Redeemed:
             continue
         if verdict in ("bound", "again"):
             return Redeemed(link.case_id, link.seat, link.id, again=verdict == "again")
-        await _note_refused(desk, link, victim, verdict)
+        await _note_refused(desk, link, verdict)
         raise Refused(Reason(f"link-{verdict.replace('_', '-')}"))
     raise Stale(Reason("busy"))
 
@@ -72,12 +69,12 @@ async def _bind(desk: Desk, link: LinkRow, victim: Actor, browser_hash: str) -> 
         raise Refused(Reason("link-revoked")) from None
 
 
-async def _note_refused(desk: Desk, link: LinkRow, victim: Actor, verdict: str) -> None:
+async def _note_refused(desk: Desk, link: LinkRow, verdict: str) -> None:
+    """Once for each link and reason: who holds a dead link may tap it a thousand times, and the log says so once."""
+    somebody = Actor(UNKNOWN_BROWSER, frozenset({UNKNOWN_BROWSER}))
     form = {"link": link.id, "link_reason": verdict}
-    try:
-        await desk.handle(MakeMove(desk.new_id(), link.case_id, "refuse_link", form), victim)
-    except RvrError:
-        log.info("link_refused_after_session", case=link.case_id)
+    with contextlib.suppress(RvrError):  # after the session it is no fact of the case any more
+        await desk.handle(MakeMove(f"refused:{link.id}:{verdict}", link.case_id, "refuse_link", form), somebody)
 
 
 async def seat_of(store: Store, browser: str) -> LinkRow | None:

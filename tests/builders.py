@@ -18,7 +18,7 @@ from rvr.core import decide
 from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.core.commands import THE_BOT, THE_MEDIA, VICTIM, Actor, MakeMove, OpenCase, RunOut
-from rvr.core.errors import Refused
+from rvr.core.errors import Forbidden, Refused
 from rvr.core.moment import Moment, iso
 from rvr.core.roster import Capacity, Officer, apply_officer
 from rvr.core.workflow import Workflow
@@ -161,6 +161,14 @@ class Story:
         except Refused as refused:
             return {reason.params.get("guard") or reason.code for reason in refused.reasons}
         raise AssertionError(f"{move} was not refused")
+
+    def forbids(self, who: Actor, move: str, **form: Any) -> set[str]:
+        """Somebody tries a move that is not theirs: the codes of the reasons."""
+        try:
+            self._decided(who, move, form)
+        except Forbidden as forbidden:
+            return {reason.code for reason in forbidden.reasons}
+        raise AssertionError(f"{move} was not forbidden")
 
     def may(self, who: Actor) -> set[str]:
         """The moves that this person is offered now."""

@@ -15,11 +15,13 @@ from rvr.core.moment import Moment
 BOT = "bot"
 MEDIA = "media"
 VICTIM = "victim"
+UNKNOWN_BROWSER = "unknown_browser"
+"""Whoever tried a link that belongs to somebody else's browser: nobody knows who that was."""
 
 ROLES = (
     frozenset(["call_handler", "sergeant", "officer", "resourcing", "investigator", "control_room_specialist"])
     | frozenset(["advocate", "interpreter", "evaluator", "auditor", "administrator"])
-    | frozenset([BOT, MEDIA, VICTIM])
+    | frozenset([BOT, MEDIA, VICTIM, UNKNOWN_BROWSER])
 )
 """Every role that may be named in a definition or held by an account."""
 

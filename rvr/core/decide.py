@@ -134,13 +134,24 @@ KNOWN_FACTS = frozenset(facts_of(Case(""), THE_BOT, Basis(()))) | {
 
 
 def view_moves(workflow: Workflow, case: Case, by: Actor, basis: Basis) -> list[MoveView]:
-    """Every move that the table has from here and that this person's roles include."""
+    """Every move that the table has from here and that is this person's to make."""
     facts = facts_of(case, by, basis)
     return [
         MoveView(move, _unmet(workflow, move, facts))
         for move in workflow.open_to(case.state)
-        if by.roles & set(move.who)
+        if by.roles & set(move.who) and _theirs(move, case, by)
     ]
+
+
+def _theirs(move: Move, case: Case, by: Actor) -> bool:
+    """A role alone is not enough: a case is the officer's who is assigned, and the call handler's who opened it.
+
+    An emergency is everybody's.
+    """
+    if move.event == "EmergencyDispatched":
+        return True
+    related = {"officer": case.officer, "call_handler": case.opened_by}
+    return any(role not in related or related[role] == by.id for role in by.roles & set(move.who))
 
 
 def _unmet(workflow: Workflow, move: Move, facts: Mapping[str, Any]) -> tuple[Reason, ...]:
@@ -156,6 +167,8 @@ def _checked_move(workflow: Workflow, case: Case, move_id: str, by: Actor) -> Mo
         raise NotFound(Reason("unknown-move", {"move": move_id}))
     if not by.roles & set(move.who):
         raise Forbidden(Reason("not-your-move", {"move": move.name}))
+    if not _theirs(move, case, by):
+        raise Forbidden(Reason("not-your-case"))
     if case.state not in move.sources:
         raise Refused(Reason("not-from-here", {"move": move.name, "state": workflow.states[case.state].name}))
     return move

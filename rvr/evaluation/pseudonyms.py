@@ -17,7 +17,7 @@ from pathlib import Path
 from rvr.evaluation import codebook
 
 _KEY_BYTES = 32
-_ROLE_WORDS = ("bot", "media", "victim")
+_ROLE_WORDS = ("bot", "media", "victim", "unknown_browser")
 
 
 class CannotExport(Exception):

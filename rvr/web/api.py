@@ -204,6 +204,10 @@ async def make_move(request: web.Request) -> web.StreamResponse:
         member(body, "expected_version", int, default=None),
     )
     outcome = await request.app[DESK].handle(command, request[SIGNED_IN].actor)
+    if outcome.repeated:  # an old answer shows what this person might see then, not now
+        await visible(request)
+        if not views.sees_whole(await request.app[DESK].case(outcome.case.id), request[SIGNED_IN].actor):
+            return await _case(request, await request.app[DESK].case(outcome.case.id))
     return await _case(request, outcome.case)
 
 
@@ -281,32 +285,38 @@ def ice(request: web.Request) -> dict[str, Any]:
     return {"ice_servers": [server.for_browser() for server in request.app[MEDIA].ice_servers]}
 
 
-async def joined(request: web.Request) -> LinkRow:
-    """The link that this browser opened. Raises NotSignedIn for any other browser."""
+async def joined(request: web.Request, *, leaving: bool = False) -> LinkRow:
+    """The link that this browser opened. Raises NotSignedIn for any other browser.
+
+    Leaving needs no token: a page that was just reloaded has none yet, and the worst that a forgery does is to leave.
+    """
     cookie = request.cookies.get(auth.cookie_name(request, "rvr_j"), "")
     link = await joining.seat_of(request.app[DESK].store, cookie) if cookie else None
     if link is None:
         raise NotSignedIn(Reason("not-joined"))
-    if request.method not in auth.SAFE_METHODS:
+    if leaving:
+        auth.check_origin(request)
+    elif request.method not in auth.SAFE_METHODS:
         await auth.check_csrf(request, join_csrf(cookie))
     return link
 
 
 async def join_action(request: web.Request) -> web.StreamResponse:
     """What the victim's page tells: the device was checked, help is needed, or quick exit."""
-    link = await joined(request)
-    desk, victim = request.app[DESK], joining.the_victim(link.case_id)
     action = request.match_info["action"]
+    link = await joined(request, leaving=action == "exit")
+    desk, victim = request.app[DESK], joining.the_victim(link.case_id)
+    body = await body_of(request) if request.can_read_body else {}
     form: dict[str, Any] = {}
     if action == "device":
-        body = await body_of(request)
         form = {"camera": member(body, "camera", bool), "microphone": member(body, "microphone", bool)}
+    press = f"{action}:{command_id(body)}" if "command_id" in body else secrets.token_hex(16)
     move = {"device": "check_device", "unsafe": "victim_unsafe", "exit": "victim_exit"}.get(action)
     if move is None:
         raise NotFound(Reason("no-such-page"))
     response = web.Response(status=204)
     try:
-        await desk.handle(MakeMove(secrets.token_hex(16), link.case_id, move, form), victim)
+        await desk.handle(MakeMove(press, link.case_id, move, form), victim)
     except Refused:
         if action != "exit":  # leaving is never refused, whatever the case's state
             raise

@@ -1,7 +1,8 @@
 """The feed to open screens, as server-sent events: a snapshot, then each change.
 
 Feed ids are the log's positions. Authority is asked again for each message, so that a person who is signed out stops
-hearing within one message. Nothing here waits for a slow screen: the hub closes it, and it comes back.
+hearing within one message. A browser holds one stream for all its tabs: what may no longer be seen leaves it alone.
+Nothing here waits for a slow screen: the hub closes it, and it comes back.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,11 +18,11 @@ from aiohttp import web
 
 from rvr import links
 from rvr.core import presence
-from rvr.core.errors import BadInput, NotFound, Reason, RvrError
+from rvr.core.errors import BadInput, NotFound, Reason
 from rvr.desk import BOARD
 from rvr.realtime import Listener, Message
 from rvr.web import api, auth, pages, views
-from rvr.web.context import DESK, SIGNED_IN, SignedIn
+from rvr.web.context import DESK, SIGNED_IN
 
 PING_S = 10
 """A comment this often: a screen that hears nothing for twice as long says that it is not live."""
@@ -29,6 +31,15 @@ PING = b": ping\n\n"
 
 GATHER_S = 0.03
 """Changes that come within this time are shown together."""
+
+TOPICS = 20
+"""A stream has at most this many. A browser leaves out what is more, and says in those tabs that they are not live."""
+
+TOPIC = re.compile(rf"{BOARD}|case/[0-9A-Za-z-]{{1,64}}")
+"""It is the name of an event on the wire: nothing that could break a line."""
+
+GONE = "gone"
+"""The one event of the pages' feed that is not named for a topic: its data is the topic."""
 
 RESUME = 500
 """A screen that missed more events than this gets a fresh snapshot instead."""
@@ -45,6 +56,7 @@ async def _stream(
     try:
         with contextlib.suppress(ConnectionError):
             await response.prepare(request)
+        with contextlib.suppress(ConnectionError):  # who went before the first byte is found out by the first write
             yield response, _changes(listener)
     finally:
         hub.drop(listener)
@@ -84,66 +96,88 @@ async def _changes(listener: Listener) -> AsyncIterator[list[Message]]:
 
 
 def _topics(request: web.Request) -> list[str]:
-    topics = [topic for topic in request.query.get("topics", BOARD).split(",") if topic]
-    if not topics or len(topics) > 10 or any(t != BOARD and not t.startswith("case/") for t in topics):
+    topics = list(dict.fromkeys(topic for topic in request.query.get("topics", BOARD).split(",") if topic))
+    if not topics or len(topics) > TOPICS or not all(TOPIC.fullmatch(topic) for topic in topics):
         raise BadInput(Reason("body-field", {"name": "topics"}))
     return topics
 
 
-async def _check_topics(request: web.Request, signed: SignedIn, topics: list[str]) -> None:
+async def _check_topics(request: web.Request, topics: list[str]) -> None:
     for topic in topics:
-        if topic.startswith("case/"):
+        if topic != BOARD:
             found = await request.app[DESK].case(topic.removeprefix("case/"))
-            if not views.may_see(found, signed.actor):
+            if not views.may_see(found, request[SIGNED_IN].actor):
                 raise NotFound(Reason("no-such-case"))
 
 
-async def _still(request: web.Request, topics: list[str]) -> bool:
-    """Whether this person may still hear these topics."""
+async def _still(request: web.Request) -> bool:
+    """Whether this is still the person who was let in, with the same roles. If not, the stream ends; whoever comes back
+    is asked at the door.
+    """
     token = request.cookies.get(auth.cookie_name(request, "rvr_s"), "")
     signed = await auth.lookup(request, links.hash_of(token))
-    if signed is None:
-        return False
-    try:
-        await _check_topics(request, signed, topics)
-    except RvrError:
-        return False
-    return True
+    return signed is not None and signed.roles == request[SIGNED_IN].roles
+
+
+# --- The pages' feed ---------------------------------------------------------------------------------------------
 
 
 async def fragments(request: web.Request) -> web.StreamResponse:
-    """The pages' feed: the whole fragment of one topic, rendered anew for this person at each change."""
-    signed, (topic, *_) = request[SIGNED_IN], _topics(request)
-    await _check_topics(request, signed, [topic])
+    """Each topic's whole fragment in an event of the topic's name, rendered anew for this person at each change.
 
-    async def render() -> str:
-        if topic == BOARD:
-            return await pages.board_fragment(request.app, signed)
-        return await pages.case_fragment(request, topic.removeprefix("case/"))
-
+    The page's CSRF token says which sign-in asks: a tab that outlived its own must not hear by the next one's cookie.
+    """
+    await auth.check_csrf(request, request[SIGNED_IN].csrf)
+    shown = dict.fromkeys(_topics(request), "")
     # The board changes with the roster; a case page shows the desk's capacity, so it hears the board as well.
-    async with _stream(request, [topic, BOARD]) as (response, changes):
-        last = await render()
-        await response.write(_frame(last, await request.app[DESK].store.position()))
-        async for batch in changes:
-            if not await _still(request, [topic]):
-                await response.write(_frame("", 0, "signed-out"))
+    async with _stream(request, [*shown, BOARD]) as (response, changes):
+        first = Message(await request.app[DESK].store.position(), BOARD, "snapshot")
+        async for batch in _first_then(changes, first):
+            if not await _still(request):
                 break
-            html = await render() if batch else last
-            await response.write(_frame(html, batch[-1].position) if html != last else PING)
-            last = html
+            await _show(request, response, shown, batch)
+            if not shown:
+                break
+            await response.write(PING)
     return response
+
+
+async def _show(
+    request: web.Request, response: web.StreamResponse, shown: dict[str, str], batch: list[Message]
+) -> None:
+    """What is new since `shown`, the topics that the batch is about first; `gone` for what may no longer be seen."""
+    touched = {one.topic for one in batch}
+    for topic in sorted(shown, key=lambda topic: topic not in touched):
+        try:
+            await _check_topics(request, [topic])
+            html = await _render(request, topic) if batch else shown[topic]
+        except NotFound:
+            del shown[topic]
+            await response.write(_frame(topic, 0, GONE))
+            continue
+        if html != shown[topic]:
+            await response.write(_frame(html, batch[-1].position, topic))
+            shown[topic] = html
+
+
+async def _render(request: web.Request, topic: str) -> str:
+    if topic == BOARD:
+        return await pages.board_fragment(request.app, request[SIGNED_IN])
+    return await pages.case_fragment(request, topic.removeprefix("case/"))
+
+
+# --- The programs' feed, the victim's ----------------------------------------------------------------------------
 
 
 async def feed(request: web.Request) -> web.StreamResponse:
     """The programs' feed: JSON messages {position, topic, type, subject}; `Last-Event-ID` resumes."""
-    signed, topics = request[SIGNED_IN], _topics(request)
-    await _check_topics(request, signed, topics)
+    topics = _topics(request)
+    await _check_topics(request, topics)
     async with _stream(request, topics) as (response, changes):
         for data, position, event in await _missed(request, topics):
             await response.write(_frame(json.dumps(data), position, event))
         async for batch in changes:
-            if batch and not await _still(request, topics):
+            if batch and not await _may_hear(request, topics):
                 break
             for one in batch:
                 data = {"topic": one.topic, "type": one.type, "subject": one.subject}
@@ -151,6 +185,13 @@ async def feed(request: web.Request) -> web.StreamResponse:
             if not batch:
                 await response.write(PING)
     return response
+
+
+async def _may_hear(request: web.Request, topics: list[str]) -> bool:
+    with contextlib.suppress(NotFound):
+        await _check_topics(request, topics)
+        return await _still(request)
+    return False
 
 
 async def _missed(request: web.Request, topics: list[str]) -> list[tuple[dict[str, Any], int, str]]:
@@ -173,7 +214,7 @@ async def victim(request: web.Request) -> web.StreamResponse:
     link = await api.joined(request)
     async with _stream(request, [f"case/{link.case_id}"]) as (response, changes):
         last = ""
-        async for _ in _first_then(changes):
+        async for _ in _first_then(changes, None):
             state = presence.victim_sees(await request.app[DESK].case(link.case_id))
             told = _frame(json.dumps({"type": "state", "state": state}), 0)
             await response.write(told if state != last else PING)
@@ -183,8 +224,8 @@ async def victim(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _first_then(changes: AsyncIterator[list[Message]]) -> AsyncIterator[list[Message]]:
-    """An empty batch at once, for the snapshot; then the changes."""
-    yield []
+async def _first_then(changes: AsyncIterator[list[Message]], first: Message | None) -> AsyncIterator[list[Message]]:
+    """A batch at once, for the snapshot; then the changes."""
+    yield [first] if first else []
     async for batch in changes:
         yield batch

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -438,8 +439,14 @@ def _history(log: list[Recorded], people: Mapping[str, AccountRow], words: Catal
 
 
 async def join_page(request: web.Request) -> web.StreamResponse:
-    """The victim's only page: the same for everybody, and looking at it changes nothing."""
-    return _page(request, "join.html")
+    """The victim's only page: the same for everybody, and looking at it changes nothing here.
+
+    The browser gets its cookie before the first tap: if the answer to that is lost, the next tap is still its own.
+    """
+    response = _page(request, "join.html")
+    if auth.cookie_name(request, "rvr_j") not in request.cookies:
+        auth.set_cookie(response, request, "rvr_j", secrets.token_urlsafe(32))
+    return response
 
 
 async def outbox_page(request: web.Request) -> web.StreamResponse:

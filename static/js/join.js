@@ -9,6 +9,11 @@ import { Call } from "./call.js";
 const EXIT_TO = /** @type {HTMLAnchorElement} */ (document.getElementById("exit")).href;
 const words = JSON.parse(document.body.dataset.words || "{}");
 
+/** Waits before a request is made again, in ms; the last one repeats. */
+const BACKOFF_MS = [500, 1000, 2000, 4000, 5000];
+/** An answer that takes longer is not waited for: the request is made again. */
+const HUNG_MS = 5000;
+
 /** @param {string} id @returns {HTMLElement} */
 const el = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 /** @param {string} id @returns {HTMLVideoElement} */
@@ -16,6 +21,8 @@ const video = (id) => /** @type {HTMLVideoElement} */ (document.getElementById(i
 
 /** @type {Call|null} */
 let call = null;
+/** @type {EventSource|null} */
+let feed = null;
 let csrf = "";
 let seat = "";
 /** @type {object[]} */
@@ -29,19 +36,79 @@ let muted = false;
 let cameraOff = false;
 let checked = "";
 
-// The token leaves the address at once, so that nobody reads it there later.
-let token = location.hash.slice(1);
-if (token) history.replaceState(null, "", location.pathname);
+/** Grows with each link: whatever an earlier one still brings is ignored. */
+let turn = 0;
+/** Calls for help that the server has not answered yet. @type {Set<{command_id: string}>} */
+const unheard = new Set();
+
+let token = takeToken();
+if (!token) renew().then(early, () => {});
+
+/** The token leaves the address at once, so that nobody reads it there later. */
+function takeToken() {
+  const given = location.hash.slice(1);
+  if (given) history.replaceState(null, "", location.pathname);
+  return given;
+}
+
+/** A link that is opened while this page is open leads back to its beginning, whatever went on here. */
 addEventListener("hashchange", () => {
-  token = location.hash.slice(1);
-  history.replaceState(null, "", location.pathname);
-  if (!call) showOnly("welcome");
+  const given = takeToken();
+  if (!given) return;
+  token = given;
+  turn += 1;
+  leave();
+  told = "waiting";
+  line = "idle";
+  trouble("");
+  early();
+  showOnly("welcome");
+  /** @type {HTMLButtonElement} */ (el("join")).disabled = false;
+  el("join").focus();
 });
 
-/** @param {string} path @param {object} [body] @param {boolean} [keepalive] */
-function post(path, body = {}, keepalive = false) {
+/** @param {string} path @param {object} [body] @param {RequestInit} [more] */
+function post(path, body = {}, more = {}) {
   const headers = { "Content-Type": "application/json", ...(csrf ? { "X-CSRF-Token": csrf } : {}) };
-  return fetch(`/api/v1/join${path}`, { method: "POST", headers, body: JSON.stringify(body), keepalive, cache: "no-store" });
+  return fetch(`/api/v1/join${path}`, { method: "POST", headers, body: JSON.stringify(body), cache: "no-store", ...more });
+}
+
+/**
+ * The seat is found again by the cookie alone, and with it the token that unsafe requests carry. Nothing is shown.
+ * @param {RequestInit} [more]
+ * @returns {Promise<number>} the status
+ */
+async function renew(more = {}) {
+  const response = await post("", {}, more);
+  if (response.ok) {
+    ({ csrf } = await response.json());
+    if (call) call.csrf = csrf;
+  }
+  return response.status;
+}
+
+/** Who has a seat can ask for help before the call is entered again. */
+function early() {
+  el("help-early").hidden = !csrf;
+}
+
+/** One press of a button, by which the server knows it again. `randomUUID` is missing from older phones. */
+function onePress() {
+  const bytes = Array.from(crypto.getRandomValues(new Uint8Array(16)));
+  return { command_id: bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("") };
+}
+
+/** A network that comes back ends the wait. @param {number} ms */
+function pause(ms) {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      removeEventListener("online", done);
+      resolve(undefined);
+    };
+    const timer = setTimeout(done, ms);
+    addEventListener("online", done);
+  });
 }
 
 /** @param {"welcome"|"call"|"ended"} part */
@@ -57,11 +124,13 @@ function trouble(text) {
 }
 
 async function join() {
+  const mine = turn;
   /** @type {HTMLButtonElement} */ (el("join")).disabled = true;
   trouble("");
   try {
     const response = await post("", token ? { token } : {});
     const answer = await response.json();
+    if (mine !== turn) return;
     if (!response.ok) {
       const nothing = !token && response.status === 401;
       trouble(nothing ? words.no_link : answer.reasons?.map((/** @type {{text: string}} */ one) => one.text).join(" "));
@@ -75,9 +144,10 @@ async function join() {
     listen();
     await enter();
   } catch {
-    trouble(words.offline);
+    // The token is kept: the next tap is good, even if the server heard this one.
+    if (mine === turn) trouble(words.offline);
   } finally {
-    /** @type {HTMLButtonElement} */ (el("join")).disabled = false;
+    if (mine === turn) /** @type {HTMLButtonElement} */ (el("join")).disabled = false;
   }
 }
 
@@ -89,6 +159,7 @@ async function enter() {
   el("retry").hidden = true;
   el("note").textContent = "";
   mine.addEventListener("localstream", (event) => {
+    if (call !== mine) return;
     const { stream, video: hasVideo, audio } = /** @type {CustomEvent} */ (event).detail;
     video("self").srcObject = stream;
     const found = `${hasVideo}${audio}`;
@@ -96,6 +167,7 @@ async function enter() {
     checked = found;
   });
   mine.addEventListener("remotestream", (event) => {
+    if (call !== mine) return;
     video("remote").srcObject = /** @type {CustomEvent} */ (event).detail.stream;
     video("remote").play().catch(() => {});
   });
@@ -137,40 +209,47 @@ function show() {
 
 /** Her own feed: one word about the call. It comes back by itself; a refused one ends it. */
 function listen() {
-  const feed = new EventSource("/api/v1/join/live");
-  feed.onmessage = (event) => {
+  feed?.close();
+  const mine = (feed = new EventSource("/api/v1/join/live"));
+  mine.onmessage = (event) => {
     const message = JSON.parse(event.data);
-    if (message.type !== "state") return;
+    if (message.type !== "state" || feed !== mine) return;
     told = message.state;
-    if (told === "ended") {
-      feed.close();
-      end();
-    } else show();
+    if (told === "ended") end();
+    else show();
   };
-  feed.onerror = () => {
-    if (feed.readyState !== EventSource.CLOSED || exited) return;
-    setTimeout(again, 2000);
+  mine.onerror = () => {
+    if (mine.readyState === EventSource.CLOSED) setTimeout(again, 2000, mine);
   };
 }
 
-/** After a refused feed the seat is asked for again: a new link, or the end of the session, may be the reason. */
-async function again() {
-  if (exited || told === "ended") return;
+/** After a refused feed the seat is asked for again: the session may be over. @param {EventSource} mine */
+async function again(mine) {
+  if (exited || feed !== mine) return;
   try {
-    const response = await post("");
-    if (response.status === 401 || response.status === 404) return end();
-    listen();
+    const status = await renew();
+    if (feed !== mine) return;
+    if (status === 401 || status === 404) end();
+    else listen();
   } catch {
-    setTimeout(again, 3000);
+    setTimeout(again, 3000, mine);
   }
 }
 
 function end() {
+  leave();
   told = "ended";
-  call?.leave();
-  call = null;
   showOnly("ended");
   el("ended-title").focus();
+}
+
+/** Camera and microphone stop, the pictures go, the feed is closed. */
+function leave() {
+  call?.leave();
+  call = null;
+  feed?.close();
+  feed = null;
+  for (const id of ["self", "remote"]) video(id).srcObject = null;
 }
 
 /** Camera and microphone first, then the word to the server, then away: in this order, and without waiting. */
@@ -178,21 +257,51 @@ function exit(/** @type {Event} */ event) {
   event.preventDefault();
   event.stopImmediatePropagation();
   exited = true;
-  call?.leave();
-  for (const id of ["self", "remote"]) video(id).srcObject = null;
-  document.documentElement.hidden = true;
-  document.title = "";
-  if (csrf) post("/exit", {}, true).catch(() => {});
-  location.replace(EXIT_TO);
+  try {
+    leave();
+    document.documentElement.hidden = true;
+    document.title = "";
+    lastWords();
+    post("/exit", onePress(), { keepalive: true }).catch(() => {});
+  } finally {
+    location.replace(EXIT_TO);
+  }
 }
 
-/** Help is asked for until the server has heard it; the screen stays as it is. */
+/** Help is asked for until the server has heard it, for as long as the page lives; the screen stays as it is. */
 async function help() {
-  for (const wait of [0, 1000, 2000, 4000, 8000]) {
-    await new Promise((resolve) => setTimeout(resolve, wait));
-    const response = await post("/unsafe", {}, true).catch(() => null);
-    if (response && response.status < 500) return;
+  const press = onePress();
+  unheard.add(press);
+  for (let tries = 0; told !== "ended"; tries += 1) {
+    const status = await ask(press);
+    if ((status >= 200 && status < 300) || status === 404 || status === 422) break;
+    await pause(BACKOFF_MS[Math.min(tries, BACKOFF_MS.length - 1)]);
   }
+  unheard.delete(press);
+}
+
+/**
+ * @param {{command_id: string}} press
+ * @returns {Promise<number>} the status; 0 for no answer
+ */
+async function ask(press) {
+  const given = new AbortController();
+  const timer = setTimeout(() => given.abort(), HUNG_MS);
+  const more = { keepalive: true, signal: given.signal };
+  try {
+    const { status } = await post("/unsafe", press, more);
+    const stale = status === 401 || status === 403;
+    return stale && (await renew(more)) === 200 ? (await post("/unsafe", press, more)).status : status;
+  } catch {
+    return 0;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A page that goes away says once more what was not heard; the server knows the same press again. */
+function lastWords() {
+  for (const press of unheard) post("/unsafe", press, { keepalive: true }).catch(() => {});
 }
 
 function switchMute() {
@@ -212,7 +321,8 @@ el("join").addEventListener("click", join);
 el("retry").addEventListener("click", enter);
 el("mute").addEventListener("click", switchMute);
 el("camera").addEventListener("click", switchCamera);
-el("help").addEventListener("click", help);
+for (const id of ["help", "help-early"]) el(id).addEventListener("click", help);
+addEventListener("pagehide", lastWords);
 addEventListener("pageshow", (event) => {
   if (event.persisted && exited) location.replace(EXIT_TO);
 });

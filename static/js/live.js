@@ -1,12 +1,13 @@
 /**
- * The live feed of a page: each message is the whole fragment, morphed in so that focus and typed text stay.
- * It reads the stream by hand, so that a silent line is noticed by its missing pings: an EventSource neither shows
- * comments nor comes back after a refused answer, and a board that looks live and is not is a safety fault.
+ * The live part of a page: each message is the whole fragment, morphed in so that focus and typed text stay. It comes
+ * by the stream that all tabs of this sign-in share; where that cannot be, by a stream of this page's own.
  */
 
-/** The server sends something at least every ten seconds. */
-const SILENT_MS = 18_000;
-const BACKOFF_MS = [300, 1000, 2000, 4000];
+import { SILENT_MS, Stream } from "./stream.js";
+
+/** @typedef {import("./stream.js").Heard} Heard */
+
+const WORKER = new URL("./stream.js", import.meta.url);
 
 /**
  * @param {HTMLElement} target
@@ -24,9 +25,9 @@ export async function morph(target, html) {
  * `signedout` when nothing more will come.
  * @param {HTMLElement} target
  */
-export async function follow(target) {
-  const url = target.dataset.live ?? "";
-  let [failures, lastId] = [0, ""];
+export function follow(target) {
+  const topic = new URL(target.dataset.live ?? "", location.href).searchParams.get("topics") ?? "";
+  const show = newest((html) => morph(target, html));
   /** @type {Date|null} */
   let lost = null;
   const tell = (/** @type {Date|null} */ since) => {
@@ -34,68 +35,122 @@ export async function follow(target) {
     lost = since;
     target.dispatchEvent(new CustomEvent("live", { bubbles: true, detail: { since } }));
   };
-  for (;;) {
-    let heard = new Date();
-    const stop = new AbortController();
-    const watch = setInterval(() => {
-      if (Date.now() - heard.getTime() > SILENT_MS) stop.abort();
-    }, 1000);
-    try {
-      const headers = { Accept: "text/event-stream", ...(lastId ? { "Last-Event-ID": lastId } : {}) };
-      const response = await fetch(url, { headers, signal: stop.signal, cache: "no-store" });
-      if (response.status === 401 || response.status === 403 || response.status === 404) {
-        target.dispatchEvent(new CustomEvent("signedout", { bubbles: true }));
-        return;
-      }
-      if (!response.ok || !response.body) throw new Error(String(response.status));
-      for await (const message of read(response.body, () => (heard = new Date()))) {
-        failures = 0;
-        tell(null);
-        if (message.id) lastId = message.id;
-        if (message.event === "signed-out") {
-          target.dispatchEvent(new CustomEvent("signedout", { bubbles: true }));
-          return;
-        }
-        if (message.data) await morph(target, message.data);
-      }
-    } catch {
-      // Told below, like a stream that ended: either way the line is lost.
-    } finally {
-      clearInterval(watch);
+  listen(document.body.dataset.csrf ?? "", topic, (message) => {
+    if (message.type === "live") tell(message.since);
+    else if (message.type === "gone") gone(target);
+    else if (message.type === "signedout") target.dispatchEvent(new CustomEvent("signedout", { bubbles: true }));
+    else if (message.type === "fragment") {
+      tell(null);
+      show(message.html);
     }
-    // One quiet reconnection is no news; a second failure is.
-    if (failures > 0 || stop.signal.aborted) tell(heard);
-    await new Promise((resolve) => setTimeout(resolve, BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)]));
-    failures += 1;
-  }
+  });
 }
 
-/**
- * The messages of an event stream (WHATWG HTML, 9.2). `alive` is called for every byte that comes, pings included.
- * @param {ReadableStream<Uint8Array>} body
- * @param {() => void} alive
- */
-async function* read(body, alive) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  let message = { id: "", event: "", data: "" };
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    alive();
-    const lines = (rest + value).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      if (line === "") {
-        yield message;
-        message = { id: "", event: "", data: "" };
-      } else if (line.startsWith("data: ")) {
-        message.data += (message.data ? "\n" : "") + line.slice(6);
-      } else if (line.startsWith("id: ")) {
-        message.id = line.slice(4);
-      } else if (line.startsWith("event: ")) {
-        message.event = line.slice(7);
+/** What may no longer be seen leaves the screen; the server's own page then says why. @param {HTMLElement} target */
+function gone(target) {
+  target.replaceChildren();
+  location.reload();
+}
+
+/** One at a time; what was overtaken while it waited is left out. @param {(html: string) => Promise<void>} swap */
+function newest(swap) {
+  let [waiting, busy] = ["", false];
+  return async (/** @type {string} */ html) => {
+    waiting = html;
+    if (busy) return;
+    busy = true;
+    try {
+      for (let next = waiting; next; next = waiting) {
+        waiting = "";
+        await swap(next);
       }
+    } finally {
+      busy = false;
     }
+  };
+}
+
+/** @param {string} key @param {string} topic @param {(message: Heard) => void} hear */
+function listen(key, topic, hear) {
+  const alone = () => new Stream(key, hear).carry([topic]);
+  if (!("SharedWorker" in window)) {
+    alone();
+    return;
+  }
+  const shared = new Shared(key, topic, hear, alone);
+  addEventListener("pagehide", () => shared.leave());
+  addEventListener("pageshow", (event) => event.persisted && shared.join());
+  shared.join();
+}
+
+/** This tab's place at the shared stream. A worker that says nothing is asked again, then done without. */
+class Shared {
+  #key;
+  #topic;
+  #hear;
+  #alone;
+  /** @type {MessagePort|null} */ #port = null;
+  #heard = new Date();
+  #tries = 0;
+  #watch = 0;
+
+  /** @param {string} key @param {string} topic @param {(message: Heard) => void} hear @param {() => void} alone */
+  constructor(key, topic, hear, alone) {
+    [this.#key, this.#topic, this.#hear, this.#alone] = [key, topic, hear, alone];
+  }
+
+  join() {
+    this.#close();
+    this.#heard = new Date();
+    this.#watch = window.setInterval(() => this.#look(), 1000);
+    try {
+      const worker = new SharedWorker(WORKER, { type: "module", name: this.#key });
+      worker.onerror = () => this.#giveUp(worker.port);
+      this.#port = worker.port;
+    } catch {
+      this.#giveUp(this.#port);
+      return;
+    }
+    this.#port.onmessage = ({ data }) => this.#take(data);
+    this.#port.postMessage({ topic: this.#topic });
+  }
+
+  /** The page is left, or has heard all that it will. */
+  leave() {
+    this.#port?.postMessage({ topic: "" });
+    this.#close();
+  }
+
+  #close() {
+    clearInterval(this.#watch);
+    this.#port?.close();
+    this.#port = null;
+  }
+
+  /** @param {Heard} message */
+  #take(message) {
+    [this.#heard, this.#tries] = [new Date(), 0];
+    if (message.type === "beat") {
+      this.#port?.postMessage({ topic: this.#topic });
+      return;
+    }
+    if (message.type === "gone" || message.type === "signedout") this.leave();
+    this.#hear(message);
+  }
+
+  /** The worker beats every few seconds: it is there. */
+  #look() {
+    if (Date.now() - this.#heard.getTime() < SILENT_MS) return;
+    this.#hear({ type: "live", since: this.#heard });
+    this.#tries += 1;
+    if (this.#tries < 2) this.join();
+    else this.#giveUp(this.#port);
+  }
+
+  /** @param {MessagePort|null} port */
+  #giveUp(port) {
+    if (port !== this.#port) return;
+    this.#close();
+    this.#alone();
   }
 }

@@ -9,6 +9,7 @@ from rvr.core.commands import THE_MEDIA
 from tests.builders import (
     HANDLER,
     OFFICER,
+    OFFICER_2,
     RESOURCING,
     SERGEANT,
     THE_VICTIM,
@@ -221,3 +222,13 @@ def test_an_officer_who_was_freed_on_submission_sends_no_link_until_assigned_aga
 
 def test_every_open_state_has_a_usual_way_in_these_tests() -> None:
     assert set(da_desk().states) <= set(WAYS)
+
+
+def test_a_colleagues_case_is_closed_to_every_move_of_another_officer_and_call_handler_but_the_emergency() -> None:
+    story = a_case("waiting_room")
+    other = person("hector", "call_handler")
+    for stranger in (OFFICER_2, other):
+        assert story.may(stranger) == {"dispatch_emergency"}
+        for move in story.workflow.moves.values():
+            if stranger.roles & set(move.who) and move.id != "dispatch_emergency":
+                assert story.forbids(stranger, move.id) == {"not-your-case"}, move.id

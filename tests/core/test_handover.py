@@ -139,7 +139,7 @@ def test_another_officer_takes_over_and_the_first_is_free_again() -> None:
     assert story.types == ["OfficerReleased", "OfficerAssigned"]
     then(story).is_in("waiting_room").has_officer(OFFICER_2).has_a_session()
     assert story.universe.officers[OFFICER.id].free
-    assert story.refuses(OFFICER, "resend_link") == {"assigned_officer"}
+    assert story.forbids(OFFICER, "resend_link") == {"not-your-case"}
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_a_session_ended_with_confirmed_safety_is_assessment_with_the_same_offic
 def test_only_the_assigned_officer_ends_the_session_or_confirms_safety() -> None:
     story = a_case("video")
     for move, form in [("end_session", {"end_reason": "completed"}), ("confirm_safety", {"alone": "yes"})]:
-        assert story.refuses(OFFICER_2, move, **form) == {"assigned_officer"}
+        assert story.forbids(OFFICER_2, move, **form) == {"not-your-case"}
 
 
 def test_a_session_of_ten_minutes_asks_for_safety_and_one_of_two_hours_for_a_second_look() -> None:

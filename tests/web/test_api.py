@@ -370,11 +370,35 @@ def test_the_feed_says_what_changed_and_resumes_from_the_last_id(desk: Served) -
     assert {"topic": "board", "type": "CaseOpened", "subject": case} in data
 
 
+def test_a_pages_feed_carries_many_topics_and_leaves_out_what_may_not_be_seen(desk: Served) -> None:
+    mine, others = offered(desk), desk.client("handler2").open_case().body["id"]
+    topics = f"/live?topics=board,case/{others},case/{mine}"
+    lines = read_stream(desk, desk.client("handler"), topics, last_id=0, until=f"event: case/{mine}")
+    events = [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
+    assert events == ["board", "gone", f"case/{mine}"]
+    assert f"data: case/{others}" in lines
+
+
+def test_a_pages_feed_is_refused_to_a_page_of_another_sign_in(desk: Served) -> None:
+    before, after = desk.client("sergeant"), desk.client("sergeant")
+    after.csrf = before.csrf
+    assert after.call("GET", "/live?topics=board").status == 403
+
+
+@pytest.mark.parametrize("topics", ["", "people", "case/", "case/a%0Aevent:%20board", ",".join(["case/x"] * 2 + ["b"])])
+def test_a_feed_of_topics_that_there_are_not_is_refused(desk: Served, topics: str) -> None:
+    topics = topics or ",".join(f"case/{n}" for n in range(21))
+    sergeant = desk.client("sergeant")
+    assert sergeant.call("GET", f"/live?topics={topics}").status == 400
+    assert sergeant.call("GET", f"/api/v1/live?topics={topics}").status == 400
+
+
 def read_stream(desk: Served, client: Client, path: str, *, last_id: int, until: str) -> list[str]:
     """Reads an event stream over a bare socket until a line holds a word."""
     host, port = desk.url.removeprefix("http://").split(":")
     cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
-    head = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {cookies}\r\nLast-Event-ID: {last_id}\r\n\r\n"
+    head = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {cookies}\r\n"
+    head += f"X-CSRF-Token: {client.csrf}\r\nLast-Event-ID: {last_id}\r\n\r\n"
     with socket.create_connection((host, int(port)), timeout=10) as wire:
         wire.sendall(head.encode())
         text = ""
