@@ -45,6 +45,16 @@ async def observed(desk: Desk, room: str, seat: str | None, kind: str, cause: st
     raise Stale(Reason("busy"))
 
 
+async def note_restart(desk: Desk) -> None:
+    """At start: whoever the log still has as connected was cut off when the desk stopped without a word (a power cut,
+    a kill). Without this a case would stay on video for ever, and a call that comes back would seem unbroken.
+    """
+    at, start = desk.observe(), desk.new_id()
+    for room, seats in (await wanted_rooms(desk.store)).items():
+        for seat in seats:
+            await observed(desk, room, seat, "lost", "worker_lost", at, f"restart:{start}:{seat}")
+
+
 async def wanted_rooms(store: Store) -> dict[str, tuple[str, str]]:
     """Every room that should be open now, with its seats."""
     rows = await store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True)))

@@ -47,6 +47,9 @@ SHUTDOWN_S = 3.0
 LOOK_S = 0.5
 """How often due clocks and the outbox are looked at: one indexed query each, about 0.1 ms."""
 
+RECONCILE_S = 5.0
+"""How often the media plane is told the whole of what is wanted, whatever was missed."""
+
 ROOMS_CHANGE = (e.SessionPrepared, e.SessionEnded, e.VictimExited)
 
 
@@ -107,16 +110,26 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[Rooms]:
         media_ports=(int(first), int(last or first)) if int(first) else None,
     )
 
-    async def recorded(events: Sequence[e.Recorded]) -> None:
-        if any(isinstance(one.event.fact, ROOMS_CHANGE) for one in events):
+    one_at_a_time = asyncio.Lock()
+
+    async def reconcile() -> None:
+        async with one_at_a_time:  # or an older reading could be wanted after a newer one
             await rooms.want(await calls.wanted_rooms(desk.store))
 
+    async def recorded(events: Sequence[e.Recorded]) -> None:
+        if any(isinstance(one.event.fact, ROOMS_CHANGE) for one in events):
+            await reconcile()
+
+    await calls.note_restart(desk)
     await rooms.start()
+    await reconcile()
     desk.on_recorded = recorded
+    again = Periodic(reconcile, RECONCILE_S)
+    again.start()
     try:
-        await rooms.want(await calls.wanted_rooms(desk.store))
         yield rooms
     finally:
+        await again.stop()
         desk.on_recorded = None
         await rooms.close()
 

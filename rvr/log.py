@@ -67,8 +67,9 @@ class _Unquoted(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.name.startswith("rvr."):
+            fixed = isinstance(record.msg, str) and bool(record.args)
+            record.msg = record.msg if fixed else f"{Path(record.pathname).name}:{record.lineno} (text withheld)"
             record.args = ()
-            record.msg = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
         return True
 
 

@@ -6,7 +6,7 @@ Due clocks are rows that outlive restarts; what fell due meanwhile fires at once
 from __future__ import annotations
 
 import structlog
-from sqlmodel import Session, col, select
+from sqlmodel import Session, and_, col, or_, select
 
 from rvr.core.commands import THE_BOT, RunOut
 from rvr.core.errors import RvrError
@@ -43,5 +43,11 @@ class Ticker:
         return fired
 
     def _due(self, session: Session) -> list[ClockRow]:
-        now = iso(self._desk.observe().at)
-        return list(session.exec(select(ClockRow).where(col(ClockRow.due_at) <= now).order_by(col(ClockRow.due_at))))
+        """Due by the wall clock or, should that have been set back, by the clock of this boot; the core judges each."""
+        now = self._desk.observe()
+        by_boot = and_(
+            col(ClockRow.boot) == now.boot,
+            col(ClockRow.boottime_ns) + col(ClockRow.after_s) * 1_000_000_000 <= now.boottime_ns,
+        )
+        due = or_(col(ClockRow.due_at) <= iso(now.at), by_boot)
+        return list(session.exec(select(ClockRow).where(due).order_by(col(ClockRow.due_at))))

@@ -478,6 +478,26 @@ async def test_a_case_goes_on_under_the_workflow_that_it_began_with(at: AtWork, 
     assert await Ticker(at.desk).tick() >= 1
 
 
+async def test_a_call_that_was_cut_off_by_a_kill_is_an_interruption_in_the_log(at: AtWork) -> None:
+    case = await at.a_case("video")
+    await at.store.close()
+    at.universe.pass_(20)
+    at.store, at.desk = await _open(at.place, at.universe, shipped())
+    await calls.note_restart(at.desk)
+    found = await at.desk.case(case)
+    assert found.state == "interrupted"
+    assert "reconnect" in found.clocks
+    session = found.session
+    assert session is not None
+    assert (session.flowing, session.victim, session.officer, session.interruptions) == (False, "lost", "lost", 1)
+    assert (await at.types(case))[-2:] == ["MediaLost", "MediaLost"]
+    await calls.note_restart(at.desk)
+    assert (await at.types(case)).count("MediaLost") == 2, "who is lost already is not lost again"
+    await calls.observed(at.desk, session.id, None, "two_way", "", at.universe.at, "w2:1")
+    assert (await at.desk.case(case)).state == "video"
+    assert (await at.types(case))[-1] == "MediaResumed"
+
+
 async def test_a_clock_that_fell_due_while_the_desk_was_down_fires_at_once_and_says_how_late(at: AtWork) -> None:
     case = await at.a_case("handover")
     before = await at.desk.case(case)

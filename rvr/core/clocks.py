@@ -16,6 +16,9 @@ from rvr.core.case import Case, RunningClock
 from rvr.core.moment import Moment, iso, parse_iso
 from rvr.core.workflow import ClockDef, Hours, Workflow, any_match
 
+STEP_US = 500_000
+"""Wall clock and boot clock differ by more than this when the wall clock was set: the duration is then in doubt."""
+
 
 def changes(
     workflow: Workflow, case: Case, fact: e.Fact, state: str, at: Moment, facts: Mapping[str, Any]
@@ -65,6 +68,8 @@ def _stopped(running: RunningClock, at: Moment, *, moot: bool) -> e.ClockChange:
     """A run that ends without the thing that it waits for has not met its target: cancelled, or breached by then."""
     elapsed_us = microseconds(running.started_at, at)
     verdict = judge(elapsed_us, running.target_s, at.error_us or 0)
+    if running.boot == at.boot and abs(elapsed_us - (at.boottime_ns - running.boottime_ns) // 1000) > STEP_US:
+        verdict = "uncertain"
     if moot and verdict != "breached":
         verdict = "cancelled"
     return e.ClockChange(
@@ -91,12 +96,15 @@ def threshold_of(clock: ClockDef, running: RunningClock, after_s: int) -> str:
 
 
 def is_due(running: RunningClock, after_s: int, at: Moment) -> bool:
-    """Never early: the wall clock must have reached the time and, within one boot, so must the one that never steps."""
+    """Never early, and not late because somebody set the wall clock back: within one boot the clock that never steps
+    decides; across a restart of the machine only the wall clock is left.
+    """
     due = next((when for seconds, when in running.due if seconds == after_s), None)
-    if due is None or at.at < due:
+    if due is None:
         return False
-    same_boot = running.boot == at.boot
-    return not same_boot or at.boottime_ns - running.boottime_ns >= after_s * 1_000_000_000
+    if running.boot == at.boot:
+        return at.boottime_ns - running.boottime_ns >= after_s * 1_000_000_000
+    return at.at >= due
 
 
 def is_open(hours: Hours, at: Moment) -> bool:

@@ -35,10 +35,10 @@ def answer(body: Any, status: int = 200) -> web.Response:
 
 async def body_of(request: web.Request) -> dict[str, Any]:
     """The JSON object that was sent. Raises BadInput for anything else."""
-    raw = await request.text()
     try:
-        body = json.loads(raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        body = json.loads(await request.text(), parse_constant=_no_constant)
+        json.dumps(body, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, LookupError, RecursionError):
         raise BadInput(Reason("not-json")) from None
     if not isinstance(body, dict):
         raise BadInput(Reason("not-an-object"))
@@ -335,7 +335,7 @@ async def join_action(request: web.Request) -> web.StreamResponse:
 async def make_export(request: web.Request) -> web.StreamResponse:
     """The evaluator's data package as a zip. A disclosure: written into the access log before it leaves."""
     given: Mapping[str, Any] = (
-        await body_of(request) if request.content_type == "application/json" else dict(await request.post())
+        await body_of(request) if request.content_type == "application/json" else dict(await auth.form_of(request))
     )
     window = [_time(given, name) for name in ("from", "to")]
     signed = request[SIGNED_IN]

@@ -10,11 +10,13 @@ import asyncio
 import hmac
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
@@ -22,7 +24,7 @@ from rvr import links
 from rvr.config import Settings
 from rvr.core.case import Case
 from rvr.core.commands import Actor
-from rvr.core.errors import Forbidden, NotFound, NotSignedIn, Reason, TooMany
+from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, TooMany
 from rvr.core.moment import iso, parse_iso
 from rvr.store import access
 from rvr.store.access import Access, Signin
@@ -43,11 +45,14 @@ TRIES, WINDOW_S = 5, 60
 """Wrong passwords for one user name before it has to wait: it slows guessing and locks nobody out for a shift."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-_failures: web.AppKey[dict[str, list[float]]] = web.AppKey("failures")
+MOST_COUNTED = 10_000
+"""User names with devices that are remembered at once."""
+
+_tries: web.AppKey[dict[tuple[str, str], list[float]]] = web.AppKey("tries")
 
 
 def set_up(app: web.Application) -> None:
-    app[_failures] = {}
+    app[_tries] = {}
 
 
 def cookie_name(request: web.Request, name: str) -> str:
@@ -71,13 +76,13 @@ def drop_cookie(response: web.StreamResponse, request: web.Request, name: str) -
 async def sign_in(request: web.Request, username: str, password: str) -> tuple[SignedIn, str]:
     """The new sign-in and its token. Raises NotSignedIn or TooMany."""
     desk = request.app[DESK]
-    _slow_down(request.app, username)
+    spent = _spend_a_try(request, username)
     accounts = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.username == username))
     account = accounts[0] if accounts and not accounts[0].disabled else None
     right = await asyncio.to_thread(_verify, account.password_hash if account else _DUMMY, password)
     if account is None or not right:
-        request.app[_failures].setdefault(username[:100], []).append(time.monotonic())
         raise NotSignedIn(Reason("wrong-password"))
+    spent.clear()
     token, csrf, now = links.new_token(), secrets.token_urlsafe(24), desk.observe().at
     row = SigninRow(
         token_hash=links.hash_of(token),
@@ -107,17 +112,21 @@ async def sign_out(request: web.Request, response: web.StreamResponse) -> None:
     drop_cookie(response, request, "rvr_s")
 
 
-def _slow_down(app: web.Application, username: str) -> None:
-    failures = app[_failures]
-    now = time.monotonic()
-    recent = [at for at in failures.get(username[:100], []) if now - at < WINDOW_S]
-    if recent:
-        failures[username[:100]] = recent
-    else:
-        failures.pop(username[:100], None)
-    if len(recent) >= TRIES:
-        wait = int(WINDOW_S - (now - recent[0])) + 1
+def _spend_a_try(request: web.Request, username: str) -> list[float]:
+    """Counts the try before the password is looked at, so that forty at once are forty.
+
+    Counted by user name and device: a stranger's guesses must not keep the officer out. Raises TooMany.
+    """
+    tries, now = request.app[_tries], time.monotonic()
+    if len(tries) > MOST_COUNTED:
+        tries.clear()
+    mine = tries.setdefault((username[:100], request.remote or ""), [])
+    mine[:] = [at for at in mine if now - at < WINDOW_S]
+    if len(mine) >= TRIES:
+        wait = int(WINDOW_S - (now - mine[0])) + 1
         raise TooMany(Reason("too-many-tries", {"seconds": wait}), retry_after=wait)
+    mine.append(now)
+    return mine
 
 
 def _verify(password_hash: str, password: str) -> bool:
@@ -139,11 +148,11 @@ def _signed_in(row: SigninRow, account: AccountRow) -> SignedIn:
 async def who(request: web.Request) -> SignedIn | None:
     """The person behind the cookie, or None. Renews the idle limit."""
     token = request.cookies.get(cookie_name(request, "rvr_s"))
-    return await lookup(request, links.hash_of(token)) if token else None
+    return await lookup(request, links.hash_of(token), renew=True) if token else None
 
 
-async def lookup(request: web.Request, token_hash: str) -> SignedIn | None:
-    """The live sign-in with this hash; also asked again for each message of an open stream."""
+async def lookup(request: web.Request, token_hash: str, *, renew: bool = False) -> SignedIn | None:
+    """The live sign-in with this hash. An open stream asks for each message, and is no sign of a person: no `renew`."""
     desk, settings = request.app[DESK], request.app[SETTINGS]
     rows = await desk.store.read(lambda session: every(session, SigninRow, SigninRow.token_hash == token_hash))
     if not rows:
@@ -155,7 +164,7 @@ async def lookup(request: web.Request, token_hash: str) -> SignedIn | None:
     accounts = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.id == row.person))
     if not accounts or accounts[0].disabled:
         return None
-    if idle > timedelta(seconds=SEEN_EVERY_S):
+    if renew and idle > timedelta(seconds=SEEN_EVERY_S):
         seen = SigninRow(**{**row.model_dump(), "seen_at": iso(now)})
         await desk.store.write(lambda connection: put(connection, seen))
     return _signed_in(row, accounts[0])
@@ -178,9 +187,17 @@ async def check_csrf(request: web.Request, expected: str) -> None:
     check_origin(request)
     given = request.headers.get("X-CSRF-Token", "")
     if not given and request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        given = str((await request.post()).get("csrf", ""))
+        given = str((await form_of(request)).get("csrf", ""))
     if not hmac.compare_digest(given.encode(), expected.encode()):
         raise Forbidden(Reason("csrf"))
+
+
+async def form_of(request: web.Request) -> Mapping[str, Any]:
+    """The fields of a page's form. Raises BadInput for a body that is none."""
+    try:
+        return await request.post()
+    except (ValueError, LookupError, AssertionError, HttpProcessingError):  # no such charset, no boundary, no headers
+        raise BadInput(Reason("not-a-form")) from None
 
 
 def our_hosts(settings: Settings) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -83,10 +84,12 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
         return respond(request, TooLarge(Reason("too-large", {"max": request.app[SETTINGS].max_body})))
     except web.HTTPException:
         raise
-    except (UnicodeDecodeError, ValueError) as bad:
-        if isinstance(bad, UnicodeDecodeError):
-            return respond(request, BadInput(Reason("not-json")))
-        return _unforeseen(request, bad)
+    except web.RequestPayloadError:
+        return respond(request, BadInput(Reason("not-json")))
+    except OSError as fault:
+        if fault.errno == errno.ENAMETOOLONG:
+            return respond(request, NotFound(Reason("no-such-page")))
+        return _unforeseen(request, fault)
     except Exception as unforeseen:  # noqa: BLE001 - the last line: whatever it is, nothing internal leaves
         return _unforeseen(request, unforeseen)
 

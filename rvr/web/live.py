@@ -170,9 +170,12 @@ async def _render(request: web.Request, topic: str) -> str:
 
 
 async def feed(request: web.Request) -> web.StreamResponse:
-    """The programs' feed: JSON messages {position, topic, type, subject}; `Last-Event-ID` resumes."""
+    """The programs' feed: JSON messages {position, topic, type, subject}; `Last-Event-ID` resumes.
+
+    Of the board it tells that a case changed; what happened is told to those whom the whole case concerns.
+    """
     topics = _topics(request)
-    await _check_topics(request, topics)
+    await _check_whole(request, topics)
     async with _stream(request, topics) as (response, changes):
         for data, position, event in await _missed(request, topics):
             await response.write(_frame(json.dumps(data), position, event))
@@ -180,16 +183,27 @@ async def feed(request: web.Request) -> web.StreamResponse:
             if batch and not await _may_hear(request, topics):
                 break
             for one in batch:
-                data = {"topic": one.topic, "type": one.type, "subject": one.subject}
-                await response.write(_frame(json.dumps(data), one.position))
+                await response.write(_frame(json.dumps(_told(one.topic, one.type, one.subject)), one.position))
             if not batch:
                 await response.write(PING)
     return response
 
 
+def _told(topic: str, kind: str, subject: str) -> dict[str, str]:
+    return {"topic": topic, "type": "changed" if topic == BOARD else kind, "subject": subject}
+
+
+async def _check_whole(request: web.Request, topics: list[str]) -> None:
+    for topic in topics:
+        if topic != BOARD:
+            found = await request.app[DESK].case(topic.removeprefix("case/"))
+            if not views.sees_whole(found, request[SIGNED_IN].actor):
+                raise NotFound(Reason("no-such-case"))
+
+
 async def _may_hear(request: web.Request, topics: list[str]) -> bool:
     with contextlib.suppress(NotFound):
-        await _check_topics(request, topics)
+        await _check_whole(request, topics)
         return await _still(request)
     return False
 
@@ -198,11 +212,12 @@ async def _missed(request: web.Request, topics: list[str]) -> list[tuple[dict[st
     """What happened since `Last-Event-ID`, or a word that a fresh snapshot is needed."""
     desk = request.app[DESK]
     now, last = await desk.store.position(), request.headers.get("Last-Event-ID", "")
-    if not last.isdigit() or now - int(last) > RESUME:
+    known = last.isascii() and last.isdigit() and len(last) < 19 and 0 <= now - int(last) <= RESUME
+    if not known:
         return [({"topics": topics}, now, "snapshot")]
     missed = await desk.store.events_after(int(last), RESUME)
     return [
-        ({"topic": topic, "type": one.event.type, "subject": one.stream.partition("/")[2]}, one.position, "")
+        (_told(topic, one.event.type, one.stream.partition("/")[2]), one.position, "")
         for one in missed
         for topic in topics
         if topic == one.stream or (topic == BOARD and one.stream.startswith(("case/", "officer/")))

@@ -71,7 +71,7 @@ async def home(request: web.Request) -> web.StreamResponse:
 async def sign_in(request: web.Request) -> web.StreamResponse:
     """Signs in, or says beside the form why not."""
     auth.check_origin(request)
-    post = await request.post()
+    post = await auth.form_of(request)
     username, password = str(post.get("username", "")).strip(), str(post.get("password", ""))
     try:
         _, token = await auth.sign_in(request, username, password)
@@ -92,7 +92,7 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
 
 async def set_duty(request: web.Request) -> web.StreamResponse:
     """An officer's duty."""
-    post, actor = await request.post(), request[SIGNED_IN].actor
+    post, actor = await auth.form_of(request), request[SIGNED_IN].actor
     command = SetDuty(_command_id(post), str(post.get("officer", "")) or actor.id, str(post.get("status", "")))
     try:
         await request.app[DESK].handle(command, actor)
@@ -166,7 +166,7 @@ async def open_case_form(request: web.Request) -> web.StreamResponse:
 
 async def open_case(request: web.Request) -> web.StreamResponse:
     """Opens a case, or shows the form again with every fault beside its field."""
-    desk, post = request.app[DESK], await request.post()
+    desk, post = request.app[DESK], await auth.form_of(request)
     flow = next(iter(desk.definitions.workflows.values()))
     names = (*flow.opens_asks, *flow.opens_may_ask)
     form = form_views.form_from(post, flow, names, desk.observe().at)
@@ -248,7 +248,7 @@ async def _visible(request: web.Request) -> Case:
 
 async def make_move(request: web.Request) -> web.StreamResponse:
     """Makes a move: back to the case, or the form again with the reasons beside it."""
-    desk, actor, post = request.app[DESK], request[SIGNED_IN].actor, await request.post()
+    desk, actor, post = request.app[DESK], request[SIGNED_IN].actor, await auth.form_of(request)
     case = await _visible(request)
     flow, _ = await desk.definition_of(case)
     move = flow.moves.get(request.match_info["move"])
@@ -271,7 +271,7 @@ async def make_move(request: web.Request) -> web.StreamResponse:
 
 def _version(post: Mapping[str, Any]) -> int | None:
     given = str(post.get("expected_version", ""))
-    return int(given) if given.isdigit() else None
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 10 else None
 
 
 def _trouble(request: web.Request, move: str, post: Mapping[str, Any], error: RvrError) -> Trouble:

@@ -365,9 +365,33 @@ def test_the_feed_says_what_changed_and_resumes_from_the_last_id(desk: Served) -
     sergeant = desk.client("sergeant")
     position = sergeant.call("GET", "board").body["position"]
     case = offered(desk)
-    lines = read_stream(desk, sergeant, "/api/v1/live?topics=board", last_id=position, until="HandoverOffered")
+    path = f"/api/v1/live?topics=board,case/{case}"
+    lines = read_stream(desk, sergeant, path, last_id=position, until="HandoverOffered")
     data = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
-    assert {"topic": "board", "type": "CaseOpened", "subject": case} in data
+    assert {"topic": "board", "type": "changed", "subject": case} in data
+    assert {"topic": f"case/{case}", "type": "CaseOpened", "subject": case} in data
+    assert desk.client("officer").call("GET", f"live?topics=case/{case}").status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "raw"),
+    [
+        ("session", "application/json; charset=bogus", b"{}"),
+        ("session", "application/json", b'{"username": "\\ud800", "password": "x"}'),
+        ("/sign-in", "application/x-www-form-urlencoded; charset=bogus", b"username=x"),
+        ("/sign-in", "multipart/form-data", b"username=x"),
+        ("/sign-in", "multipart/form-data; boundary=b", b"--b\r\nbroken"),
+    ],
+)
+def test_what_cannot_be_read_is_no_fault_of_ours(desk: Served, path: str, content_type: str, raw: bytes) -> None:
+    answer = desk.client().call("POST", path, raw=raw, Content_Type=content_type)
+    assert answer.status in (400, 401, 413), answer.body
+
+
+def test_forty_guesses_at_once_are_counted_as_forty(desk: Served) -> None:
+    with ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda _: desk.client().sign_in("nobody-else", "guess").status, range(40)))
+    assert (answers.count(401), answers.count(429)) == (5, 35)
 
 
 def test_a_pages_feed_carries_many_topics_and_leaves_out_what_may_not_be_seen(desk: Served) -> None:
