@@ -479,7 +479,10 @@ async def test_a_case_goes_on_under_the_workflow_that_it_began_with(at: AtWork, 
 
 
 async def test_a_call_that_was_cut_off_by_a_kill_is_an_interruption_in_the_log(at: AtWork) -> None:
-    case = await at.a_case("video")
+    case = await at.a_case("waiting_room")
+    room = (await at.desk.case(case)).session
+    assert room is not None
+    await calls.observed(at.desk, room.id, None, "two_way", "", at.universe.at, "w1:1")
     await at.store.close()
     at.universe.pass_(20)
     at.store, at.desk = await _open(at.place, at.universe, shipped())

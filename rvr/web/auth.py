@@ -19,6 +19,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from sqlmodel import col
 
 from rvr import links
 from rvr.config import Settings
@@ -29,8 +30,8 @@ from rvr.core.moment import iso, parse_iso
 from rvr.store import access
 from rvr.store.access import Access, Signin
 from rvr.store.engine import Connection
-from rvr.store.tables import AccountRow, SigninRow, every, put
-from rvr.web.context import DESK, SETTINGS, SIGNED_IN, SignedIn
+from rvr.store.tables import AccountRow, CaseRow, SigninRow, every, put
+from rvr.web.context import DESK, MEDIA, SETTINGS, SIGNED_IN, SignedIn
 
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 """argon2id with 19 MiB and two passes (OWASP password storage cheat sheet): 27 ms here."""
@@ -101,7 +102,13 @@ def remember(response: web.StreamResponse, request: web.Request, token: str) -> 
 
 
 async def sign_out(request: web.Request, response: web.StreamResponse) -> None:
-    """Ends the sign-in on the server; the cookie alone would be a promise."""
+    """Ends the sign-in on the server, the person's seat in a call with it; dropping the cookie would be a promise."""
+    desk, person = request.app[DESK], request[SIGNED_IN].actor.id
+    seats = await desk.store.read(
+        lambda session: every(session, CaseRow, CaseRow.officer == person, col(CaseRow.session_open).is_(True))
+    )
+    for row in seats:
+        await request.app[MEDIA].leave(row.session, row.officer_seat)
     token = request.cookies.get(cookie_name(request, "rvr_s"), "")
     hashed = links.hash_of(token)
 
