@@ -61,14 +61,19 @@ def cookie_name(request: web.Request, name: str) -> str:
     return f"__Host-{name}" if request.app[SETTINGS].secure else name
 
 
+SAME_SITE = {"rvr_s": "Strict", "rvr_j": "Lax"}
+"""The victim's cookie comes along when a link in a web mail is tapped: withheld there, it would be taken for absent and
+made anew, and whoever has joined would lose the seat. Neither is sent with a stranger's POST."""
+
+
 def set_cookie(response: web.StreamResponse, request: web.Request, name: str, value: str) -> None:
-    secure = request.app[SETTINGS].secure
-    response.set_cookie(cookie_name(request, name), value, path="/", httponly=True, secure=secure, samesite="Strict")
+    secure, same_site = request.app[SETTINGS].secure, SAME_SITE[name]
+    response.set_cookie(cookie_name(request, name), value, path="/", httponly=True, secure=secure, samesite=same_site)
 
 
 def drop_cookie(response: web.StreamResponse, request: web.Request, name: str) -> None:
-    secure = request.app[SETTINGS].secure
-    response.del_cookie(cookie_name(request, name), path="/", secure=secure, httponly=True, samesite="Strict")
+    secure, same_site = request.app[SETTINGS].secure, SAME_SITE[name]
+    response.del_cookie(cookie_name(request, name), path="/", secure=secure, httponly=True, samesite=same_site)
 
 
 # --- Signing in and out ------------------------------------------------------------------------------------------

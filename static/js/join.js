@@ -11,8 +11,10 @@ const words = JSON.parse(document.body.dataset.words || "{}");
 
 /** Waits before a request is made again, in ms; the last one repeats. */
 const BACKOFF_MS = [500, 1000, 2000, 4000, 5000];
+/** After a join without an answer, if nobody taps before. */
+const JOIN_AGAIN_MS = 3000;
 /** An answer that takes longer is not waited for: the request is made again. */
-const HUNG_MS = 5000;
+const HUNG_MS = 8000;
 
 /** @param {string} id @returns {HTMLElement} */
 const el = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -36,7 +38,7 @@ let muted = false;
 let cameraOff = false;
 let checked = "";
 
-/** Grows with each link: whatever an earlier one still brings is ignored. */
+/** Grows with each link and each try to join: whatever an earlier one still brings is ignored. */
 let turn = 0;
 /** Calls for help that the server has not answered yet. @type {Set<{command_id: string}>} */
 const unheard = new Set();
@@ -67,19 +69,25 @@ addEventListener("hashchange", () => {
   el("join").focus();
 });
 
-/** @param {string} path @param {object} [body] @param {RequestInit} [more] */
-function post(path, body = {}, more = {}) {
+/** @param {string} path @param {object} [body] @param {boolean} [keepalive] */
+async function post(path, body = {}, keepalive = false) {
   const headers = { "Content-Type": "application/json", ...(csrf ? { "X-CSRF-Token": csrf } : {}) };
-  return fetch(`/api/v1/join${path}`, { method: "POST", headers, body: JSON.stringify(body), cache: "no-store", ...more });
+  const given = new AbortController();
+  const timer = setTimeout(() => given.abort(), HUNG_MS);
+  const request = { method: "POST", headers, body: JSON.stringify(body), keepalive, signal: given.signal };
+  try {
+    return await fetch(`/api/v1/join${path}`, { ...request, cache: "no-store" });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**
  * The seat is found again by the cookie alone, and with it the token that unsafe requests carry. Nothing is shown.
- * @param {RequestInit} [more]
  * @returns {Promise<number>} the status
  */
-async function renew(more = {}) {
-  const response = await post("", {}, more);
+async function renew() {
+  const response = await post("");
   if (response.ok) {
     ({ csrf } = await response.json());
     if (call) call.csrf = csrf;
@@ -118,15 +126,17 @@ function showOnly(part) {
 
 /** @param {string} text */
 function trouble(text) {
+  const known = el("trouble").textContent === text;
   el("trouble").textContent = text;
   el("trouble").hidden = !text;
-  if (text) el("trouble").focus();
+  if (text && !known) el("trouble").focus();
 }
 
+/** The token is kept until the server has answered: the next try is good, even if it heard this one. */
 async function join() {
-  const mine = turn;
-  /** @type {HTMLButtonElement} */ (el("join")).disabled = true;
-  trouble("");
+  const mine = ++turn;
+  const button = /** @type {HTMLButtonElement} */ (el("join"));
+  button.disabled = true;
   try {
     const response = await post("", token ? { token } : {});
     const answer = await response.json();
@@ -136,19 +146,22 @@ async function join() {
       trouble(nothing ? words.no_link : answer.reasons?.map((/** @type {{text: string}} */ one) => one.text).join(" "));
       return;
     }
+    trouble("");
     ({ seat, csrf } = answer);
     iceServers = answer.ice_servers ?? [];
     told = answer.state ?? "waiting";
     token = "";
-    if (told === "ended") return end();
-    listen();
-    await enter();
   } catch {
-    // The token is kept: the next tap is good, even if the server heard this one.
-    if (mine === turn) trouble(words.offline);
+    if (mine !== turn) return;
+    trouble(words.offline);
+    pause(JOIN_AGAIN_MS).then(() => mine === turn && !exited && join());
+    return;
   } finally {
-    if (mine === turn) /** @type {HTMLButtonElement} */ (el("join")).disabled = false;
+    if (mine === turn) button.disabled = false;
   }
+  if (told === "ended") return end();
+  listen();
+  await enter();
 }
 
 /** Camera and microphone, then the call: the picture is sent while waiting, so that nothing has to be pressed later. */
@@ -262,7 +275,7 @@ function exit(/** @type {Event} */ event) {
     document.documentElement.hidden = true;
     document.title = "";
     lastWords();
-    post("/exit", onePress(), { keepalive: true }).catch(() => {});
+    post("/exit", onePress(), true).catch(() => {});
   } finally {
     location.replace(EXIT_TO);
   }
@@ -285,23 +298,18 @@ async function help() {
  * @returns {Promise<number>} the status; 0 for no answer
  */
 async function ask(press) {
-  const given = new AbortController();
-  const timer = setTimeout(() => given.abort(), HUNG_MS);
-  const more = { keepalive: true, signal: given.signal };
   try {
-    const { status } = await post("/unsafe", press, more);
+    const { status } = await post("/unsafe", press, true);
     const stale = status === 401 || status === 403;
-    return stale && (await renew(more)) === 200 ? (await post("/unsafe", press, more)).status : status;
+    return stale && (await renew()) === 200 ? (await post("/unsafe", press, true)).status : status;
   } catch {
     return 0;
-  } finally {
-    clearTimeout(timer);
   }
 }
 
 /** A page that goes away says once more what was not heard; the server knows the same press again. */
 function lastWords() {
-  for (const press of unheard) post("/unsafe", press, { keepalive: true }).catch(() => {});
+  for (const press of unheard) post("/unsafe", press, true).catch(() => {});
 }
 
 function switchMute() {
@@ -317,7 +325,10 @@ function switchCamera() {
 }
 
 el("exit").addEventListener("click", exit, { capture: true });
-el("join").addEventListener("click", join);
+el("join").addEventListener("click", () => {
+  trouble("");
+  join();
+});
 el("retry").addEventListener("click", enter);
 el("mute").addEventListener("click", switchMute);
 el("camera").addEventListener("click", switchCamera);
