@@ -152,7 +152,7 @@ def npm_ready() -> bool:
 
 
 def assets_ready() -> bool:
-    return is_stamped("assets", assets_key()) and (STATIC / "vendor" / "manifest.json").exists()
+    return is_stamped("assets", assets_key()) and (STATIC / "vendor" / "htmx.js").exists()
 
 
 def cut_off_in_the_middle() -> bool:

@@ -7,8 +7,6 @@ It fetches nothing (run.py does, with npm) and uses the standard library alone.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shutil
 import sys
@@ -150,22 +148,6 @@ def _write_all(modules: Path, out: Path) -> None:
         _write(out / "LICENSES" / name, MIT.format(holder=holder))
     for name, source in SHIPPED_LICENCES.items():
         _write(out / "LICENSES" / name, _read(modules / source))
-    _write(out / "manifest.json", json.dumps(hashes(out), indent=2) + "\n")
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """Each file below the folder -> its SHA-256 in hex, by POSIX path, sorted; the manifest itself left out."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json")
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def read_manifest(static: Path = STATIC) -> dict[str, str]:
-    """The manifest of the built folder, for cache-busting URLs; raises AssetsError if nothing was built."""
-    try:
-        manifest: dict[str, str] = json.loads((static / "vendor/manifest.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise AssetsError("static/vendor is not built: start once with `python3 run.py`, which builds it") from None
-    return manifest
 
 
 def _read(path: Path) -> str:

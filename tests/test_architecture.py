@@ -116,14 +116,14 @@ def test_the_core_waits_for_nothing_reads_nothing_and_rolls_no_dice() -> None:
 
 
 def test_durations_are_computed_in_few_places() -> None:
-    """Arithmetic on times goes wrong twice a year: in the core it is in `clocks` and `moment`, and in one deadline."""
+    """Arithmetic on times goes wrong twice a year: in the core it is in `clocks`, and in one deadline."""
     found = {
         path.stem
         for path in sources(RVR / "core")
         for node in ast.walk(tree(path))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("timedelta", "seconds_between")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "timedelta"
     }
-    assert found <= {"clocks", "moment", "decide"}
+    assert found <= {"clocks", "decide"}
 
 
 @pytest.mark.parametrize("fact", sorted(e.FACTS))

@@ -35,7 +35,7 @@ ASSETS = """\
 from pathlib import Path
 vendor = Path(__file__).parent.parent / "static" / "vendor"
 vendor.mkdir(exist_ok=True)
-(vendor / "manifest.json").write_text("{}")
+(vendor / "htmx.js").write_text("")
 """
 # A package that only a registry could give, and the registry that every test has: a closed port.
 ONE_PACKAGE = "nothing-of-ours==1.0 --hash=sha256:" + "0" * 64 + "\n"

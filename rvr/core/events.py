@@ -259,7 +259,7 @@ class LinkOpened(Fact):
 
 @fact
 class LinkRefused(Fact):
-    """A second browser tried the link while it was bound to another."""
+    """Somebody tried a link that was bound to another browser, had run out, or was replaced. Once for each reason."""
 
     link: str = public("Id of the link")
     because: str = public("Code of the reason")

@@ -38,8 +38,3 @@ def parse_iso(text: str) -> datetime:
     if at.tzinfo is None:
         raise ValueError(f"{text!r} names no time zone")
     return at.astimezone(UTC)
-
-
-def seconds_between(start: datetime, end: datetime) -> float:
-    """Elapsed seconds, exact to the microsecond, whatever zones the two are written in."""
-    return (end.astimezone(UTC) - start.astimezone(UTC)).total_seconds()

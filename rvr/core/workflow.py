@@ -235,9 +235,6 @@ class Workflow:
         """The moves that the table has from this state, whoever may make them."""
         return tuple(self.moves[trigger] for trigger in self.table.get_triggers(state))
 
-    def open_states(self) -> tuple[str, ...]:
-        return tuple(state.id for state in self.states.values() if state.open)
-
     def mermaid(self) -> str:
         """The diagram of the table, for the documentation and the screen."""
         lines = ["stateDiagram-v2", f"    [*] --> {self.initial}"]

@@ -18,7 +18,7 @@ from rvr.core.case import Case
 from rvr.core.commands import Actor
 from rvr.core.decide import MoveView, facts_of
 from rvr.core.forms import options_of
-from rvr.core.moment import iso, parse_iso
+from rvr.core.moment import iso
 from rvr.core.risk import Instrument
 from rvr.core.workflow import Field, Workflow
 from rvr.messages import Catalogue
@@ -144,11 +144,6 @@ def _with_offset(text: str, zone: ZoneInfo, now: datetime | None) -> str:
     if not real:
         return text
     return iso(min(real, key=lambda at: abs(at - now)) if now else real[0])
-
-
-def local_input(at: str, zone: str) -> str:
-    """A stored time as a `datetime-local` box takes it: to the minute, in the force's zone."""
-    return parse_iso(at).astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M") if at else ""
 
 
 def known_values(case: Case, workflow: Workflow, actor: Actor) -> dict[str, str]:

@@ -25,7 +25,7 @@ from tests.builders import (
     then,
 )
 
-OPEN = list(da_desk().open_states())
+OPEN = [state.id for state in da_desk().states.values() if state.open]
 SENT = {"response_grade": "priority", "deployment_reason": "lost_contact"}
 SPECIALIST = person("cass", "control_room_specialist")
 

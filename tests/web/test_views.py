@@ -7,7 +7,6 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -210,12 +209,6 @@ def test_a_time_that_does_not_exist_is_refused_beside_its_field(typed: str) -> N
     with pytest.raises(Refused) as refused:
         decide.forms.clean(FLOW, [], [BOX], form)
     assert [(reason.code, reason.field) for reason in refused.value.reasons] == [("not-a-time", BOX)]
-
-
-def test_a_time_goes_into_its_box_as_it_came_out() -> None:
-    zone = ZoneInfo(FLOW.hours.zone).key
-    stored = form_views.form_from({BOX: "2026-07-15T10:00"}, FLOW, [BOX], NOW)[BOX]
-    assert form_views.local_input(stored, zone) == "2026-07-15T10:00"
 
 
 def test_answers_are_gathered_and_empty_ones_left_out() -> None:
