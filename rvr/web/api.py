@@ -204,10 +204,10 @@ async def make_move(request: web.Request) -> web.StreamResponse:
         member(body, "expected_version", int, default=None),
     )
     outcome = await request.app[DESK].handle(command, request[SIGNED_IN].actor)
-    if outcome.repeated:  # an old answer shows what this person might see then, not now
-        await visible(request)
-        if not views.sees_whole(await request.app[DESK].case(outcome.case.id), request[SIGNED_IN].actor):
-            return await _case(request, await request.app[DESK].case(outcome.case.id))
+    if outcome.repeated:  # an old answer shows what this person might see then; what they may see now decides
+        now = await visible(request)
+        if not views.sees_whole(now, request[SIGNED_IN].actor):
+            return await _case(request, now)
     return await _case(request, outcome.case)
 
 

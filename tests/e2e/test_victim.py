@@ -246,3 +246,20 @@ def test_the_link_tapped_again_in_a_web_mail_leaves_whoever_has_joined_the_seat_
     again.close()
     meeting.victim.press("Help")
     meeting.is_helped_once()
+
+
+def test_an_officer_who_signs_out_in_another_tab_sees_and_hears_nothing_more(
+    browser: Browser, meeting: Meeting
+) -> None:
+    meeting.joins()
+    officer = Person(browser, meeting.victim.desk).sign_in("officer")
+    officer.page.goto(f"{meeting.victim.desk.url}/cases/{meeting.case}")
+    officer.press("Join the call")
+    meeting.until(lambda: meeting.seen()["state"] == "video", MEDIA)
+    other_tab = officer.context.new_page()
+    other_tab.goto(meeting.victim.desk.url)
+    other_tab.get_by_role("button", name="Sign out").click()
+    meeting.until(lambda: meeting.seen()["state"] == "interrupted", 5_000)
+    meeting.page.wait_for_timeout(3 * QUIET_MS)
+    assert meeting.seen()["state"] == "interrupted", "the page that was left open may not come back"
+    officer.context.close()

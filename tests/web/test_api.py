@@ -316,6 +316,32 @@ def test_a_seat_is_its_own_persons_and_an_offer_that_is_no_sdp_is_refused(desk: 
     release(case, officer)
 
 
+def test_a_flood_on_one_case_does_not_keep_an_emergency_out(desk: Served) -> None:
+    case, _, officer = waiting(desk)
+    sergeant = desk.client("sergeant")
+    attempt = {"attempt_result": "no_answer"}
+    with ThreadPoolExecutor(41) as pool:
+        flood = [pool.submit(officer.move, case, "record_contact_attempt", attempt) for _ in range(40)]
+        emergency = pool.submit(sergeant.move, case, "dispatch_emergency").result()
+        answers = [one.result().status for one in flood]
+    assert emergency.status == 200
+    assert answers == [200] * 40
+    release(case, officer)
+
+
+def test_an_officer_who_has_handed_over_reads_nothing_more_by_an_old_command_id(desk: Served) -> None:
+    case, _, officer = waiting(desk)
+    body = {"command_id": str(uuid.uuid4()), "form": {"attempt_result": "no_answer"}}
+    path = f"cases/{case}/moves/record_contact_attempt"
+    assert officer.call("POST", path, body).body["personal"]["victim_name"] == OPENING["victim_name"]
+    sergeant, other = desk.client("sergeant"), desk.client("officer2")
+    assert sergeant.move(case, "assign_officer", {"officer": other.me["id"]}).status == 200
+    again = officer.call("POST", path, body)
+    assert again.status == 200
+    assert "personal" not in again.body
+    release(case, other)
+
+
 # --- Every path and every answer ---------------------------------------------------------------------------------
 
 
