@@ -27,6 +27,7 @@ from rvr.core.errors import NotFound, Reason, Refused, Reused, Stale
 from rvr.core.moment import Moment, iso
 from rvr.core.risk import Instrument
 from rvr.core.roster import Capacity, Officer, apply_officer
+from rvr.core.vocabulary import Basis
 from rvr.core.workflow import Workflow
 from rvr.definitions import Definitions, load_stored
 from rvr.realtime import Hub, Message
@@ -242,7 +243,7 @@ class Desk:
         return batch, Case("")
 
     def _batch(
-        self, command: Command, by: Actor, asked: bytes, before: Case, decision: decide.Decision, basis: decide.Basis
+        self, command: Command, by: Actor, asked: bytes, before: Case, decision: decide.Decision, basis: Basis
     ) -> Batch:
         after = decision.case
         if not decision.events:
@@ -264,11 +265,11 @@ class Desk:
             result={"case": after.id, "version": after.version},
         )
 
-    async def _basis(self, case: Case | None, form: Mapping[str, Any]) -> decide.Basis:
+    async def _basis(self, case: Case | None, form: Mapping[str, Any]) -> Basis:
         rows = await self.roster()
         instruments = (await self.definition_of(case))[1] if case else self.definitions.instruments
         named = {case.officer if case else "", str(form.get("officer", ""))}
-        return decide.Basis(
+        return Basis(
             ids=tuple(self.new_id() for _ in range(4)),
             capacity=_capacity(rows, await self.store.position()),
             officers={row.id: _officer(row) for row in rows if row.id in named},

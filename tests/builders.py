@@ -21,6 +21,7 @@ from rvr.core.commands import THE_BOT, THE_MEDIA, VICTIM, Actor, MakeMove, OpenC
 from rvr.core.errors import Forbidden, Refused
 from rvr.core.moment import Moment, iso
 from rvr.core.roster import Capacity, Officer, apply_officer
+from rvr.core.vocabulary import Basis
 from rvr.core.workflow import Workflow
 from rvr.definitions import Definitions, load
 
@@ -120,9 +121,9 @@ class Universe:
         self.drawn += 1
         return f"00000000-0000-4000-8000-{self.drawn:012d}"
 
-    def basis(self) -> decide.Basis:
+    def basis(self) -> Basis:
         on = [officer for officer in self.officers.values() if officer.status == "on"]
-        return decide.Basis(
+        return Basis(
             ids=tuple(self.new_id() for _ in range(4)),
             reference="K7Q-X2M",
             capacity=Capacity(len(on), sum(officer.free for officer in on), 1, tuple(o.id for o in on)),

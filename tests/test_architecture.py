@@ -123,7 +123,7 @@ def test_durations_are_computed_in_few_places() -> None:
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "timedelta"
     }
-    assert found <= {"clocks", "decide"}
+    assert found <= {"clocks", "makers"}
 
 
 @pytest.mark.parametrize("fact", sorted(e.FACTS))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rvr.core.commands import ROLES
-from rvr.core.decide import KNOWN_FACTS
 from rvr.core.errors import DefinitionFault
+from rvr.core.vocabulary import KNOWN_FACTS
 from rvr.definitions import digest, load, load_stored
 from tests.builders import WORKFLOWS, da_desk, shipped
 
@@ -187,10 +187,10 @@ def test_an_open_state_without_an_owner_is_a_fault(root: Path, change: Change) -
 
 
 def test_a_missing_part_and_a_file_that_is_no_part_are_faults(root: Path) -> None:
-    (root / ROUTING).rename(root / "da-desk" / "rooting.toml")
+    (root / STATES).rename(root / "da-desk" / "stales.toml")
     found = faults(root)
-    assert f"{ROUTING}: is missing" in found
-    assert any("da-desk/rooting.toml: is no part of a workflow" in one for one in found)
+    assert f"{STATES}: is missing" in found
+    assert any("da-desk/stales.toml: is no part of a workflow" in one for one in found)
 
 
 def test_a_force_without_a_file_is_a_fault(root: Path) -> None:

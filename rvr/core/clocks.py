@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 
 from rvr.core import events as e
 from rvr.core.case import Case, RunningClock
+from rvr.core.force import Hours
 from rvr.core.moment import Moment, iso, parse_iso
-from rvr.core.workflow import ClockDef, Hours, Workflow, any_match
+from rvr.core.workflow import ClockDef, Workflow, any_match
 
 STEP_US = 500_000
 """Wall clock and boot clock differ by more than this when the wall clock was set: the duration is then in doubt."""

@@ -130,6 +130,7 @@ KINDS: dict[str, Callable[[Workflow, Field, Any], Any]] = {
     "choice": _choice,
     "area": _choice,
     "team": _choice,
+    "response_grade": _choice,
     "instrument": _choice,
     "date": _date,
     "datetime": _datetime,
@@ -146,9 +147,11 @@ def options_of(workflow: Workflow, field: Field) -> Iterable[Any]:
     """The options of a choice: its own, or the force's areas and teams."""
     match field.kind:
         case "area":
-            return tuple(Option(value, label) for value, label in workflow.areas.items())
+            return tuple(Option(value, label) for value, label in workflow.force.areas.items())
         case "team":
-            return tuple(Option(value, label) for value, label in workflow.teams.items())
+            return tuple(Option(value, label) for value, label in workflow.force.teams.items())
+        case "response_grade":
+            return tuple(Option(grade.id, grade.name) for grade in workflow.force.response_grades.values())
         case "instrument":
             return tuple(Option(value, value) for value in workflow.instruments)
     return field.options

@@ -13,7 +13,8 @@ from rvr.core import criteria, forms
 from rvr.core import events as e
 from rvr.core import workflow as w
 from rvr.core.commands import BOT, ROLES
-from rvr.core.decide import FILLED, FORM_OF, KNOWN_FACTS, MAKERS
+from rvr.core.makers import FILLED, FORM_OF, MAKERS
+from rvr.core.vocabulary import KNOWN_FACTS
 
 GROUPS = ("details", "contact", "address")
 WAYS_OUT = ("emergency", "deployment", "call_back")
@@ -32,7 +33,7 @@ class _Check:
         self.faults: list[str] = []
 
     def fault(self, part: str, place: str, what: str) -> None:
-        file = f"{self.flow.id}/{part}.toml"
+        file = self.flow.origin(part, place)
         self.faults.append(f"{file}: {place}: {what}" if place else f"{file}: {what}")
 
     def run(self, files_are_sound: bool) -> None:
@@ -135,8 +136,8 @@ class _Check:
                 if not self._is_fact(fact):
                     self.fault(part, place, f"unknown fact `{fact}`")
         for route in self.flow.routes:
-            for area in self.flow.areas if "{lpa}" in route.team else [""]:
-                self._known("routing", route.id, "team", [route.team.replace("{lpa}", area)], self.flow.teams)
+            for area in self.flow.force.areas if "{lpa}" in route.team else [""]:
+                self._known("routing", route.id, "team", [route.team.replace("{lpa}", area)], self.flow.force.teams)
 
     def _is_fact(self, name: str) -> bool:
         prefix, _, field = name.partition(".")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import time
 from functools import cached_property
 from typing import Any
 
 from transitions import Machine
 
 from rvr.core.conditions import Condition
+from rvr.core.force import Force
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +179,6 @@ class Route:
     say: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hours:
-    opens: time
-    closes: time
-    zone: str
-
-
 @dataclass(frozen=True)
 class Workflow:
     """One version of a workflow, complete."""
@@ -207,13 +200,16 @@ class Workflow:
     clocks: Mapping[str, ClockDef]
     criteria: Mapping[str, Criterion]
     routes: tuple[Route, ...]
-    teams: Mapping[str, str]
-    areas: Mapping[str, str]
-    hours: Hours
+    force: Force
     instruments: tuple[str, ...]
     consent_wording: str
     wording: Mapping[str, str] = field(default_factory=dict)
-    link_minutes: int = 15
+    origins: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(part, key) -> the file that it comes from, where that is not the workflow's own file of that part."""
+
+    def origin(self, part: str, key: str) -> str:
+        """The file in which this entry stands."""
+        return self.origins.get((part, key), f"{self.id}/{part}.toml")
 
     @cached_property
     def table(self) -> Machine:

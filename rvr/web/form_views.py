@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 from rvr.core import routing
 from rvr.core.case import Case
 from rvr.core.commands import Actor
-from rvr.core.decide import MoveView, facts_of
+from rvr.core.decide import MoveView
 from rvr.core.forms import options_of
 from rvr.core.moment import iso
 from rvr.core.risk import Instrument
+from rvr.core.vocabulary import facts_of
 from rvr.core.workflow import Field, Workflow
 from rvr.messages import Catalogue
 from rvr.store.tables import AccountRow, OfficerRow
@@ -30,6 +31,7 @@ WIDGETS = {
     "long_text": "textarea",
     "phone": "tel",
     "choice": "radios",
+    "response_grade": "radios",
     "area": "select",
     "team": "select",
     "instrument": "hidden",
@@ -121,7 +123,7 @@ def form_from(
         else:
             value = str(post.get(name, "")).strip()
         if value and field.kind == "datetime":
-            value = _with_offset(value, ZoneInfo(workflow.hours.zone), now)
+            value = _with_offset(value, ZoneInfo(workflow.force.hours.zone), now)
         if value:
             form[name] = value
     return form

@@ -77,7 +77,7 @@ def render(app: web.Application, template: str, signed: SignedIn | None, **conte
         "signed": signed,
         "home": home_of(signed) if signed else "",
         "force": _force_name(flow),
-        "zone": flow.hours.zone,
+        "zone": flow.force.hours.zone,
         "now": iso(desk.observe().at),
     }
     return app[TEMPLATES].get_template(template).render(common | context)

@@ -14,10 +14,11 @@ from typing import Any
 from rvr.core import clocks, routing
 from rvr.core.case import Case
 from rvr.core.commands import Actor
-from rvr.core.decide import MoveView, facts_of
+from rvr.core.decide import MoveView
 from rvr.core.events import Recorded
 from rvr.core.forms import json_schema, options_of
 from rvr.core.moment import Moment, iso, parse_iso
+from rvr.core.vocabulary import facts_of
 from rvr.core.workflow import Field, State, Workflow
 from rvr.messages import Catalogue
 from rvr.store.tables import AccountRow, CaseRow, OfficerRow
@@ -194,7 +195,7 @@ def _whole(case: Case, workflow: Workflow, actor: Actor, people: Mapping[str, Ac
         "proposal": None,
         "decision": case.decision or None,
         "team": case.team or None,
-        "team_name": workflow.teams.get(case.team, case.team) or None,
+        "team_name": workflow.force.teams.get(case.team, case.team) or None,
         "outcome_code": case.outcome_code or None,
     }
 
@@ -244,7 +245,7 @@ def _risk(case: Case, workflow: Workflow) -> dict[str, Any]:
         "actions": [dataclasses.asdict(action) for action in case.actions.values()],
         "proposal": {
             "team": proposal.team,
-            "team_name": workflow.teams.get(proposal.team, proposal.team),
+            "team_name": workflow.force.teams.get(proposal.team, proposal.team),
             "because": proposal.route,
             "say": proposal.say,
         }
@@ -296,7 +297,7 @@ def board_row(row: CaseRow, workflow: Workflow, people: Mapping[str, AccountRow]
         "owner": {"role": owner, "name": words.name("role", owner)} if owner else None,
         "opened_at": row.opened_at,
         "channel": _option(workflow, "source", row.channel),
-        "area": workflow.areas.get(row.lpa, row.lpa),
+        "area": workflow.force.areas.get(row.lpa, row.lpa),
         "officer": person(people, row.officer),
         "sergeant": person(people, row.sergeant),
         "emergency": row.emergency,
@@ -378,7 +379,7 @@ def roster_rows(
 
 def desk_is_open(workflow: Workflow, at: Moment) -> bool:
     """Whether this moment lies within the desk's hours."""
-    return clocks.is_open(workflow.hours, at)
+    return clocks.is_open(workflow.force.hours, at)
 
 
 # --- Words for the pages -----------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ import pytest
 
 from rvr.core import clocks
 from rvr.core import events as e
+from rvr.core.force import Hours
 from rvr.core.moment import Moment, iso, parse_iso
-from rvr.core.workflow import Hours
 from tests.builders import HANDLER, SERGEANT, Story, Universe, a_case, then
 
 

@@ -71,7 +71,7 @@ OWN_ANSWERS: dict[str, Callable[[Story, Random], Any]] = {
     "answers": lambda story, dice: dice.choice([all_met()["answers"]] * 4 + [{dice.choice(list(FLOW.criteria)): "no"}]),
     "action": lambda story, dice: a_choice(dice, [a.id for a in story.case.actions.values() if not a.result]),
     "due_at": lambda story, dice: iso(story.universe.wall + timedelta(days=1)),
-    "team": lambda story, dice: dice.choice(list(FLOW.teams)),
+    "team": lambda story, dice: dice.choice(list(FLOW.force.teams)),
 }
 BY_KIND: dict[str, Any] = {"phone": "07700 900123", "date": "1990-01-31", "flag": True, "area": "dudley"}
 

@@ -18,6 +18,7 @@ from rvr.core.errors import Refused
 from rvr.core.events import FACTS
 from rvr.core.moment import Moment
 from rvr.core.roster import Capacity, Officer
+from rvr.core.vocabulary import Basis
 from rvr.definitions import load
 from rvr.messages import catalogue
 from rvr.store.projections import case_row
@@ -51,8 +52,8 @@ PERSONAL = {
 }
 
 
-def basis() -> decide.Basis:
-    return decide.Basis(
+def basis() -> Basis:
+    return Basis(
         ("id-1", "id-2", "id-3", "id-4"),
         "ABC-234",
         Capacity(1, 1, 7),

@@ -1,0 +1,67 @@
+"""Reads `workflows/` into the core's values, and finds every fault at once.
+
+A definition's version is the hash of everything that it consists of: the workflow's own files, the parts that it
+shares with others, the force's file and the risk instruments. Cases keep the version they began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rvr.core import risk
+from rvr.core import workflow as w
+from rvr.core.errors import DefinitionFault
+from rvr.definitions.reading import digest
+from rvr.definitions.workflows import PARTS, WorkflowReader
+
+__all__ = ["PARTS", "Definitions", "digest", "load", "load_stored"]
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Everything that the desk runs on: the workflows by id, and the instruments by id."""
+
+    workflows: Mapping[str, w.Workflow]
+    instruments: Mapping[str, risk.Instrument]
+
+    def by_hash(self, digest: str) -> w.Workflow | None:
+        return next((flow for flow in self.workflows.values() if flow.hash == digest), None)
+
+
+def load(root: Path, force: str) -> Definitions:
+    """Every workflow under this folder, for this force.
+
+    Raises DefinitionFault with all faults of all files, each with its file and key.
+    """
+    faults: list[str] = []
+    texts = {
+        path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sorted(root.rglob("*.toml"))
+    }
+    flows: dict[str, w.Workflow] = {}
+    instruments: dict[str, risk.Instrument] = {}
+    force_file = f"forces/{force}.toml"
+    if force_file not in texts:
+        raise DefinitionFault([f"{force_file}: there is no such force"])
+    for name in sorted({file.split("/")[0] for file in texts if file.endswith("/workflow.toml")}):
+        used = (f"{name}/", "parts/", "risk/", "tables/")
+        files = {file: text for file, text in texts.items() if file.startswith(used) or file == force_file}
+        reader = WorkflowReader(name, files)
+        flow = reader.workflow()
+        faults += [fault for fault in reader.faults if fault not in faults]
+        if flow is not None:
+            flows[flow.id] = flow
+            instruments |= reader.instruments
+    if faults:
+        raise DefinitionFault(faults)
+    return Definitions(flows, instruments)
+
+
+def load_stored(workflow_id: str, files: Mapping[str, str]) -> tuple[w.Workflow, dict[str, risk.Instrument]]:
+    """A workflow from its stored text: how a running case gets the definition that it began with."""
+    reader = WorkflowReader(workflow_id, files)
+    flow = reader.workflow()
+    if flow is None or reader.faults:
+        raise DefinitionFault(reader.faults)
+    return flow, reader.instruments
