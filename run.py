@@ -4,6 +4,7 @@
     python3 run.py VERB ...            any verb of rvr.cli; `help` lists them
     python3 run.py test [pytest args]  install what the tests need, and run them
     python3 run.py lint                style, types and workflow definitions
+    python3 run.py bench [NAME ...]    measure; without a name, list what can be measured
 
 Standard library only, and no syntax newer than Python 3.6, so that an old Python gets a sentence and not a
 SyntaxError. Everything made lands in .venv and static/ beside this file; pip and npm are called as this machine has
@@ -611,7 +612,17 @@ def run_check(check: list[str]) -> int:
     return subprocess.call([str(VENV_PYTHON), "-m", *check], cwd=str(ROOT))
 
 
-OWN_VERBS: "dict[str, Callable[[list[str]], int]]" = {"test": run_tests, "lint": run_lint}
+def run_bench(arguments: list[str]) -> int:
+    """Runs tests/bench/NAME.py; lists the names when there is none, or none such."""
+    known = {path.stem: path for path in sorted((ROOT / "tests" / "bench").glob("[!_]*.py"))}
+    if not arguments or arguments[0] not in known:
+        sys.stderr.write("What can be measured: {}\n".format(", ".join(known)))
+        return 2 if arguments else 0
+    set_up(for_tests=True)
+    return hand_over([str(known[arguments[0]]), *arguments[1:]])
+
+
+OWN_VERBS: "dict[str, Callable[[list[str]], int]]" = {"test": run_tests, "lint": run_lint, "bench": run_bench}
 
 
 def main(arguments: list[str]) -> int:

@@ -23,11 +23,11 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from rvr import calls, config, definitions, people, timekeeping
+from rvr import calls, config, definitions, importing, people, timekeeping, walk
 from rvr import log as logs
 from rvr.config import ROOT, SettingFault, Settings
 from rvr.core import events as e
-from rvr.core.errors import DefinitionFault, RvrError
+from rvr.core.errors import BadInput, DefinitionFault, Reason, RvrError
 from rvr.core.moment import parse_iso
 from rvr.desk import Desk
 from rvr.media import MediaUnavailable, Observation
@@ -36,6 +36,7 @@ from rvr.messages import catalogue
 from rvr.outbox import DemoSender, Outbox
 from rvr.periodic import Periodic
 from rvr.realtime import Hub
+from rvr.rehearsal import coverage, scenarios
 from rvr.store.engine import CannotOpen
 from rvr.store.store import Store
 from rvr.ticker import Ticker
@@ -74,10 +75,10 @@ async def open_store(settings: Settings, *, existing: bool = False) -> AsyncIter
 
 
 @contextlib.asynccontextmanager
-async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
+async def open_desk(settings: Settings, *, existing: bool = False) -> AsyncIterator[Desk]:
     """The desk on its store, without anything that moves by itself."""
     defined = definitions.load(Path(settings.workflows), settings.force)
-    async with open_store(settings) as store:
+    async with open_store(settings, existing=existing) as store:
         desk = Desk(
             store,
             defined,
@@ -86,6 +87,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             join_url=settings.victim_url,
             link_text=settings.link_text,
             new_id=lambda: str(uuid.uuid4()),
+            staff_url=settings.base_url,
         )
         await desk.start()
         yield desk
@@ -219,10 +221,58 @@ def check(path: Path, force: str) -> int:
             for flow in flows:
                 count = f"{len(flow.states)} states, {len(flow.moves)} moves"
                 say(f"{flow.id} for {name}: {count}, version {flow.hash[:12]}")
+    if not faults:
+        faults = unshown(path)
     for fault in faults:
         say(fault)
     say(f"{len(faults)} faults" if faults else "no faults")
     return 1 if faults else 0
+
+
+def unshown(root: Path) -> list[str]:
+    """What these definitions say and no scenario shows, for the force that stories are of which name none."""
+    forces = sorted(file.stem for file in (root / "forces").glob("*.toml"))
+    force = Settings.force if Settings.force in forces else forces[0]
+    definitions_of = scenarios.loader(root)
+    try:
+        played = [scenarios.play_file(root, path, definitions_of, force) for path in scenarios.files(root)]
+    except scenarios.Unplayable as fault:
+        return [str(fault)]
+    rehearsals = [story.rehearsal for stories in played for story in stories]
+    rules = coverage.unshown(definitions_of(force).workflows.values(), rehearsals)
+    return [f"{rule}: no scenario shows it" for rule in rules]
+
+
+def rehearse(path: Path, force: str, *, update: bool) -> int:
+    """Plays the scenarios of all workflows, of one, or of one file, and tells what has changed."""
+    root = next((folder for folder in (path, *path.parents) if (folder / "forces").is_dir()), None)
+    if root is None:
+        raise Fault(f"{path}: neither workflows nor a part of them")
+    definitions_of, files, faults = scenarios.loader(root), list(scenarios.files(root, path)), 0
+    for file in files:
+        place = file.relative_to(root).as_posix()
+        try:
+            played = scenarios.play_file(root, file, definitions_of, force)
+        except scenarios.Unplayable as fault:
+            say(str(fault))
+            faults += 1
+            continue
+        if difference := scenarios.difference(file, place, played):
+            if update:
+                file.write_text(scenarios.updated(file.read_text(encoding="utf-8"), played), encoding="utf-8")
+            say(f"{place}: updated" if update else difference)
+            faults += not update
+    say(f"{len(files)} scenario files, {faults} with faults" if faults else f"{len(files)} scenario files, no faults")
+    return 1 if faults else 0
+
+
+def walk_through(workflow: str, force: str, seed: int) -> int:
+    """Takes a case through a workflow at this terminal."""
+    defined = definitions.load(ROOT / "workflows", force)
+    if workflow not in defined.workflows:
+        raise Fault(f"There is no workflow {workflow}: choose {' or '.join(defined.workflows)}.")
+    walk.Walk(defined.workflows[workflow], defined, seed, sys.stdin, sys.stdout).run()
+    return 0
 
 
 async def export(
@@ -239,6 +289,28 @@ async def export(
         except CannotExport as fault:
             raise Fault(str(fault)) from None
     say(f"{out}: {summary.cases} cases, {summary.events} events")
+
+
+async def import_file(settings: Settings, file: Path, kind: str, mapping: Path | None, *, dry_run: bool) -> int:
+    """Takes reports, civil orders or outcomes over from another system."""
+    words = catalogue()
+
+    def refused(line: int, reasons: Sequence[Reason]) -> None:
+        say(f"{file}:{line}: {'; '.join(words.reason(reason) for reason in reasons)}")
+
+    def progress(done: int) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"{words.say('import.progress', done=done, all=len(job.lines))}\x1b[K\r")
+
+    async with open_desk(settings, existing=True) as desk:
+        try:
+            job = importing.prepare(desk, file, kind, mapping, dry_run=dry_run)
+        except BadInput as wrong:
+            sys.stderr.write("".join(f"{words.reason(reason)}\n" for reason in wrong.reasons))
+            return 2
+        tally = await job.run(refused, progress)
+    say(words.say("import.dry_run" if dry_run else "import.done", **dataclasses.asdict(tally)))
+    return 1 if tally.refused else 0
 
 
 async def verify(settings: Settings) -> int:
@@ -278,11 +350,24 @@ def parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("check", help="list every fault of the workflow definitions")
     one.add_argument("path", nargs="?", type=Path, default=ROOT / "workflows")
     one.add_argument("--force", default="", help="one force only")
+    one = verbs.add_parser("rehearse", help="play the scenarios of the workflows, and tell what has changed")
+    one.add_argument("path", nargs="?", type=Path, default=ROOT / "workflows", help="a folder or one scenario file")
+    one.add_argument("--force", default=Settings.force, help="for scenarios that name no force")
+    one.add_argument("--update", action="store_true", help="write what happens now into the scenarios' result lines")
+    one = verbs.add_parser("walk", help="take a case through a workflow at this terminal")
+    one.add_argument("workflow", nargs="?", default="da-desk")
+    one.add_argument("--force", default=Settings.force)
+    one.add_argument("--seed", type=int, default=0, help="other invented ids")
     one = verbs.add_parser("export", parents=[store], help="write the evaluator's data package")
     one.add_argument("--out", type=Path, required=True, metavar="DIR|FILE.zip")
     one.add_argument("--from", dest="start", type=_time, metavar="TIME", help="cases opened at or after")
     one.add_argument("--to", dest="end", type=_time, metavar="TIME", help="cases opened before")
     one.add_argument("--project", type=Path, metavar="KEYFILE", help="key of this project's pseudonyms")
+    one = verbs.add_parser("import", parents=[store], help="take reports, orders or outcomes over from a CSV file")
+    one.add_argument("file", type=Path, metavar="FILE.csv")
+    one.add_argument("--kind", choices=tuple(importing.KINDS), default="reports")
+    one.add_argument("--mapping", type=Path, metavar="FILE.toml", help="what is called how there: see docs/imports/")
+    one.add_argument("--dry-run", action="store_true", help="tell what would be refused, and record nothing")
     verbs.add_parser("verify", parents=[store], help="check that the log is as it was written")
     verbs.add_parser("help", help="this, and every setting")
     return top
@@ -326,8 +411,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    if given.verb == "check":
-        return check(given.path, given.force)
+    match given.verb:
+        case "check":
+            return check(given.path, given.force)
+        case "rehearse":
+            return rehearse(given.path.resolve(), given.force, update=given.update)
+        case "walk":
+            return walk_through(given.workflow, given.force, given.seed)
     options: dict[str, Any] = {name: getattr(given, name, None) for name in ("data", "host", "port", "demo")}
     settings = config.load(options, file=given.config)
     match given.verb:
@@ -335,6 +425,9 @@ def _run(given: argparse.Namespace) -> int:
             asyncio.run(serve(settings))
         case "export":
             asyncio.run(export(settings, given.out, given.project, given.start, given.end))
+        case "import":
+            job = import_file(settings, given.file, given.kind, given.mapping, dry_run=given.dry_run)
+            return asyncio.run(job)
         case "verify":
             return asyncio.run(verify(settings))
     return 0

@@ -19,20 +19,26 @@ import structlog
 from sqlmodel import Session, col, select
 
 from rvr import links as tokens
-from rvr.core import decide
+from rvr.core import clocks, decide
 from rvr.core import events as e
 from rvr.core.case import Case, fold
-from rvr.core.commands import THE_BOT, Actor, Command, MakeMove, OpenCase, RunOut, SetDuty
+from rvr.core.commands import THE_BOT, Actor, Command, ImportOrder, MakeMove, OpenCase, RunOut, SetDuty
 from rvr.core.errors import NotFound, Reason, Refused, Reused, Stale
 from rvr.core.moment import Moment, iso
+from rvr.core.orders import apply_order, decide_import, fold_order
 from rvr.core.risk import Instrument
 from rvr.core.roster import Capacity, Officer, apply_officer
 from rvr.core.vocabulary import Basis
 from rvr.core.workflow import Workflow
 from rvr.definitions import Definitions, load_stored
+from rvr.messages import catalogue
+from rvr.notices import notices
 from rvr.realtime import Hub, Message
 from rvr.store import Append, Batch, CommandSeen, Conflict, ReferenceTaken
+from rvr.store import log as timing_log
+from rvr.store.history import Known, cases_with, known
 from rvr.store.messages import Message as Text
+from rvr.store.messages import driver
 from rvr.store.store import Store
 from rvr.store.tables import AccountRow, CaseRow, LinkRow, OfficerRow, every
 
@@ -70,10 +76,11 @@ class Desk:
         join_url: str,
         link_text: str,
         new_id: Callable[[], str],
+        staff_url: str = "",
     ) -> None:
         self.store, self.definitions, self.hub = store, definitions, hub
         self.observe = observe
-        self._join_url, self._link_text = join_url, link_text
+        self._join_url, self._staff_url, self._link_text = join_url, staff_url, link_text
         self.new_id = new_id
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._stored: dict[str, tuple[Workflow, dict[str, Instrument]]] = {}
@@ -123,6 +130,15 @@ class Desk:
         workflow, _ = await self.definition_of(case)
         return decide.view_moves(workflow, case, by, await self._basis(case, {}))
 
+    async def known(self, case: Case) -> Known:
+        """What is known of the case's people from elsewhere: earlier cases, candidates, live civil orders."""
+        at = iso(self.observe().at)
+        return await self.store.read(lambda session: known(session, self.store.sealer, case, at))
+
+    async def cases_with(self, crime_reference: str) -> list[CaseRow]:
+        """The cases that have this crime reference, the oldest first, without those made void."""
+        return await self.store.read(lambda session: cases_with(session, self.store.sealer, crime_reference))
+
     async def people(self) -> dict[str, AccountRow]:
         """The staff, by person id."""
         return {row.id: row for row in await self.store.read(lambda session: every(session, AccountRow))}
@@ -142,7 +158,12 @@ class Desk:
         return await self.store.read(lambda session: every(session, OfficerRow))
 
     async def capacity(self) -> Capacity:
-        return _capacity(await self.roster(), await self.store.position())
+        is_open = clocks.is_open(self._any_workflow().force.hours, self.observe())
+        return _capacity(await self.roster(), await self.store.position(), desk_open=is_open)
+
+    def _any_workflow(self) -> Workflow:
+        """All of them are of the one force of this desk."""
+        return next(iter(self.definitions.workflows.values()))
 
     # --- The door ------------------------------------------------------------------------------------------------
 
@@ -156,6 +177,16 @@ class Desk:
         at = command.at or self.observe()
         async with self._turn(command):
             return await self._carry_out(command, by, at, links)
+
+    async def would_record(self, command: Command, by: Actor) -> bool:
+        """Whether there is anything to record: all that `handle` does before it records. Raises what it would raise."""
+        asked = self._hash_of(command)
+        seen = await self.store.command(by.id, command.command_id)
+        if seen is not None:
+            await self._again(seen, asked)
+            return False
+        batch, _ = await self._decide(command, by, command.at or self.observe(), asked)
+        return bool(batch.appends)
 
     def _turn(self, command: Command) -> asyncio.Lock:
         """One command at a time for each case, in the order in which they came: a flood of taps must not starve an
@@ -210,6 +241,8 @@ class Desk:
                 return self._batch(command, by, asked, Case(decision.case.id), decision, basis), decision.case
             case SetDuty():
                 return await self._decide_duty(command, by, at, asked)
+            case ImportOrder():
+                return await self._decide_order(command, by, at, asked)
         recorded = await self.log(command.case)
         case = fold(command.case, recorded)
         workflow, _ = await self.definition_of(case)
@@ -224,7 +257,16 @@ class Desk:
             except Refused as refused:
                 raise Refused(*refused.reasons, *await self._who_did(recorded, workflow, command, by)) from None
         batch = self._batch(command, by, asked, case, decision, basis)
-        return await self._with_links(batch, decision), decision.case
+        batch = await self._with_links(batch, decision)
+        told = notices(
+            decision.case,
+            decision.events,
+            contacts=self.definitions.contacts,
+            words=catalogue(),
+            staff_url=self._staff_url,
+            new_id=self.new_id,
+        )
+        return replace(batch, messages=(*batch.messages, *told)), decision.case
 
     async def _decide_duty(self, command: SetDuty, by: Actor, at: Moment, asked: bytes) -> tuple[Batch, Case]:
         account = (await self.people()).get(command.officer)
@@ -241,6 +283,15 @@ class Desk:
             officers=(apply_officer(officer, event),),
         )
         return batch, Case("")
+
+    async def _decide_order(self, command: ImportOrder, by: Actor, at: Moment, asked: bytes) -> tuple[Batch, Case]:
+        stream = f"order/{command.order}"
+        order = before = fold_order(command.order, await self.store.load(stream))
+        events = decide_import(before, command, self._any_workflow(), by=by, at=at)
+        for event in events:
+            order = apply_order(order, event)
+        appends = (Append(stream, before.version, events),) if events else ()
+        return Batch(command.command_id, by.id, asked, appends, orders=(order,)), Case("")
 
     def _batch(
         self, command: Command, by: Actor, asked: bytes, before: Case, decision: decide.Decision, basis: Basis
@@ -266,14 +317,22 @@ class Desk:
         )
 
     async def _basis(self, case: Case | None, form: Mapping[str, Any]) -> Basis:
-        rows = await self.roster()
-        instruments = (await self.definition_of(case))[1] if case else self.definitions.instruments
+        workflow, now = (await self.definition_of(case))[0] if case else self._any_workflow(), self.observe()
+        at = iso(now.at)
+
+        def look_up(session: Session) -> tuple[list[OfficerRow], int, Known]:
+            elsewhere = known(session, self.store.sealer, case, at) if case else Known()
+            return every(session, OfficerRow), timing_log.position(driver(session)), elsewhere
+
+        rows, position, elsewhere = await self.store.read(look_up)
         named = {case.officer if case else "", str(form.get("officer", ""))}
         return Basis(
             ids=tuple(self.new_id() for _ in range(4)),
-            capacity=_capacity(rows, await self.store.position()),
+            capacity=_capacity(rows, position, desk_open=clocks.is_open(workflow.force.hours, now)),
             officers={row.id: _officer(row) for row in rows if row.id in named},
-            instruments=instruments,
+            history=tuple(dict.fromkeys((*elsewhere.history, *elsewhere.would_add))),
+            candidates=elsewhere.candidates,
+            orders=elsewhere.orders,
         )
 
     async def _refuse_stale(self, case: Case, recorded: list[e.Recorded], command: MakeMove) -> None:
@@ -351,9 +410,10 @@ def _officer(row: OfficerRow) -> Officer:
     return Officer(row.id, row.version, row.status, row.case_id)
 
 
-def _capacity(rows: list[OfficerRow], position: int) -> Capacity:
+def _capacity(rows: list[OfficerRow], position: int, *, desk_open: bool) -> Capacity:
     on_duty = [_officer(row) for row in rows if row.status == "on"]
-    return Capacity(len(on_duty), sum(o.free for o in on_duty), position, tuple(o.id for o in on_duty))
+    free, ids = sum(o.free for o in on_duty), tuple(o.id for o in on_duty)
+    return Capacity(len(on_duty), free, position, ids, desk_open=desk_open)
 
 
 def _reference() -> str:

@@ -6,6 +6,7 @@ Demo accounts exist in demo mode only; their one password is printed at start, o
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from functools import partial
 
 from argon2 import PasswordHasher
@@ -21,6 +22,7 @@ DEMO: tuple[tuple[str, str, str], ...] = (
     ("handler2", "Harvey Call", "call_handler"),
     ("sergeant", "Sam Sergeant", "sergeant"),
     ("sergeant2", "Sofia Sergeant", "sergeant"),
+    ("inspector", "Isla Inspector", "inspector"),
     ("officer", "Olu Officer", "officer"),
     ("officer2", "Orla Officer", "officer"),
     ("resourcing", "Rae Resourcing", "resourcing"),
@@ -34,14 +36,27 @@ DEMO: tuple[tuple[str, str, str], ...] = (
 )
 """User name, name as colleagues see it, role."""
 
+DEMO_UNITS: Mapping[str, tuple[str, ...]] = {
+    "investigator": (
+        *("specialist", "ppu", "lpa-birmingham", "lpa-coventry", "lpa-dudley", "lpa-sandwell"),
+        *("lpa-solihull", "lpa-walsall", "lpa-wolverhampton"),
+    ),
+    "advocate": ("bswa",),
+}
+"""The teams and partner organisations of some of them, by user name: one investigator stands for every team."""
 
-async def register(desk: Desk, username: str, name: str, role: str, password_hash: str) -> AccountRow:
+
+async def register(
+    desk: Desk, username: str, name: str, role: str, password_hash: str, units: tuple[str, ...] = ()
+) -> AccountRow:
     """A new account."""
     person = str(uuid.uuid4())
-    fact = e.PersonRegistered(roles=(role,), username=username, name=name)
+    fact = e.PersonRegistered(roles=(role,), units=units, username=username, name=name)
     event = e.Event(fact, "", desk.observe(), THE_BOT.id, THE_BOT.id)
     await desk.store.append(Batch(f"register:{person}", THE_BOT.id, b"", (Append(f"person/{person}", 0, (event,)),)))
-    row = AccountRow(id=person, username=username, name=name, roles=[role], password_hash=password_hash)
+    row = AccountRow(
+        id=person, username=username, name=name, roles=[role], password_hash=password_hash, units=list(units)
+    )
     await desk.store.write(lambda connection: put(connection, row))
     return row
 
@@ -51,14 +66,14 @@ async def seed_demo(desk: Desk, password: str, hasher: PasswordHasher) -> None:
     hashed = hasher.hash(password)
     rows = await desk.store.read(lambda session: {row.username: row for row in every(session, AccountRow)})
     for username, name, role in DEMO:
-        row = rows.get(username)
+        row, units = rows.get(username), DEMO_UNITS.get(username, ())
         if row is None:
-            row = await register(desk, username, name, role, hashed)
+            row = await register(desk, username, name, role, hashed, units)
             if role == "officer":
                 actor = Actor(row.id, frozenset({role}), name)
                 await desk.handle(SetDuty(f"demo-duty:{row.id}", row.id, "on"), actor)
         else:
-            renewed = AccountRow(**{**row.model_dump(), "password_hash": hashed})
+            renewed = AccountRow(**{**row.model_dump(), "password_hash": hashed, "units": list(units)})
             await desk.store.write(partial(put, row=renewed))
 
 

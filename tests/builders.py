@@ -14,13 +14,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rvr.core import decide
+from rvr import rehearsal
 from rvr.core import events as e
 from rvr.core.case import Case, apply
-from rvr.core.commands import THE_BOT, THE_MEDIA, VICTIM, Actor, MakeMove, OpenCase, RunOut
-from rvr.core.errors import Forbidden, Refused
+from rvr.core.commands import THE_BOT, THE_MEDIA, VICTIM, Actor
+from rvr.core.decide import Decision
+from rvr.core.errors import Forbidden, Reason, Refused
+from rvr.core.identity import Candidate
 from rvr.core.moment import Moment, iso
-from rvr.core.roster import Capacity, Officer, apply_officer
+from rvr.core.risk import Instrument, assess, takes
+from rvr.core.roster import Officer
 from rvr.core.vocabulary import Basis
 from rvr.core.workflow import Workflow
 from rvr.definitions import Definitions, load
@@ -31,12 +34,16 @@ BOOT = "0c5a2b7e-1111-4222-8333-444455556666"
 
 
 @cache
-def shipped() -> Definitions:
-    return load(WORKFLOWS, "wmp")
+def shipped(force: str = "wmp") -> Definitions:
+    return load(WORKFLOWS, force)
 
 
-def da_desk() -> Workflow:
-    return shipped().workflows["da-desk"]
+def da_desk(force: str = "wmp") -> Workflow:
+    return shipped(force).workflows["da-desk"]
+
+
+def crime_report(force: str = "wmp") -> Workflow:
+    return shipped(force).workflows["crime-report"]
 
 
 # --- People ------------------------------------------------------------------------------------------------------
@@ -51,9 +58,11 @@ SERGEANT, SERGEANT_2 = person("sam", "sergeant"), person("sofia", "sergeant")
 OFFICER, OFFICER_2 = person("olu", "officer"), person("orla", "officer")
 RESOURCING = person("rae", "resourcing")
 INVESTIGATOR = person("ivan", "investigator")
+INSPECTOR = person("isla", "inspector")
+ADVOCATE = Actor("ada", frozenset({"advocate"}), "Ada", frozenset({"bswa"}))
 THE_VICTIM = Actor("victim:1", frozenset({VICTIM}))
 STAFF = (HANDLER, SERGEANT, OFFICER, RESOURCING, INVESTIGATOR)
-EVERYBODY = (*STAFF, SERGEANT_2, OFFICER_2, THE_VICTIM, THE_MEDIA, THE_BOT)
+EVERYBODY = (*STAFF, SERGEANT_2, OFFICER_2, INSPECTOR, ADVOCATE, THE_VICTIM, THE_MEDIA, THE_BOT)
 
 # --- Forms -------------------------------------------------------------------------------------------------------
 
@@ -68,15 +77,38 @@ OPENING: Mapping[str, Any] = {
 }
 
 
+REPORT: Mapping[str, Any] = {
+    "report_source": "response_officer",
+    "crime_reference": "20CV/1/26",
+    "offence": "assault",
+    "victim_name": "Ann Example",
+    "lpa": "coventry",
+    "reported_risk_level": "medium",
+}
+"""A crime report from officers who attended."""
+
+
 def all_met(**changed: str) -> dict[str, Any]:
     """Every safety question answered as it must be, but for these."""
     return {"answers": {c.id: c.met for c in da_desk().criteria.values()} | changed}
 
 
-def risk(level: str, rationale: str = "", **answers: str) -> dict[str, Any]:
-    """The risk tool with every question answered no, but for these."""
-    questions = {q.id: "no" for q in shipped().instruments["dash"].questions}
-    form = {"risk_tool": "dash", "risk_answers": questions | answers, "risk_level": level}
+def answered(tool: Instrument, other: str = "no", **given: Any) -> dict[str, Any]:
+    """Every question that is asked, with these answers, and otherwise with this one or the mildest of its kind."""
+    questions, answers = {question.id: question for question in tool.every}, dict(given)
+    for name in given:
+        if name in questions and questions[name].kind == "matrix" and given[name] == "yes":
+            answers[name] = [questions[name].cells[0]]
+    while missing := assess(tool, answers).missing:
+        taken = {name: takes(questions[name], tool.scale) for name in missing}
+        answers |= {name: other if other in codes else codes[0] for name, codes in taken.items()}
+    return answers
+
+
+def risk(level: str, rationale: str = "", tool: str = "dash", **answers: Any) -> dict[str, Any]:
+    """A risk tool with every question answered no, but for these."""
+    given = answered(shipped().instruments[tool], **answers)
+    form = {"risk_tool": tool, "risk_answers": given, "risk_level": level}
     return form | ({"rationale": rationale} if rationale else {})
 
 
@@ -84,30 +116,19 @@ def risk(level: str, rationale: str = "", **answers: str) -> dict[str, Any]:
 
 
 @dataclass
-class Universe:
+class Universe(rehearsal.Universe):
     """Clock, ids and officers of one test."""
 
     wall: datetime = START
-    boottime_ns: int = 1_000_000_000
-    boot: str = BOOT
     error_us: int | None = 3100
-    drawn: int = 0
+    desk_open: bool = True
+    candidates: tuple[Candidate, ...] = ()
     officers: dict[str, Officer] = field(
         default_factory=lambda: {who.id: Officer(who.id, 1, "on") for who in (OFFICER, OFFICER_2)}
     )
 
-    @property
-    def at(self) -> Moment:
-        return Moment(self.wall, self.boot, self.boottime_ns, self.error_us)
-
     def __call__(self) -> Moment:
         return self.at
-
-    def pass_(self, seconds: float) -> None:
-        """Time passes: both of the machine's clocks run."""
-        passed = timedelta(seconds=seconds)
-        self.wall += passed
-        self.boottime_ns += passed // timedelta(microseconds=1) * 1000
 
     def step(self, seconds: float) -> None:
         """Somebody sets the wall clock; no time passes."""
@@ -117,48 +138,37 @@ class Universe:
         """The machine boots again: its second clock begins anew."""
         self.boot, self.boottime_ns = f"boot-{self.new_id()}", 0
 
-    def new_id(self) -> str:
-        self.drawn += 1
-        return f"00000000-0000-4000-8000-{self.drawn:012d}"
-
     def basis(self) -> Basis:
-        on = [officer for officer in self.officers.values() if officer.status == "on"]
-        return Basis(
-            ids=tuple(self.new_id() for _ in range(4)),
-            reference="K7Q-X2M",
-            capacity=Capacity(len(on), sum(officer.free for officer in on), 1, tuple(o.id for o in on)),
-            officers=dict(self.officers),
-            instruments=shipped().instruments,
-        )
+        basis = super().basis()
+        return replace(basis, capacity=replace(basis.capacity, desk_open=self.desk_open), candidates=self.candidates)
 
 
 @dataclass
-class Story:
+class Story(rehearsal.Rehearsal):
     """One case in a universe, and everything that has happened to it."""
 
     universe: Universe
     workflow: Workflow = field(default_factory=da_desk)
-    case: Case = field(default_factory=lambda: Case("1"))
     log: list[e.Event] = field(default_factory=list)
     last: tuple[e.Event, ...] = ()
     """The events of the latest step."""
+    replayed: Case = field(default_factory=lambda: Case("1"))
+    """What the log adds up to, event by event from the first."""
 
     def opens(self, who: Actor = HANDLER, **form: Any) -> Story:
-        command = OpenCase("open", dict(OPENING) | form)
-        return self._took(
-            decide.decide_open(
-                command, self.workflow, case_id="1", by=who, at=self.universe.at, basis=self.universe.basis()
-            )
-        )
+        opening = OPENING if self.workflow.id == "da-desk" else REPORT
+        self.open_case(who, dict(opening) | form)
+        return self
 
     def does(self, who: Actor, move: str, **form: Any) -> Story:
         """Somebody makes a move that the rules allow."""
-        return self._took(self._decided(who, move, form))
+        self.make(who, move, form)
+        return self
 
     def refuses(self, who: Actor, move: str, **form: Any) -> set[str]:
         """Somebody tries a move that the rules forbid: the guards that are unmet, and the codes of other reasons."""
         try:
-            self._decided(who, move, form)
+            self.make(who, move, form)
         except Refused as refused:
             return {reason.params.get("guard") or reason.code for reason in refused.reasons}
         raise AssertionError(f"{move} was not refused")
@@ -166,61 +176,38 @@ class Story:
     def forbids(self, who: Actor, move: str, **form: Any) -> set[str]:
         """Somebody tries a move that is not theirs: the codes of the reasons."""
         try:
-            self._decided(who, move, form)
+            self.make(who, move, form)
         except Forbidden as forbidden:
             return {reason.code for reason in forbidden.reasons}
         raise AssertionError(f"{move} was not forbidden")
 
     def may(self, who: Actor) -> set[str]:
         """The moves that this person is offered now."""
-        views = decide.view_moves(self.workflow, self.case, who, self.universe.basis())
-        return {view.move.id for view in views if view.allowed}
+        return {view.move.id for view in self.offered(who) if view.allowed}
 
     def rings(self, clock: str, after_s: int, run: int = 0) -> Story:
         """A threshold of this run, or else the latest, is put to the case, whether it is due or not."""
-        command = RunOut("c", "1", clock, run or self.case.runs.get(clock, 0), after_s)
-        basis = self.universe.basis()
-        return self._took(decide.decide_run_out(self.case, command, self.workflow, at=self.universe.at, basis=basis))
+        self.ring(clock, after_s, run)
+        return self
 
     def branch(self) -> Story:
         """The same story so far, to be continued in another way."""
         universe = replace(self.universe, officers=dict(self.universe.officers))
-        return replace(self, universe=universe, log=list(self.log))
+        return replace(self, universe=universe, log=list(self.log), happened=[], refused=[])
 
     def waits(self, seconds: float) -> Story:
         """Time passes, and every threshold that falls due meanwhile fires at its own moment."""
-        until = self.universe.wall + timedelta(seconds=seconds)
-        happened: tuple[e.Event, ...] = ()
-        while due := self._next_due(until):
-            when, clock, after_s = due
-            self.universe.pass_(max(0.0, (when - self.universe.wall).total_seconds()))
-            self.rings(clock, after_s)
-            happened += self.last
-        self.universe.pass_((until - self.universe.wall).total_seconds())
-        self.last = happened
+        rung = list(self.pass_until(self.universe.wall + timedelta(seconds=seconds)))
+        self.last = tuple(event for happening in rung for event in happening.events)
         return self
 
-    def _next_due(self, until: datetime) -> tuple[datetime, str, int] | None:
-        due = [(when, running.clock, s) for running in self.case.clocks.values() for s, when in running.due]
-        return min((one for one in due if one[0] <= until), default=None)
-
-    def _decided(self, who: Actor, move: str, form: Mapping[str, Any]) -> decide.Decision:
-        command = MakeMove("c", "1", move, form)
-        at, basis = self.universe.at, self.universe.basis()
-        return decide.decide_move(self.case, command, self.workflow, by=who, at=at, basis=basis)
-
-    def _took(self, decision: decide.Decision) -> Story:
+    def take(self, decision: Decision, move: str = "", undone: tuple[Reason, ...] = ()) -> rehearsal.Happening:
         self.log += decision.events
         self.last = decision.events
-        replayed = Case("1")
-        for event in self.log:
-            replayed = apply(replayed, event)
-        assert replayed == decision.case, "the replay of the log is not the live case"
-        for officer, events in decision.officers.items():
-            for event in events:
-                self.universe.officers[officer] = apply_officer(self.universe.officers[officer], event)
-        self.case = decision.case
-        return self
+        for event in decision.events:
+            self.replayed = apply(self.replayed, event)
+        assert self.replayed == decision.case, "the replay of the log is not the live case"
+        return super().take(decision, move, undone)
 
     # --- What happened -------------------------------------------------------------------------------------------
 
@@ -278,6 +265,18 @@ def plans(story: Story) -> Story:
     return story.does(OFFICER, "plan_safeguarding", action_kind="safety_plan", action_owner="PC Example", due_at=due)
 
 
+def considers_evidence(story: Story) -> Story:
+    return story.does(SERGEANT, "consider_evidence_led", evidence_led="not_viable", evidence_led_reason="No witness.")
+
+
+FILING: Mapping[str, Any] = {
+    "file_reason": "no_crime",
+    "file_rationale": "Nothing is disclosed.",
+    "filing_checks": dict.fromkeys((option.value for option in da_desk().fields["filing_checks"].options), "yes"),
+}
+"""A filing whose gate is open."""
+
+
 WAYS: dict[str, Any] = {
     "call_taking": lambda universe: Story(universe).opens(),
     "handover": _handover,
@@ -295,8 +294,13 @@ WAYS: dict[str, Any] = {
     "review": _review,
     "review at high risk": lambda universe: _review(universe, "high"),
     "allocated": lambda universe: a_case("review", universe).does(SERGEANT, "allocate", team="lpa-coventry"),
-    "filed": lambda universe: a_case("review", universe).does(
-        SERGEANT, "file", file_reason="no_crime", file_rationale="Nothing is disclosed."
+    "filed": lambda universe: considers_evidence(a_case("review", universe)).does(SERGEANT, "file", **FILING),
+    "appointment": lambda universe: a_case("accepted", universe).does(
+        SERGEANT,
+        "make_appointment",
+        appointment_at=iso(universe.wall + timedelta(hours=2)),
+        appointment_reason="not_private",
+        appointment_how="Ring twice, then send the link.",
     ),
     "closed": lambda universe: a_case("allocated", universe).does(INVESTIGATOR, "close"),
     "voided": lambda universe: a_case("call_taking", universe).does(SERGEANT, "void", void_reason="test"),

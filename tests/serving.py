@@ -154,6 +154,11 @@ class Client:
         body = {"command_id": str(uuid.uuid4()), "form": {**OPENING, **form}}
         return self.call("POST", "cases", body)
 
+    def report(self, **form: Any) -> Answer:
+        """A crime report."""
+        body = {"command_id": str(uuid.uuid4()), "workflow": "crime-report", "form": {**REPORT, **form}}
+        return self.call("POST", "cases", body)
+
 
 OPENING: dict[str, Any] = {
     "source": "999",
@@ -167,6 +172,24 @@ OPENING: dict[str, Any] = {
     "code_word": "umbrella",
 }
 """Invented, with a telephone number from Ofcom's range for drama."""
+
+REPORT: dict[str, Any] = {
+    "report_source": "response_officer",
+    "crime_reference": "20CO/1234/26",
+    "offence": "assault",
+    "reported_risk_level": "medium",
+    "victim_name": "Rita Reported",
+    "victim_dob": "1990-02-03",
+    "safe_number": "07700 900456",
+    "safe_to_text": "yes",
+    "who_sees_phone": "Nobody",
+    "suspect_name": "Rod Reported",
+    "suspect_dob": "1988-05-06",
+    "lpa": "birmingham",
+    "children": "yes",
+    "summary": "Pushed against a wall in the kitchen.",
+}
+"""A report, as invented."""
 
 
 def ready_for_handover(handler: Client, **form: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ from tests.builders import (
     all_met,
     shipped,
 )
-from tests.store.builders import Place
+from tests.store.builders import Clock, Place, an_order
 
 
 @dataclass
@@ -103,7 +103,14 @@ async def _open(place: Place, universe: Universe, defined: Definitions) -> tuple
     await store.start()
     text = "Here is the link {for you}: {link}"
     desk = Desk(
-        store, defined, Hub(), observe=universe, join_url="https://j.test", link_text=text, new_id=universe.new_id
+        store,
+        defined,
+        Hub(),
+        observe=universe,
+        join_url="https://j.test",
+        link_text=text,
+        new_id=universe.new_id,
+        staff_url="https://rvr.test",
     )
     await desk.start()
     return store, desk
@@ -542,6 +549,94 @@ async def test_a_definition_is_stored_once_however_often_the_desk_starts(at: AtW
     await asyncio.gather(at.desk.start(), at.desk.start())
     flow = shipped().workflows["da-desk"]
     assert len(await at.store.load(f"definition/{flow.hash}")) == 1
+
+
+# --- The same people in other cases ------------------------------------------------------------------------------
+
+
+async def test_a_second_case_with_the_same_number_has_the_first_as_a_candidate(at: AtWork) -> None:
+    first = await at.desk.case(await at.a_case("call_taking", victim_name="Ann Example"))
+    at.universe.pass_(60)
+    second = await at.desk.case(await at.a_case("handover", victim_name="Anne Unlike"))
+    known = await at.desk.known(second)
+    (candidate,) = known.candidates
+    assert (candidate.role, candidate.person_id, candidate.kinds) == ("victim", first.victim_id, ("phone",))
+    assert [(case.id, case.reference) for case in candidate.cases] == [(first.id, first.reference)]
+    assert known.history == (), "nobody has confirmed that they are one person"
+    assert (await at.desk.known(first)).candidates == (), "the later case takes the earlier one's person"
+
+
+async def test_once_somebody_confirmed_it_both_cases_are_of_one_person(at: AtWork) -> None:
+    first = await at.desk.case(await at.a_case("call_taking"))
+    at.universe.pass_(60)
+    second = await at.a_case("call_taking")
+    await at.does(HANDLER, second, "match_person", candidate=f"victim:{first.victim_id}")
+    case = await at.desk.case(second)
+    assert case.victim_id == first.victim_id
+    known = await at.desk.known(case)
+    assert (known.candidates, [past.case for past in known.history]) == ((), [first.id])
+    at.universe.pass_(60)
+    third = await at.desk.case(await at.a_case("call_taking"))
+    (candidate,) = (await at.desk.known(third)).candidates
+    assert [one.id for one in candidate.cases] == [second, first.id], "one person, in two cases"
+
+
+async def test_a_decision_rests_on_the_candidates_the_history_and_the_live_orders(at: AtWork) -> None:
+    """One snapshot, read when a move is viewed or decided."""
+    born = {"victim_dob": "1991-04-30", "suspect_name": "Bob Example", "suspect_dob": "1988-02-01"}
+    first = await at.desk.case(await at.a_case("call_taking", **born))
+    await at.store.append(an_order("o1", Clock()))
+    at.universe.pass_(60)
+    second = await at.desk.case(await at.a_case("call_taking", **born))
+    basis = await at.desk._basis(replace(second, suspect_id=first.suspect_id), {})
+    assert [one.person_id for one in basis.candidates] == [first.victim_id]
+    assert [one.case for one in basis.history] == [first.id]
+    assert [one.id for one in basis.orders] == ["o1"]
+    assert basis.capacity == await at.desk.capacity()
+
+
+async def test_the_confirmation_of_a_third_occasion_proposes_the_specialists_in_the_same_command(at: AtWork) -> None:
+    """The history that it rests on is that of the person who is being confirmed, not of nobody."""
+    born = {"victim_dob": "1991-04-30", "suspect_name": "Bob Example", "suspect_dob": "1988-02-01"}
+    first = await at.desk.case(await at.a_case("call_taking", **born))
+    people = (f"victim:{first.victim_id}", f"suspect:{first.suspect_id}")
+    for _ in range(2):
+        at.universe.pass_(86_400)
+        latest_case = await at.a_case("call_taking", **born)
+        for person in people:
+            outcome = await at.does(HANDLER, latest_case, "match_person", candidate=person)
+    types = [one.event.type for one in outcome.recorded]
+    assert types == ["PersonMatched", "EscalationProposed"]
+    assert outcome.case.escalations == {"potential_escalation": "marac", "third_occasion": "specialist"}
+    proposed = outcome.recorded[-1].event.fact
+    assert isinstance(proposed, e.EscalationProposed)
+    assert first.reference in proposed.cases
+
+
+# --- Who hears of it away from the screens ------------------------------------------------------------------------
+
+
+async def test_an_alarm_for_a_role_goes_to_whoever_is_on_call_for_it_and_names_nobody(at: AtWork) -> None:
+    case = await at.a_case("accepted", victim_name="Ann Canary", address="1 Canary Street")
+    at.universe.pass_(300)
+    await Ticker(at.desk).tick()
+    found = await at.store.read(lambda session: latest(session, at.store.sealer))
+    (told,) = [one.message for one in found if one.message.recipient == "+447700900999"]
+    assert told.kind == "sms"
+    assert (await at.desk.case(case)).reference in told.body
+    assert "Canary" not in told.body
+    assert "http" not in told.body
+
+
+async def test_a_referral_goes_by_e_mail_as_a_link_without_details(at: AtWork) -> None:
+    case = await at.a_case("waiting_room", lpa="solihull", victim_name="Ann Canary")
+    refer = {"partner": "bswa", "referral_basis": "consent", "note": "Canary"}
+    await at.does(OFFICER, case, "make_referral", **refer)  # a Sunday: nobody of theirs is at the desk
+    found = await at.store.read(lambda session: latest(session, at.store.sealer))
+    (mail,) = [one.message for one in found if one.message.kind == "email"]
+    assert mail.recipient == "referrals@bswa.example"
+    assert mail.body.endswith(f"https://rvr.test/cases/{case}")
+    assert "Canary" not in mail.body
 
 
 # --- The outbox --------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ import pytest
 from rvr.core import events as e
 from rvr.core.case import Case
 from rvr.core.commands import OpenCase
+from rvr.core.workflow import Threshold
 from rvr.desk import Desk
 from rvr.periodic import Periodic
 from rvr.realtime import Hub
 from rvr.store import Store
 from rvr.store.tables import ClockRow, every
 from rvr.ticker import Ticker
-from tests.builders import HANDLER, OPENING, Universe, shipped
+from tests.builders import HANDLER, OPENING, Universe, da_desk, shipped
 from tests.store.builders import Place, a_batch, event, started
 
 
@@ -61,6 +63,23 @@ async def test_a_wall_clock_set_forward_makes_it_wait_for_the_clock_that_never_s
     assert await fired(desk, case) == []
     universe.pass_(600)
     assert await Ticker(desk).tick() == 2
+
+
+@pytest.mark.parametrize("step_s", [-3600, 3600])
+async def test_a_clock_that_counts_desk_hours_is_found_when_it_is_due_though_somebody_set_the_wall_clock(
+    desk: Desk, universe: Universe, step_s: int
+) -> None:
+    """Two hours of the desk at 21:18 are ten on a watch: it is closed from 23:00 to 07:00."""
+    flow = da_desk()
+    two_hours = replace(flow.clocks["transfer"], counts="desk_hours", thresholds=(Threshold(7200),))
+    desk.definitions = replace(desk.definitions, workflows={flow.id: replace(flow, clocks={"transfer": two_hours})})
+    case = (await desk.handle(OpenCase("c", OPENING), HANDLER)).case.id
+    universe.step(step_s)
+    universe.pass_(35_999.999)
+    assert await Ticker(desk).tick() == 0
+    universe.pass_(0.001)
+    assert await Ticker(desk).tick() == 1
+    assert await fired(desk, case) == [("transfer", 7200)]
 
 
 async def test_a_threshold_that_fired_or_whose_clock_stopped_is_no_row_any_more(desk: Desk, universe: Universe) -> None:

@@ -1,18 +1,20 @@
-"""The clocks of a case: what starts and stops them, and whether a target was met.
+"""The clocks of a case: what starts, pauses and stops them, and whether a target was met.
 
-The only module that does arithmetic on times. All of it is on UTC seconds: "+24 hours" is 86,400 seconds on the days
-when the clocks change, too.
+All arithmetic is on UTC seconds: "+24 hours" is 86,400 seconds on the days when the hour changes, too. Which of them
+count is in `calendar`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from rvr.core import calendar
 from rvr.core import events as e
 from rvr.core.case import Case, RunningClock
+from rvr.core.conditions import Facts
 from rvr.core.force import Hours
 from rvr.core.moment import Moment, iso, parse_iso
 from rvr.core.workflow import ClockDef, Workflow, any_match
@@ -22,32 +24,70 @@ STEP_US = 500_000
 
 
 def changes(
-    workflow: Workflow, case: Case, fact: e.Fact, state: str, at: Moment, facts: Mapping[str, Any]
+    workflow: Workflow, case: Case, fact: e.Fact, state: str, at: Moment, facts: Facts
 ) -> tuple[e.ClockChange, ...]:
     """What this fact, which leaves the case in `state`, does to the case's clocks."""
     ended = workflow.states[state].ended
+    hours, facts = workflow.force.hours, _FactFirst(fact, facts)
     stopped, started = [], []
-    for clock in workflow.clocks.values():
+    concerned = workflow.clocks_of(type(fact).__name__, moved=state != case.state)
+    for clock in workflow.clocks.values() if ended else concerned:
         running = case.clocks.get(clock.id)
+        still = _stands_still(clock, running, fact, state)
         fresh = None
-        if not ended and _starts(clock, fact, case, state):
-            fresh = _started(clock, case.runs.get(clock.id, 0) + 1, at, facts)
+        if not ended and _starts(clock, fact, case, state) and _has_an_end(clock, facts):
+            fresh = _started(clock, case.runs.get(clock.id, 0) + 1, hours, at, facts)
         if running is not None:
-            left = bool(clock.runs_in) and state not in clock.runs_in
+            left = bool(clock.runs_in) and state not in (*clock.runs_in, *clock.paused_in)
             reached = any_match(clock.stops, fact) or (left and not clock.stops)
-            again = fresh is not None and (not clock.by or _ends(fresh) < _ends(running))
+            again = fresh is not None and _begins_again(clock, running, fresh, hours, at, goes_on=not still)
             if not (reached or left or ended or again or any_match(clock.cancels, fact)):
+                if still != running.paused:
+                    stopped.append((_paused if still else _resumed)(clock, running, hours, at))
                 continue
-            stopped.append(_stopped(running, at, moot=not reached))
+            stopped.append(_stopped(clock, running, hours, at, moot=not reached))
         if fresh is not None:
             started.append(fresh)
+            if still:
+                started.append(e.ClockChange(clock.id, fresh.run, "paused", fresh.at, fresh.target_s, elapsed_us=0))
     return (*stopped, *started)
 
 
-def _ends(run: RunningClock | e.ClockChange) -> datetime:
-    """When a run reaches its target: a higher grade brings that forward, and no second start puts it off."""
-    start = run.started_at if isinstance(run, RunningClock) else parse_iso(run.at)
-    return start + timedelta(seconds=run.target_s)
+@dataclass(frozen=True, slots=True)
+class _FactFirst:
+    """A target may depend on what has just happened, and else on the case."""
+
+    fact: e.Fact
+    facts: Facts
+
+    def get(self, name: str, /) -> Any:
+        told = getattr(self.fact, name, None)
+        return self.facts.get(name) if told is None else told
+
+
+def _stands_still(clock: ClockDef, running: RunningClock | None, fact: e.Fact, state: str) -> bool:
+    """Whether the clock is paused after this fact."""
+    if clock.paused_in:
+        return state in clock.paused_in
+    paused = running is not None and running.paused and not any_match(clock.resumes, fact)
+    return paused or any_match(clock.pauses, fact)
+
+
+def _begins_again(
+    clock: ClockDef, running: RunningClock, fresh: e.ClockChange, hours: Hours, at: Moment, *, goes_on: bool
+) -> bool:
+    """A start while it runs begins a new run, but what ends a pause goes on with the old one. With `by`, a higher grade
+    brings the end forward, and no second start puts it off.
+    """
+    if clock.until_fact:
+        return not running.ends_at or abs(parse_iso(fresh.ends_at) - parse_iso(running.ends_at)) >= timedelta(seconds=1)
+    if not clock.by:
+        return not (running.paused and goes_on)
+    if running.paused:
+        left_us = running.target_s * 1_000_000 - running.counted_us
+        return parse_iso(fresh.ends_at) < calendar.when_counted(clock.counts, hours, at.at, left_us)
+    ends = parse_iso(running.ends_at) if running.ends_at else running.started_at + timedelta(seconds=running.target_s)
+    return parse_iso(fresh.ends_at) < ends
 
 
 def _starts(clock: ClockDef, fact: e.Fact, case: Case, state: str) -> bool:
@@ -55,27 +95,91 @@ def _starts(clock: ClockDef, fact: e.Fact, case: Case, state: str) -> bool:
     return entered or any_match(clock.starts, fact)
 
 
-def _started(clock: ClockDef, run: int, at: Moment, facts: Mapping[str, Any]) -> e.ClockChange:
-    target_s = clock.targets.get(str(facts.get(clock.by)), clock.target_s) if clock.by else clock.target_s
-    offset = target_s if clock.by else 0
-    due = tuple(
-        (offset + threshold.after_s, iso(at.at + timedelta(seconds=offset + threshold.after_s)))
-        for threshold in clock.thresholds
+def _started(clock: ClockDef, run: int, hours: Hours, at: Moment, facts: Facts) -> e.ClockChange:
+    target_s = _target_s(clock, at, facts)
+    times = _times(clock, target_s, hours, at)
+    return e.ClockChange(clock.id, run, "started", iso(at.at), target_s, counts=clock.counts, **times)
+
+
+def _has_an_end(clock: ClockDef, facts: Facts) -> bool:
+    return not clock.until_fact or bool(facts.get(clock.until_fact))
+
+
+def _target_s(clock: ClockDef, at: Moment, facts: Facts) -> int:
+    if clock.until_fact:
+        return max(0, -(-(parse_iso(str(facts.get(clock.until_fact))) - at.at) // timedelta(seconds=1)))
+    return clock.targets.get(str(facts.get(clock.by)), clock.target_s) if clock.by else clock.target_s
+
+
+def _offset(clock: ClockDef, target_s: int) -> int:
+    """From where its thresholds are counted: a target that depends on the case, or else the start."""
+    return target_s if clock.by or clock.until_fact else 0
+
+
+def _resumed(clock: ClockDef, running: RunningClock, hours: Hours, at: Moment) -> e.ClockChange:
+    times = _times(clock, running.target_s, hours, at, running.counted_us, running.fired)
+    return e.ClockChange(clock.id, running.run, "resumed", iso(at.at), running.target_s, **times)
+
+
+def _times(
+    clock: ClockDef, target_s: int, hours: Hours, at: Moment, counted_us: int = 0, fired: tuple[int, ...] = ()
+) -> dict[str, Any]:
+    """What is still to come of a run that starts or goes on now."""
+
+    def when(after_s: int) -> str:
+        return iso(calendar.when_counted(clock.counts, hours, at.at, after_s * 1_000_000 - counted_us))
+
+    thresholds = (_offset(clock, target_s) + threshold.after_s for threshold in clock.thresholds)
+    due = tuple((after_s, when(after_s)) for after_s in thresholds if after_s >= 0 and after_s not in fired)
+    return {"due": due, "ends_at": when(target_s)}
+
+
+def _paused(clock: ClockDef, running: RunningClock, hours: Hours, at: Moment) -> e.ClockChange:
+    until = at.at
+    if running.boot == at.boot:
+        until = running.since + timedelta(microseconds=_boot_us(running, at))
+    return e.ClockChange(
+        clock.id,
+        running.run,
+        "paused",
+        iso(at.at),
+        running.target_s,
+        elapsed_us=_elapsed_us(clock, running, hours, at),
+        verdict="uncertain" if _in_doubt(running, at) else "",
+        counted_us=running.counted_us + calendar.counted_us(clock.counts, hours, running.since, until),
     )
-    return e.ClockChange(clock.id, run, "started", iso(at.at), target_s, due)
 
 
-def _stopped(running: RunningClock, at: Moment, *, moot: bool) -> e.ClockChange:
+def _stopped(clock: ClockDef, running: RunningClock, hours: Hours, at: Moment, *, moot: bool) -> e.ClockChange:
     """A run that ends without the thing that it waits for has not met its target: cancelled, or breached by then."""
-    elapsed_us = microseconds(running.started_at, at)
+    elapsed_us = _elapsed_us(clock, running, hours, at)
     verdict = judge(elapsed_us, running.target_s, at.error_us or 0)
-    if running.boot == at.boot and abs(elapsed_us - (at.boottime_ns - running.boottime_ns) // 1000) > STEP_US:
+    if _in_doubt(running, at):
         verdict = "uncertain"
     if moot and verdict != "breached":
         verdict = "cancelled"
     return e.ClockChange(
         running.clock, running.run, "stopped", iso(at.at), running.target_s, elapsed_us=elapsed_us, verdict=verdict
     )
+
+
+def _elapsed_us(clock: ClockDef, running: RunningClock, hours: Hours, at: Moment) -> int:
+    """What has been counted so far, by the wall clock."""
+    if running.paused:
+        return running.elapsed_us
+    return running.elapsed_us + calendar.counted_us(clock.counts, hours, running.since, at.at)
+
+
+def _in_doubt(running: RunningClock, at: Moment) -> bool:
+    """Whether the wall clock was set while this clock ran. A restart of the machine leaves nothing to tell it by."""
+    if running.paused or running.boot != at.boot:
+        return running.doubtful
+    return running.doubtful or abs(microseconds(running.since, at) - _boot_us(running, at)) > STEP_US
+
+
+def _boot_us(running: RunningClock, at: Moment) -> int:
+    """What has passed since it started or went on, by the clock of this boot."""
+    return (at.boottime_ns - running.boottime_ns) // 1000
 
 
 def microseconds(start: datetime, at: Moment) -> int:
@@ -92,25 +196,30 @@ def judge(elapsed_us: int, target_s: int, error_us: int) -> str:
 
 def threshold_of(clock: ClockDef, running: RunningClock, after_s: int) -> str:
     """The move that the workflow makes at this threshold of a running clock; empty when it only flags."""
-    offset = running.target_s if clock.by else 0
+    offset = _offset(clock, running.target_s)
     return next((t.do for t in clock.thresholds if offset + t.after_s == after_s), "")
 
 
 def is_due(running: RunningClock, after_s: int, at: Moment) -> bool:
     """Never early, and not late because somebody set the wall clock back: within one boot the clock that never steps
-    decides; across a restart of the machine only the wall clock is left.
+    decides; across a restart of the machine only the wall clock is left. What is paused is not due.
     """
     due = next((when for seconds, when in running.due if seconds == after_s), None)
     if due is None:
         return False
     if running.boot == at.boot:
-        return at.boottime_ns - running.boottime_ns >= after_s * 1_000_000_000
+        return at.boottime_ns >= due_boottime_ns(running, due)
     return at.at >= due
 
 
+def due_boottime_ns(running: RunningClock, due: datetime) -> int:
+    """What the clock of its boot reads when a threshold is due: as much later than when the run last went on."""
+    return running.boottime_ns + (due - running.since) // timedelta(microseconds=1) * 1000
+
+
 def is_open(hours: Hours, at: Moment) -> bool:
-    """Whether the desk's hours include this moment, in the force's own time zone."""
+    """Whether the desk's hours include this moment, in the force's own time zone; the same time twice: always open."""
     local = at.at.astimezone(ZoneInfo(hours.zone)).time()
-    if hours.opens <= hours.closes:
+    if hours.opens < hours.closes:
         return hours.opens <= local < hours.closes
     return local >= hours.opens or local < hours.closes

@@ -15,15 +15,19 @@ from rvr.core.moment import Moment
 BOT = "bot"
 MEDIA = "media"
 VICTIM = "victim"
+IMPORTER = "importer"
 UNKNOWN_BROWSER = "unknown_browser"
 """Whoever tried a link that belongs to somebody else's browser: nobody knows who that was."""
 
 ROLES = (
-    frozenset(["call_handler", "sergeant", "officer", "resourcing", "investigator", "control_room_specialist"])
-    | frozenset(["advocate", "interpreter", "evaluator", "auditor", "administrator"])
-    | frozenset([BOT, MEDIA, VICTIM, UNKNOWN_BROWSER])
+    frozenset(["call_handler", "sergeant", "inspector", "officer", "resourcing", "investigator"])
+    | frozenset(["control_room_specialist", "advocate", "interpreter", "evaluator", "auditor", "administrator"])
+    | frozenset([BOT, MEDIA, VICTIM, IMPORTER, UNKNOWN_BROWSER])
 )
 """Every role that may be named in a definition or held by an account."""
+
+STAFF = ROLES - {BOT, MEDIA, VICTIM, IMPORTER, UNKNOWN_BROWSER}
+"""The roles that people of the force and its partners hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,12 @@ class Actor:
     roles: frozenset[str]
     name: str = ""
     """As shown to colleagues; never part of an event's public side."""
+    units: frozenset[str] = frozenset()
+    """Ids of the teams and partner organisations that the person belongs to."""
 
 
 THE_BOT = Actor(BOT, frozenset({BOT}), "RVR")
+THE_IMPORTER = Actor(IMPORTER, frozenset({IMPORTER}), "Import")
 THE_MEDIA = Actor(MEDIA, frozenset({MEDIA}), "RVR media")
 
 
@@ -88,4 +95,15 @@ class SetDuty:
     at: Moment | None = None
 
 
-Command = OpenCase | MakeMove | RunOut | SetDuty
+@dataclass(frozen=True, slots=True)
+class ImportOrder:
+    """Take over a civil order as the system that holds it tells it now."""
+
+    command_id: str
+    order: str
+    """Its id here, of our own making."""
+    form: Mapping[str, Any]
+    at: Moment | None = None
+
+
+Command = OpenCase | MakeMove | RunOut | SetDuty | ImportOrder

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 OPERATORS = ("is", "is_not", "in", "at_least", "known", "same_as")
 GROUPS = ("all", "any", "none")
+
+
+class Facts(Protocol):
+    """Whatever can be asked for facts by name: `vocabulary.Facts`, or a mapping."""
+
+    def get(self, name: str, /) -> Any:
+        """The fact of that name; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,7 @@ class Condition:
     value: Any = None
     parts: tuple[Condition, ...] = ()
 
-    def holds(self, facts: Mapping[str, Any]) -> bool:
+    def holds(self, facts: Facts) -> bool:
         """Whether these facts meet it."""
         match self.op:
             case "all":
@@ -44,7 +51,7 @@ class Condition:
             yield from part.facts()
 
 
-def _compare(op: str, actual: Any, wanted: Any, facts: Mapping[str, Any]) -> bool:
+def _compare(op: str, actual: Any, wanted: Any, facts: Facts) -> bool:
     known = actual is not None and actual != ""
     match op:
         case "known":

@@ -26,7 +26,7 @@ def evaluate(
     eligible, because of nothing" says that questions are left.
     """
     results = {c.id: _result(c, answers.get(c.id)) for c in criteria.values()}
-    failed = [c for c in criteria.values() if c.hard and results[c.id] == "failed"]
+    failed = [c for c in criteria.values() if c.hard and results[c.id] not in ("met", NOT_ASKED)]
     unasked = any(c.hard and results[c.id] == NOT_ASKED for c in criteria.values())
     if unasked and not failed and not even_unasked:
         return None
@@ -35,11 +35,14 @@ def evaluate(
         because=tuple(c.id for c in failed),
         way_out=min((c.way_out for c in failed), key=_URGENCY.index, default=""),
         results=results,
-        concerns=tuple(c.id for c in criteria.values() if not c.hard and results[c.id] == "failed"),
+        concerns=tuple(c.id for c in criteria.values() if not c.hard and results[c.id] not in ("met", NOT_ASKED)),
     )
 
 
 def _result(criterion: Criterion, answer: str | None) -> str:
+    """Not asked, not known and refused are three answers; to a hard criterion none of them is a yes."""
     if answer is None:
         return NOT_ASKED
-    return "met" if answer == criterion.met else "failed"
+    if answer == criterion.met:
+        return "met"
+    return answer if answer in ("unknown", "refused") else "failed"

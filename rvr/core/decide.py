@@ -7,20 +7,19 @@ rules without making the move, so that what a screen offers and what the door ac
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rvr.core import clocks, forms
+from rvr.core import clocks, escalation, forms
 from rvr.core import events as e
 from rvr.core.case import Case, apply
-from rvr.core.commands import BOT, THE_BOT, Actor, MakeMove, OpenCase, RunOut, SetDuty
+from rvr.core.commands import BOT, IMPORTER, STAFF, THE_BOT, Actor, MakeMove, OpenCase, RunOut, SetDuty
 from rvr.core.errors import Forbidden, NotFound, Reason, Refused
-from rvr.core.makers import MAKERS, Asked, plain, split_personal
+from rvr.core.makers import MAKERS, Asked, plain, split_personal, stated_at
 from rvr.core.moment import Moment, iso, parse_iso
 from rvr.core.roster import Officer
-from rvr.core.vocabulary import Basis, facts_of
+from rvr.core.vocabulary import Basis, Facts
 from rvr.core.workflow import Move, Workflow
 
 
@@ -51,27 +50,40 @@ class MoveView:
 
 def view_moves(workflow: Workflow, case: Case, by: Actor, basis: Basis) -> list[MoveView]:
     """Every move that the table has from here and that is this person's to make."""
-    facts = facts_of(case, by, basis)
+    facts = Facts(case, by, basis)
     return [
-        MoveView(move, _unmet(workflow, move, facts))
+        MoveView(move, _unmet(workflow, move.needs, facts))
         for move in workflow.open_to(case.state)
-        if by.roles & set(move.who) and _theirs(move, case, by)
+        if not by.roles.isdisjoint(move.who) and _theirs(move, case, by)
     ]
 
 
+_ANYBODYS = ("EmergencyDispatched", "HandoverAccepted")
+"""Facts that everybody may bring about whose role the workflow names, whosever case it is."""
+
+
 def _theirs(move: Move, case: Case, by: Actor) -> bool:
-    """A role alone is not enough: a case is the officer's who is assigned, and the call handler's who opened it.
-
-    An emergency is everybody's.
+    """A role alone is not enough: a case is the officer's who is assigned, the call handler's who opened it, and of the
+    organisation that it was referred to.
     """
-    if move.event == "EmergencyDispatched":
+    if move.event in _ANYBODYS:
         return True
-    related = {"officer": case.officer, "call_handler": case.opened_by}
-    return any(role not in related or related[role] == by.id for role in by.roles & set(move.who))
+    return any(_related(role, case, by) for role in by.roles if role in move.who)
 
 
-def _unmet(workflow: Workflow, move: Move, facts: Mapping[str, Any]) -> tuple[Reason, ...]:
-    guards = [workflow.guards[guard] for guard in move.needs]
+def _related(role: str, case: Case, by: Actor) -> bool:
+    match role:
+        case "officer":
+            return case.officer == by.id
+        case "call_handler":
+            return case.opened_by == by.id
+        case "advocate":
+            return any(referral.partner in by.units for referral in case.referrals.values())
+    return True
+
+
+def _unmet(workflow: Workflow, names: Iterable[str], facts: Facts) -> tuple[Reason, ...]:
+    guards = [workflow.guards[name] for name in names]
     return tuple(
         Reason("needs", {"guard": guard.id, "say": guard.say}) for guard in guards if not guard.when.holds(facts)
     )
@@ -114,8 +126,11 @@ def decide_open(
         personal=personal,
         victim_id=basis.ids[0],
         suspect_id=basis.ids[1],
+        suspect_named="suspect_name" in personal,
     )
     facts: list[e.Fact] = [opened, *([e.CallAnswered()] if answered_at else [])]
+    if reported := details.get("reported_risk_level"):
+        facts.append(e.RiskReported(tool=details.get("reported_risk_tool", ""), risk_level=reported))
     role = _role(by, workflow.opens_who)
     return _settle(
         workflow,
@@ -138,10 +153,13 @@ def decide_move(case: Case, command: MakeMove, workflow: Workflow, *, by: Actor,
     reason: not open from this state, guards unmet, form faults.
     """
     move = _checked_move(workflow, case, command.move, by)
-    unmet = _unmet(workflow, move, facts_of(case, by, basis))
+    unmet = _unmet(workflow, move.needs, Facts(case, by, basis))
     if unmet:
         raise Refused(*unmet)
     form = forms.clean(workflow, move.asks, move.may_ask, command.form)
+    wrong = _unmet(workflow, move.checks, Facts(case, by, basis, form))
+    if wrong:
+        raise Refused(*wrong)
     return _make(workflow, case, move, form, by, at, basis)
 
 
@@ -155,7 +173,8 @@ def decide_run_out(case: Case, command: RunOut, workflow: Workflow, *, at: Momen
         return Decision(case)
     clock = workflow.clocks[command.clock]
     move = workflow.moves.get(clocks.threshold_of(clock, running, command.after_s))
-    can = move is not None and case.state in move.sources and not _unmet(workflow, move, facts_of(case, THE_BOT, basis))
+    here = move is not None and case.state in move.sources
+    can = move is not None and here and not _unmet(workflow, move.needs, Facts(case, THE_BOT, basis))
     due_at = next(when for seconds, when in running.due if seconds == command.after_s)
     ran_out = e.ClockRanOut(
         clock=command.clock,
@@ -198,17 +217,32 @@ def _role(by: Actor, who: tuple[str, ...]) -> str:
 def _make(
     workflow: Workflow, case: Case, move: Move, form: Mapping[str, Any], by: Actor, at: Moment, basis: Basis
 ) -> Decision:
-    asked = Asked(workflow, case, move, form, by, at, basis, facts_of(case, by, basis, form))
-    facts = MAKERS.get(move.event, plain)(asked)
+    asked = Asked(workflow, case, move, form, by, at, basis, Facts(case, by, basis, form))
+    facts = [*MAKERS.get(move.event, plain)(asked), *_also(asked)]
     to = _destination(asked)
     live = case.session is not None and case.session.link_sent_at and not case.session.ended_at
     if live and not workflow.states[to].session and move.event != "SessionEnded":
         facts = [*facts, e.SessionEnded(reason=move.id)]
     if case.engaged and not workflow.states[to].keeps_officer:
         facts = [*facts, e.OfficerReleased(officer=case.officer, because=_RELEASED_BY.get(move.event, move.id))]
+    role, told = _role(by, move.who), stated_at(asked)
     return _settle(
-        workflow, case, facts, primary=move.event, to=to, by=by, role=_role(by, move.who), at=at, basis=basis
+        workflow,
+        case,
+        facts,
+        primary=move.event,
+        to=to,
+        by=by,
+        role=role,
+        at=at,
+        basis=basis,
+        stated={move.event: (told, "import" if role == IMPORTER else role)} if told else None,
     )
+
+
+def _also(asked: Asked) -> list[e.Fact]:
+    """What else the workflow writes with this move, such as an emergency beside a contact that was lost in danger."""
+    return [e.FACTS[a.event](**a.sets) for a in asked.move.also if a.when is None or a.when.holds(asked.facts)]
 
 
 _RELEASED_BY = {
@@ -241,11 +275,11 @@ def _settle(
 ) -> Decision:
     """Turns facts into events: each with the state it leaves, the clocks it moves, and who, when and why."""
     made: list[e.Event] = []
-    state = case.state or to
-    for fact in facts:
+    state, waiting = case.state or to, list(facts)
+    while waiting:
+        fact = waiting.pop(0)
         kind = type(fact).__name__
         state = to if kind == primary else state
-        values = {**facts_of(case, by, basis), **{f.name: getattr(fact, f.name) for f in dataclasses.fields(fact)}}
         stated_at, source = (stated or {}).get(kind, ("", ""))
         event = e.Event(
             fact,
@@ -254,13 +288,15 @@ def _settle(
             by.id,
             role,
             definition=workflow.hash,
-            clocks=clocks.changes(workflow, case, fact, state, at, values),
+            clocks=clocks.changes(workflow, case, fact, state, at, Facts(case, by, basis)),
             stated_at=stated_at,
             stated_source=source,
             basis=basis.noted() if kind in _RESTS_ON_CAPACITY else {},
         )
         made.append(event)
         case = apply(case, event)
+        if not waiting and role in STAFF and not isinstance(fact, e.EscalationProposed):
+            waiting += escalation.proposals(workflow, case, basis.history, Facts(case, by, basis), at)
     return Decision(case, tuple(made), _on_officers(case.id, made))
 
 

@@ -12,59 +12,12 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any
 
+from rvr.core.fact import FACTS as FACTS
+from rvr.core.fact import Fact as Fact
+from rvr.core.fact import fact, public, public_map, sealed, sealed_map
 from rvr.core.moment import Moment
-
-FACTS: dict[str, type[Fact]] = {}
-"""Every fact type by name."""
-
-
-def public(meaning: str, *, unit: str = "", default: Any = dataclasses.MISSING) -> Any:
-    """A field that evaluation may see."""
-    return dataclasses.field(default=default, metadata={"meaning": meaning, "unit": unit, "sealed": False})
-
-
-def sealed(meaning: str) -> Any:
-    """A text that is stored under the case's key only. Empty when there was none, or when the key was destroyed."""
-    return dataclasses.field(default="", metadata={"meaning": meaning, "unit": "", "sealed": True})
-
-
-def sealed_map(meaning: str) -> Any:
-    """The same for named values."""
-    return dataclasses.field(default_factory=dict, metadata={"meaning": meaning, "unit": "", "sealed": True})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fact:
-    """Something that happened. `schema` rises when a type's fields change; older ones are upcast when read."""
-
-    schema: ClassVar[int] = 1
-
-    @classmethod
-    def sealed_fields(cls) -> frozenset[str]:
-        return frozenset(f.name for f in dataclasses.fields(cls) if f.metadata.get("sealed"))
-
-    def split(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The public fields and the sealed ones; a sealed field without a value is left out."""
-        hidden = self.sealed_fields()
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return (
-            {name: value for name, value in values.items() if name not in hidden},
-            {name: value for name, value in values.items() if name in hidden and value not in (None, "", {}, ())},
-        )
-
-
-_F = TypeVar("_F", bound=Fact)
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(public, sealed, sealed_map))
-def fact(cls: type[_F]) -> type[_F]:
-    """Registers a fact type under its class name."""
-    made = dataclass(frozen=True, kw_only=True)(cls)
-    FACTS[cls.__name__] = made
-    return made
-
 
 # --- Opening and screening ---------------------------------------------------------------------------------------
 
@@ -79,6 +32,7 @@ class CaseOpened(Fact):
     personal: Mapping[str, Any] = sealed_map("Answers of the opening form that are: names, numbers, places")
     victim_id: str = public("Random id of the victim, new for each case until a person links it to an earlier one")
     suspect_id: str = public("Random id of the suspect, likewise")
+    suspect_named: bool = public("Whether a suspect was named", default=False)
 
 
 @fact
@@ -87,11 +41,38 @@ class CallAnswered(Fact):
 
 
 @fact
+class PersonMatched(Fact):
+    """Somebody at the desk confirmed that the victim or suspect is the one of an earlier case: one id from now on."""
+
+    role: str = public("victim or suspect")
+    person: str = public("Random id of the person in the earlier case, and from now on in this one")
+    by_keys: tuple[str, ...] = public("By what the earlier case was proposed: name_dob, phone or a weaker key")
+
+
+@fact
+class PersonDiffers(Fact):
+    """Somebody at the desk looked at a proposed match and said that it is another person."""
+
+    role: str = public("victim or suspect")
+    person: str = public("Random id of the person who it is not")
+
+
+@fact
+class OrderMatched(Fact):
+    """A live civil order was found to concern the people of this case."""
+
+    order: str = public("Random id of the order")
+    kind: str = public("Code of the order, from the force's table")
+    breached: str = public("Whether the report is of a breach: yes, no or unknown")
+
+
+@fact
 class DetailsRecorded(Fact):
     """Details were added or corrected; the earlier ones stay in the log."""
 
     details: Mapping[str, Any] = public("The changed answers that are not personal")
     personal: Mapping[str, Any] = sealed_map("The changed answers that are")
+    suspect_named: bool = public("Whether the suspect's name was among them", default=False)
 
 
 @fact
@@ -109,7 +90,7 @@ class EligibilityDecided(Fact):
     eligible: bool = public("Whether every hard criterion is met")
     because: tuple[str, ...] = public("Ids of the hard criteria that failed")
     way_out: str = public("What happens instead: emergency, deployment, call_back; empty when eligible")
-    results: Mapping[str, str] = public("Each criterion with met, failed or not asked")
+    results: Mapping[str, str] = public("Each criterion with met, failed, unknown, refused or not_asked")
     concerns: tuple[str, ...] = public("Ids of the soft criteria that failed: the sergeant decides")
 
 
@@ -117,7 +98,7 @@ class EligibilityDecided(Fact):
 class CapacityNoted(Fact):
     """How much of the desk was free at that moment: without it a refusal for want of officers cannot be counted."""
 
-    moment: str = public("offer or acceptance")
+    moment: str = public("screening, offer or acceptance")
     on_duty: int = public("Officers on duty at the desk", unit="officers")
     free: int = public("Officers on duty without a live case", unit="officers")
     desk_open: bool = public("Whether the moment lies within the desk's hours")
@@ -173,6 +154,29 @@ class HandoverDeclined(Fact):
 class HandoverWithdrawn(Fact):
     """The call handler took the offer back."""
 
+    reason: str = public("Code of the reason")
+
+
+@fact
+class VictimTold(Fact):
+    """What the victim was told to expect, by whom and when."""
+
+    what: str = public("Code of what was said")
+
+
+@fact
+class LineCleared(Fact):
+    """The call handler let the caller go."""
+
+    because: str = public("officer_live or plan_read_back")
+    next_contact: str = sealed("The safe-contact plan as it was read back")
+
+
+@fact
+class CaseTakenOver(Fact):
+    """Another sergeant took the case over, at the end of a shift or for any other reason."""
+
+    before: str = public("Person id of the sergeant until then; empty when there was none")
     reason: str = public("Code of the reason")
 
 
@@ -369,6 +373,15 @@ class DeploymentRequested(Fact):
 
 
 @fact
+class AppointmentMade(Fact):
+    """The victim named a time at which it is safe to speak."""
+
+    starts_at: str = public("The agreed time", unit="UTC time")
+    reason: str = public("Code of the reason why not now")
+    how: str = sealed("How to make contact then, in the words that were agreed")
+
+
+@fact
 class EmergencyDispatched(Fact):
     """Emergency response was asked for. A flag beside the state: the session and its officer stay."""
 
@@ -407,9 +420,20 @@ class RiskAssessed(Fact):
     suggested: str = public("The level that the instrument suggests")
     risk_level: str = public("The level that the officer gave: standard, medium or high")
     missing: tuple[str, ...] = public("Questions without an answer")
-    because: tuple[str, ...] = public("Questions that made the score")
-    answers: Mapping[str, str] = sealed_map("Each question with its answer")
+    because: tuple[str, ...] = public("Questions that were answered so that they score")
+    parts: Mapping[str, int] = public_map("Each question that counts in a score, with its points")
+    subscores: Mapping[str, int] = public_map("Each opened set of questions with a score of its own, with that score")
+    combinations: tuple[str, ...] = public("Named combinations of the instrument that were met", default=())
+    answers: Mapping[str, Any] = sealed_map("Each question with its answer: a word, a list of ticked cells, free text")
     rationale: str = sealed("Why this level, in the officer's words")
+
+
+@fact
+class RiskReported(Fact):
+    """The risk level that came with a report, as somebody outside the desk graded it."""
+
+    tool: str = public("Id of the instrument, if it was named")
+    risk_level: str = public("standard, medium or high")
 
 
 @fact
@@ -427,7 +451,9 @@ class SafeguardingPlanned(Fact):
 
     action: str = public("Random id of the action")
     kind: str = public("Code from the catalogue of safeguarding actions")
+    owner_role: str = public("Role that the catalogue names for it", default="")
     due_at: str = public("When it is due", unit="UTC time")
+    next_due_at: str = public("When the next open action of the case is due", unit="UTC time", default="")
     owner: str = sealed("Who is to do it")
     note: str = sealed("What exactly")
 
@@ -438,12 +464,111 @@ class SafeguardingDone(Fact):
 
     action: str = public("Id of the action")
     result: str = public("done, declined or unsafe")
+    next_due_at: str = public("When the next open action is due; empty when none is", unit="UTC time", default="")
     note: str = sealed("In the officer's words")
+
+
+@fact
+class ReferralMade(Fact):
+    """A partner organisation was asked to help."""
+
+    referral: str = public("Random id of the referral")
+    partner: str = public("Code of the partner organisation")
+    how: str = public("session (invited into the video session), room (with the desk that day) or email")
+    basis: str = public("consent, or the code of the lawful exception")
+    note: str = sealed("What the partner is asked to do")
+
+
+@fact
+class ReferralReceived(Fact):
+    """The partner has the referral."""
+
+    referral: str = public("Id of the referral")
+
+
+@fact
+class ReferralClosed(Fact):
+    """The partner reached the victim, or could not."""
+
+    referral: str = public("Id of the referral")
+    result: str = public("contacted, unable or declined")
+
+
+@fact
+class MaracReferred(Fact):
+    """The case was referred to the multi-agency risk assessment conference."""
+
+    criteria: tuple[str, ...] = public("Ids of the rules that proposed it; professional_judgement if that was given")
+    reason: str = sealed("The reasons of the professional judgement")
+
+
+@fact
+class OrderConsidered(Fact):
+    """A civil order was considered."""
+
+    order: str = public("Code of the order, from the force's table")
+    result: str = public("applied, not_now or not_suitable")
+    reason: str = sealed("Why")
+
+
+@fact
+class DisclosureRequested(Fact):
+    """A disclosure under the Domestic Violence Disclosure Scheme (Clare's Law) was asked for."""
+
+    right: str = public("ask or know")
+
+
+@fact
+class DisclosureDecided(Fact):
+    """The disclosure was made, or refused."""
+
+    result: str = public("made, nothing_to_disclose or refused")
+
+
+@fact
+class ContactAgreed(Fact):
+    """How and how often the victim wants to hear of the case (Code of Practice for Victims)."""
+
+    every: str = public("Code of the frequency")
+    entitlement: str = public("standard or enhanced")
+    how: str = sealed("The safe way, in the victim's words")
+
+
+@fact
+class VictimInformed(Fact):
+    """The victim was told of a key event, in the agreed way."""
+
+    about: str = public("Code of what the victim was told")
 
 
 @fact
 class SubmittedForReview(Fact):
     """The officer gave the case to the sergeant for a decision."""
+
+
+@fact
+class EscalationProposed(Fact):
+    """A rule of repetition or risk held: the case is proposed for more than the usual route."""
+
+    rule: str = public("Id of the rule")
+    proposes: str = public("specialist or marac")
+    count: int = public("What the rule counted", unit="cases, victims or points")
+    cases: str = sealed("References of the cases that it rests on")
+
+
+@fact
+class EvidenceLedConsidered(Fact):
+    """It was considered whether the case can be built without the victim's account."""
+
+    result: str = public("viable, not_viable or unclear")
+    reason: str = sealed("What was looked at")
+
+
+@fact
+class FilingEndorsed(Fact):
+    """A second person agreed that a high-risk case may be filed."""
+
+    reason: str = sealed("Why")
 
 
 @fact
@@ -469,7 +594,28 @@ class CaseFiled(Fact):
     """The sergeant filed the case: no further investigation, with safeguarding in place."""
 
     reason: str = public("Code of the reason")
+    checks: Mapping[str, str] = public_map("Each point of the filing gate with yes or not_applicable")
     rationale: str = sealed("In the sergeant's words")
+
+
+@fact
+class AllocationAccepted(Fact):
+    """The receiving team took the case."""
+
+    team: str = public("Id of the team")
+
+
+@fact
+class AllocationRejected(Fact):
+    """The receiving team sent the case back."""
+
+    team: str = public("Id of the team")
+    reason: str = public("Code of the reason")
+
+
+@fact
+class InvestigatorContactMade(Fact):
+    """The investigator reached the victim for the first time."""
 
 
 @fact
@@ -477,11 +623,53 @@ class OutcomeRecorded(Fact):
     """A Home Office outcome was recorded."""
 
     outcome_code: str = public("Home Office outcome code")
+    support: str = public("Whether the victim supported further action: yes, no or unknown", default="")
+    evidence_led: str = public("Whether a case without the victim's account was considered: yes or no", default="")
+    rationale: str = sealed("The record that the outcome requires")
 
 
 @fact
 class ArrestRecorded(Fact):
-    """The suspect was arrested."""
+    """A suspect was arrested."""
+
+    suspect: str = public("Id of the suspect", default="")
+
+
+@fact
+class SuspectAdded(Fact):
+    """Another suspect came to notice."""
+
+    suspect: str = public("Random id of the suspect")
+    status: str = public("Where this suspect stands, from the workflow's table of suspects' states")
+    name: str = sealed("The suspect's name")
+
+
+@fact
+class SuspectStatusChanged(Fact):
+    """A suspect was named, sought, arrested, interviewed or eliminated."""
+
+    suspect: str = public("Id of the suspect")
+    before: str = public("Status until then")
+    after: str = public("Status from then on")
+    outstanding: int = public("Suspects who are sought and not yet arrested, from then on", unit="suspects")
+    reason: str = sealed("The grounds")
+
+
+@fact
+class VictimSupportChanged(Fact):
+    """Whether the victim supports a prosecution."""
+
+    support: str = public("supports, never_supported or withdrew")
+    reason: str = public("Code of the reason")
+
+
+@fact
+class ChargeRecorded(Fact):
+    """A suspect was charged or summonsed."""
+
+    suspect: str = public("Id of the suspect")
+    charged_on: str = public("The day", unit="date")
+    first_hearing_on: str = public("The day of the first hearing, if known", unit="date", default="")
 
 
 @fact
@@ -547,6 +735,7 @@ class PersonRegistered(Fact):
     """Stream person/: a member of staff was given an account."""
 
     roles: tuple[str, ...] = public("Roles at the desk")
+    units: tuple[str, ...] = public("Ids of the teams and partner organisations that the person belongs to", default=())
     username: str = sealed("Sign-in name")
     name: str = sealed("Name as colleagues see it")
 
@@ -559,6 +748,32 @@ class DefinitionStored(Fact):
     files: Mapping[str, str] = public("File name and text of every part")
 
 
+@fact
+class OrderImported(Fact):
+    """Stream order/: a civil order that protects somebody was taken over from the system that holds it."""
+
+    kind: str = public("Code of the order, from the force's table")
+    lpa: str = public("Local Policing Area", default="")
+    neighbourhood: str = public("Neighbourhood within it", default="")
+    starts: str = public("From when it holds", unit="UTC time")
+    ends: str = public("From when it no longer holds; empty until further notice", unit="UTC time", default="")
+    suspect_name: str = sealed("Who is bound by it")
+    suspect_dob: str = sealed("That person's date of birth")
+    suspect_address: str = sealed("That person's address")
+    victim_name: str = sealed("Who is protected by it")
+    victim_dob: str = sealed("That person's date of birth")
+    victim_address: str = sealed("That person's address")
+    conditions: str = sealed("What it forbids or demands, in its own words")
+
+
+@fact
+class OrderEnded(Fact):
+    """Stream order/: the order ended before its time, or its end was moved."""
+
+    ends: str = public("From when it no longer holds", unit="UTC time")
+    because: str = public("Code of the reason")
+
+
 # --- The envelope ------------------------------------------------------------------------------------------------
 
 
@@ -569,20 +784,27 @@ class ClockChange:
     clock: str
     run: int
     change: str
-    """started or stopped"""
+    """started, paused, resumed or stopped"""
     at: str
     target_s: int
     due: tuple[tuple[int, str], ...] = ()
-    """Started: each threshold in seconds, with its UTC time."""
+    """Started, resumed: each threshold that has still to fire, in seconds that count, with its UTC time."""
     elapsed_us: int | None = None
-    """Stopped: microseconds since the start."""
+    """Stopped, paused: microseconds that count since the start, pauses left out, by the wall clock."""
     verdict: str = ""
-    """Stopped: met, breached, or uncertain when the clock's error bound straddles the target; cancelled when moot."""
+    """Stopped: met, breached, or uncertain when the clock's error bound straddles the target; cancelled when moot.
+    Paused: uncertain when the wall clock was set meanwhile."""
+    counts: str = "always"
+    """Started: which time it counts."""
+    ends_at: str = ""
+    """Started, resumed: when it reaches its target. Early logs do not tell: `target_s` after the start."""
+    counted_us: int = 0
+    """Paused: the same as elapsed_us by the clock that never steps, as far as one boot goes: thresholds go by it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A decided fact with what it did: the resulting state and the clocks that it started and stopped."""
+    """A decided fact with what it did: the resulting state, and what became of the clocks."""
 
     fact: Fact
     state: str

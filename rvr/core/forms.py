@@ -14,7 +14,7 @@ from typing import Any
 from rvr.core.criteria import ANSWERS as CRITERION_ANSWERS
 from rvr.core.errors import Reason, Refused
 from rvr.core.moment import iso, parse_iso
-from rvr.core.risk import ANSWERS as RISK_ANSWERS
+from rvr.core.risk import NOT_TOLD, Instrument, Question, asked, takes
 from rvr.core.workflow import Field, Option, Workflow
 
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -22,6 +22,9 @@ _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2
 cannot be stored at all."""
 
 _UK_MOBILE_OR_LANDLINE = re.compile(r"\+44[1-9]\d{8,9}")
+
+
+CHECK_ANSWERS = ("yes", "no", "not_applicable")
 
 
 class _Bad(Exception):
@@ -104,8 +107,24 @@ def _flag(workflow: Workflow, field: Field, raw: Any) -> bool:
     return raw
 
 
-def _person(workflow: Workflow, field: Field, raw: Any) -> str:
+def _id(workflow: Workflow, field: Field, raw: Any) -> str:
     return _text(workflow, field, raw)
+
+
+def _checks(workflow: Workflow, field: Field, raw: Any) -> dict[str, str]:
+    """Every point of a list, each met, not met, or not applicable: none is left out."""
+    if not isinstance(raw, Mapping):
+        raise _Bad("not-answers")
+    points = [option.value for option in field.options]
+    for name, answer in raw.items():
+        if name not in points:
+            raise _Bad("unknown-question", question=name)
+        if answer not in CHECK_ANSWERS:
+            raise _Bad("not-an-option", question=name)
+    left = [name for name in points if name not in raw]
+    if left:
+        raise _Bad("questions-left", count=len(left))
+    return {name: str(raw[name]) for name in points}
 
 
 def _answers(known: Callable[[Workflow], Iterable[str] | None], allowed: tuple[str, ...]) -> Any:
@@ -123,6 +142,19 @@ def _answers(known: Callable[[Workflow], Iterable[str] | None], allowed: tuple[s
     return read
 
 
+def _risk_answers(workflow: Workflow, field: Field, raw: Any) -> dict[str, str | list[str]]:
+    """Words or lists of words. Which of them a question takes is checked where the instrument is known, in `makers`."""
+    if not isinstance(raw, Mapping):
+        raise _Bad("not-answers")
+    given = {name: answer for name, answer in raw.items() if answer not in (None, "", [])}
+    return {
+        name: sorted({_text(workflow, field, one) for one in answer})
+        if isinstance(answer, list)
+        else _text(workflow, field, answer)
+        for name, answer in given.items()
+    }
+
+
 KINDS: dict[str, Callable[[Workflow, Field, Any], Any]] = {
     "text": _text,
     "long_text": _text,
@@ -132,15 +164,25 @@ KINDS: dict[str, Callable[[Workflow, Field, Any], Any]] = {
     "team": _choice,
     "response_grade": _choice,
     "instrument": _choice,
+    "safeguard": _choice,
+    "partner": _choice,
+    "civil_order": _choice,
+    "suspect_status": _choice,
+    "outcome": _choice,
+    "checks": _checks,
+    "candidate": _id,
+    "live_order": _id,
+    "referral": _id,
+    "suspect": _id,
     "date": _date,
     "datetime": _datetime,
     "flag": _flag,
-    "officer": _person,
-    "action": _person,
+    "officer": _id,
+    "action": _id,
     "criteria": _answers(lambda workflow: workflow.criteria, CRITERION_ANSWERS),
-    "risk_answers": _answers(lambda workflow: None, RISK_ANSWERS),
+    "risk_answers": _risk_answers,
 }
-"""How each kind of field is read. Which questions an instrument has is checked where it is known, in `decide`."""
+"""How each kind of field is read."""
 
 
 def options_of(workflow: Workflow, field: Field) -> Iterable[Any]:
@@ -151,10 +193,24 @@ def options_of(workflow: Workflow, field: Field) -> Iterable[Any]:
         case "team":
             return tuple(Option(value, label) for value, label in workflow.force.teams.items())
         case "response_grade":
-            return tuple(Option(grade.id, grade.name) for grade in workflow.force.response_grades.values())
+            return _named(workflow.force.response_grades)
+        case "partner":
+            return _named(workflow.force.partners)
+        case "civil_order":
+            return _named(workflow.force.orders)
+        case "safeguard":
+            return _named(workflow.safeguarding)
+        case "suspect_status":
+            return _named(workflow.suspect_states)
+        case "outcome":
+            return tuple(Option(one.code, f"{one.code} {one.name}") for one in workflow.outcomes.values())
         case "instrument":
-            return tuple(Option(value, value) for value in workflow.instruments)
+            return _named(workflow.instruments)
     return field.options
+
+
+def _named(table: Mapping[str, Any]) -> tuple[Option, ...]:
+    return tuple(Option(id_, one.name) for id_, one in table.items())
 
 
 def json_schema(workflow: Workflow, asks: Iterable[str], may_ask: Iterable[str]) -> dict[str, Any]:
@@ -174,7 +230,7 @@ def json_schema(workflow: Workflow, asks: Iterable[str], may_ask: Iterable[str])
 def _schema(workflow: Workflow, field: Field) -> dict[str, Any]:
     about: dict[str, Any] = {"title": field.label, **({"description": field.hint} if field.hint else {})}
     match field.kind:
-        case "text" | "long_text" | "officer" | "action":
+        case "text" | "long_text" | "officer" | "action" | "candidate" | "live_order" | "referral" | "suspect":
             return {**about, "type": "string", "minLength": 1, "maxLength": field.max, "examples": ["text"]}
         case "phone":
             return {**about, "type": "string", "maxLength": 40, "examples": ["07700 900123"]}
@@ -182,16 +238,51 @@ def _schema(workflow: Workflow, field: Field) -> dict[str, Any]:
             return {**about, "type": "string", "format": "date", "examples": ["1990-01-31"]}
         case "datetime":
             return {**about, "type": "string", "format": "date-time", "examples": ["2026-11-22T21:18:04Z"]}
+        case "checks":
+            points = {option.value: {"title": option.label, "enum": list(CHECK_ANSWERS)} for option in field.options}
+            example = dict.fromkeys(points, "yes")
+            about |= {"type": "object", "properties": points, "additionalProperties": False}
+            return {**about, "required": list(points), "examples": [example]}
         case "flag":
             return {**about, "type": "boolean", "examples": [True]}
-        case "criteria" | "risk_answers":
-            answers = CRITERION_ANSWERS if field.kind == "criteria" else RISK_ANSWERS
-            names = list(workflow.criteria) if field.kind == "criteria" else ["q1"]
+        case "criteria":
             return {
                 **about,
                 "type": "object",
-                "additionalProperties": {"enum": list(answers)},
-                "examples": [dict.fromkeys(names, "yes")],
+                "additionalProperties": {"enum": list(CRITERION_ANSWERS)},
+                "examples": [dict.fromkeys(workflow.criteria, "yes")],
             }
+        case "risk_answers":
+            tools = [_instrument_schema(tool, field.max) for tool in workflow.instruments.values()]
+            return {**about, "type": "object", "anyOf": tools or [{}], "examples": [_example(workflow.instruments)]}
     values = [option.value for option in options_of(workflow, field)]
     return {**about, "enum": values, "examples": values[:1]}
+
+
+def _example(instruments: Mapping[str, Instrument]) -> dict[str, Any]:
+    """The first instrument with the mildest answer to each question that is always asked."""
+    return {
+        question.id: {"frequency": takes(question, tool.scale)[0], "text": NOT_TOLD[0]}.get(question.kind, "no")
+        for tool in list(instruments.values())[:1]
+        for question in asked(tool, {})
+    }
+
+
+def _instrument_schema(tool: Instrument, longest: int) -> dict[str, Any]:
+    """The answers that this instrument takes; which questions are asked depends on the answers before them."""
+    return {
+        "title": tool.name,
+        "properties": {question.id: _answer_schema(tool, question, longest) for question in tool.every},
+        "additionalProperties": False,
+    }
+
+
+def _answer_schema(tool: Instrument, question: Question, longest: int) -> dict[str, Any]:
+    about = {"title": question.topic}
+    match question.kind:
+        case "text":
+            return {**about, "type": "string", "minLength": 1, "maxLength": longest}
+        case "matrix":
+            ticked = {"type": "array", "items": {"enum": list(question.cells)}, "minItems": 1, "uniqueItems": True}
+            return {**about, "anyOf": [ticked, {"enum": ["no", *NOT_TOLD]}]}
+    return {**about, "enum": list(takes(question, tool.scale))}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from rvr.core import clocks, criteria, risk, routing
@@ -17,8 +17,8 @@ from rvr.core.case import Case
 from rvr.core.commands import Actor
 from rvr.core.errors import Reason, Refused
 from rvr.core.moment import Moment, iso, parse_iso
-from rvr.core.vocabulary import Basis
-from rvr.core.workflow import Move, Workflow
+from rvr.core.vocabulary import Basis, Facts
+from rvr.core.workflow import STATED, Move, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,33 @@ class Asked:
     by: Actor
     at: Moment
     basis: Basis
-    facts: Mapping[str, Any]
+    facts: Facts
 
 
 def plain(asked: Asked) -> list[e.Fact]:
     """Most moves: the event's fields are the form's answers and the workflow's fixed values."""
+    return [e.FACTS[asked.move.event](**_filled(asked))]
+
+
+def _filled(asked: Asked) -> dict[str, Any]:
     fields = asked.workflow.fields
-    filled = {fields[name].fills or name: value for name, value in asked.form.items()}
-    return [e.FACTS[asked.move.event](**{**asked.move.sets, **filled})]
+    told = {fields[name].fact_field: value for name, value in asked.form.items()}
+    return {**asked.move.sets, **{name: value for name, value in told.items() if name}}
+
+
+def stated_at(asked: Asked) -> str:
+    """The UTC time that the form states for the fact: of a date, the start of that day here. Empty if none is stated.
+
+    Raises Refused for a time that has not come.
+    """
+    name = next((n for n in asked.form if asked.workflow.fields[n].fills == STATED), "")
+    if not name:
+        return ""
+    told, hours = asked.form[name], asked.workflow.force.hours
+    at = hours.start_of(date.fromisoformat(told)) if asked.workflow.fields[name].kind == "date" else parse_iso(told)
+    if at > asked.at.at:
+        raise Refused(Reason("in-the-future", {"label": _label(asked, name)}, name))
+    return iso(at)
 
 
 def split_personal(workflow: Workflow, form: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -51,7 +70,8 @@ def _details(asked: Asked) -> list[e.Fact]:
     known = {**asked.case.details, **asked.case.personal}
     changed = {name: value for name, value in asked.form.items() if known.get(name) != value}
     details, personal = split_personal(asked.workflow, changed)
-    return [e.DetailsRecorded(details=details, personal=personal)] if changed else []
+    named = "suspect_name" in personal
+    return [e.DetailsRecorded(details=details, personal=personal, suspect_named=named)] if changed else []
 
 
 def _criteria(asked: Asked) -> list[e.Fact]:
@@ -62,9 +82,10 @@ def _criteria(asked: Asked) -> list[e.Fact]:
         if before.get(name) != answer
     ]
     decided = asked.case.eligibility is not None
-    verdict = criteria.evaluate(asked.workflow.criteria, {**before, **given}, even_unasked=decided)
+    in_force = asked.workflow.criteria_on(asked.workflow.force.hours.local(asked.at.at).date())
+    verdict = criteria.evaluate(in_force, {**before, **given}, even_unasked=decided)
     if facts and verdict is not None and verdict != asked.case.eligibility:
-        facts.append(verdict)
+        facts += [_capacity(asked, "screening"), verdict]
     return facts
 
 
@@ -83,19 +104,33 @@ def _consent(asked: Asked) -> list[e.Fact]:
     return [e.ConsentWithdrawn(kind=kind)]
 
 
-def _with_capacity(asked: Asked) -> list[e.Fact]:
+def _capacity(asked: Asked, moment: str) -> e.CapacityNoted:
+    """Kent lost 8 % of those who consented for want of an officer: the denominator has to be in the log."""
     capacity = asked.basis.capacity
-    noted = e.CapacityNoted(
-        moment="offer" if asked.move.event == "HandoverOffered" else "acceptance",
-        on_duty=capacity.on_duty,
-        free=capacity.free,
-        desk_open=clocks.is_open(asked.workflow.force.hours, asked.at),
-    )
-    return [noted, *plain(asked)]
+    is_open = clocks.is_open(asked.workflow.force.hours, asked.at)
+    return e.CapacityNoted(moment=moment, on_duty=capacity.on_duty, free=capacity.free, desk_open=is_open)
+
+
+def _offer(asked: Asked) -> list[e.Fact]:
+    return [_capacity(asked, "offer"), *plain(asked)]
+
+
+def _accept(asked: Asked) -> list[e.Fact]:
+    """An officer who accepts takes the case: in a force without a sergeant's step nobody assigns."""
+    takes = "officer" in asked.by.roles and not asked.by.roles & {"sergeant", "inspector"}
+    facts: list[e.Fact] = [_capacity(asked, "acceptance"), *plain(asked)]
+    return [*facts, *(_assigned(asked, asked.by.id) if takes else [])]
+
+
+def _take_over(asked: Asked) -> list[e.Fact]:
+    return [e.CaseTakenOver(before=asked.case.sergeant, **_filled(asked))]
 
 
 def _assign(asked: Asked) -> list[e.Fact]:
-    wanted = asked.form["officer"]
+    return _assigned(asked, asked.form["officer"])
+
+
+def _assigned(asked: Asked, wanted: str) -> list[e.Fact]:
     officer = asked.basis.officers.get(wanted)
     if officer is None:
         raise Refused(Reason("unknown-officer", {}, "officer"))
@@ -139,29 +174,26 @@ def _contact(asked: Asked, mode: str) -> list[e.Fact]:
 
 def _reached(asked: Asked) -> list[e.Fact]:
     facts = plain(asked)
-    spoke = any(isinstance(one, e.ContactAttempted) and one.result == "reached" for one in facts)
-    return [*facts, *(_contact(asked, "phone") if spoke and "officer" in asked.by.roles else [])]
+    if not any(isinstance(one, e.ContactAttempted) and one.result == "reached" for one in facts):
+        return facts
+    if "investigator" in asked.by.roles:
+        return [*facts, *([] if asked.case.investigator_contact else [e.InvestigatorContactMade()])]
+    return [*facts, *(_contact(asked, "phone") if "officer" in asked.by.roles else [])]
 
 
 def _safety(asked: Asked) -> list[e.Fact]:
     """What the officer hears of safety off the video is heard on the telephone."""
-    return [*plain(asked), *([] if asked.facts["session_flowing"] else _contact(asked, "phone"))]
-
-
-def _unsafe(asked: Asked) -> list[e.Fact]:
-    already = asked.case.emergency
-    return [e.VictimUnsafe(), *([] if already else [e.EmergencyDispatched(reason="victim_unsafe")])]
+    return [*plain(asked), *([] if asked.facts.get("session_flowing") else _contact(asked, "phone"))]
 
 
 def _assess(asked: Asked) -> list[e.Fact]:
-    instrument = asked.basis.instruments[asked.form["risk_tool"]]
+    instrument = asked.workflow.instruments[asked.form["risk_tool"]]
     answers, level = asked.form["risk_answers"], asked.form["risk_level"]
-    unknown = sorted(set(answers) - {question.id for question in instrument.questions})
-    if unknown:
-        raise Refused(Reason("unknown-question", {"question": ", ".join(unknown)}, "risk_answers"))
+    if faults := risk.faults_of(instrument, answers):
+        raise Refused(*faults)
     result, rationale = risk.assess(instrument, answers), asked.form.get("rationale", "")
     if result.missing:
-        raise Refused(Reason("questions-left", {"count": len(result.missing)}, "risk_answers"))
+        raise Refused(Reason("questions-left", {"count": len(result.missing)}, risk.FIELD))
     before = asked.case.risk_level
     if not rationale and (risk.below(level, result.suggested) or risk.below(level, before)):
         raise Refused(Reason("lower-needs-rationale", {"suggested": result.suggested, "before": before}, "rationale"))
@@ -173,6 +205,9 @@ def _assess(asked: Asked) -> list[e.Fact]:
         risk_level=level,
         missing=result.missing,
         because=result.because,
+        parts=result.parts,
+        subscores=result.subscores,
+        combinations=result.combinations,
         answers=answers,
         rationale=rationale,
     )
@@ -186,14 +221,45 @@ def _override_level(asked: Asked) -> list[e.Fact]:
     return [e.GradeOverridden(before=asked.case.risk_level, after=level, reason=asked.form["rationale"])]
 
 
+def _match(asked: Asked) -> list[e.Fact]:
+    """Only somebody who was proposed: nobody types an id."""
+    settled = {asked.case.victim_id, asked.case.suspect_id, *asked.case.not_the_same}
+    for one in asked.basis.candidates:
+        if one.person_id not in settled and f"{one.role}:{one.person_id}" == asked.form["candidate"]:
+            if asked.move.event == "PersonDiffers":
+                return [e.PersonDiffers(role=one.role, person=one.person_id)]
+            return [e.PersonMatched(role=one.role, person=one.person_id, by_keys=one.kinds)]
+    raise Refused(Reason("no-such-candidate", {}, "candidate"))
+
+
+def _match_order(asked: Asked) -> list[e.Fact]:
+    order = next((one for one in asked.basis.orders if one.id == asked.form["live_order"]), None)
+    if order is None:
+        raise Refused(Reason("no-such-order", {}, "live_order"))
+    return [e.OrderMatched(order=order.id, kind=order.kind, breached=asked.form["breached"])]
+
+
+def _appointment(asked: Asked) -> list[e.Fact]:
+    if parse_iso(asked.form["appointment_at"]) < asked.at.at:
+        raise Refused(Reason("in-the-past", {"label": _label(asked, "appointment_at")}, "appointment_at"))
+    return plain(asked)
+
+
+def _label(asked: Asked, field: str) -> str:
+    return asked.workflow.fields[field].label
+
+
 def _plan(asked: Asked) -> list[e.Fact]:
-    form = asked.form
-    if parse_iso(form["due_at"]) < asked.at.at:
-        raise Refused(Reason("in-the-past", {"label": asked.workflow.fields["due_at"].label}, "due_at"))
+    form, entry = asked.form, asked.workflow.safeguarding[asked.form["action_kind"]]
+    due_at = form.get("due_at") or iso(asked.at.at + timedelta(seconds=entry.due_s))
+    if parse_iso(due_at) < asked.at.at:
+        raise Refused(Reason("in-the-past", {"label": _label(asked, "due_at")}, "due_at"))
     planned = e.SafeguardingPlanned(
         action=asked.basis.ids[0],
-        kind=form["action_kind"],
-        due_at=form["due_at"],
+        kind=entry.id,
+        owner_role=entry.owner,
+        due_at=due_at,
+        next_due_at=min(due_at, _next_due(asked.case) or due_at),
         owner=form["action_owner"],
         note=form.get("note", ""),
     )
@@ -204,7 +270,42 @@ def _action_done(asked: Asked) -> list[e.Fact]:
     action = asked.case.actions.get(asked.form["action"])
     if action is None or action.result:
         raise Refused(Reason("no-such-action", {}, "action"))
+    return [e.SafeguardingDone(**_filled(asked), next_due_at=_next_due(asked.case, but=action.id))]
+
+
+def _next_due(case: Case, but: str = "") -> str:
+    """When the next open action is due, that one apart."""
+    return min((a.due_at for a in case.actions.values() if not a.result and a.due_at and a.id != but), default="")
+
+
+def _refer(asked: Asked) -> list[e.Fact]:
+    """Into the live session or the room on the days on which the partner is there, otherwise by e-mail."""
+    force, form = asked.workflow.force, asked.form
+    partner, area = force.partners[form["partner"]], asked.case.details.get("lpa", "")
+    if area and area not in partner.serves:
+        raise Refused(Reason("partner-not-here", {"partner": partner.name, "area": force.areas[area]}, "partner"))
+    how = partner.how(force.hours.local(asked.at.at).isoweekday(), session_live=asked.facts.get("session_flowing"))
+    basis, note = form["referral_basis"], form.get("note", "")
+    return [e.ReferralMade(referral=asked.basis.ids[0], partner=partner.id, how=how, basis=basis, note=note)]
+
+
+def _referral(asked: Asked) -> list[e.Fact]:
+    """Received once, closed once, and by the organisation that was asked."""
+    referral = asked.case.referrals.get(asked.form["referral"])
+    received = asked.move.event == "ReferralReceived"
+    if referral is None or referral.result or (received and referral.received_at):
+        raise Refused(Reason("no-such-referral", {}, "referral"))
+    if "advocate" in asked.by.roles and referral.partner not in asked.by.units:
+        raise Refused(Reason("another-partners-referral", {}, "referral"))
     return plain(asked)
+
+
+def _marac(asked: Asked) -> list[e.Fact]:
+    criteria_met = tuple(rule for rule, proposes in asked.case.escalations.items() if proposes == "marac")
+    reason = asked.form.get("marac_reason", "")
+    if not criteria_met and not reason:
+        raise Refused(Reason("marac-needs-reason", {}, "marac_reason"))
+    return [e.MaracReferred(criteria=(*criteria_met, *(["professional_judgement"] if reason else [])), reason=reason)]
 
 
 def _allocate(asked: Asked) -> list[e.Fact]:
@@ -223,39 +324,138 @@ def _allocate(asked: Asked) -> list[e.Fact]:
     ]
 
 
+def _file(asked: Asked) -> list[e.Fact]:
+    """The gate: every point is met, or does not apply and the rationale says why."""
+    unmet = [name for name, answer in asked.form["filing_checks"].items() if answer == "no"]
+    if unmet:
+        labels = {option.value: option.label for option in asked.workflow.fields["filing_checks"].options}
+        raise Refused(*(Reason("check-unmet", {"check": labels[name]}, "filing_checks") for name in unmet))
+    return plain(asked)
+
+
+def _accept_allocation(asked: Asked) -> list[e.Fact]:
+    return [e.AllocationAccepted(team=asked.case.team)]
+
+
+def _reject_allocation(asked: Asked) -> list[e.Fact]:
+    return [e.AllocationRejected(team=asked.case.team, **_filled(asked))]
+
+
+def _outcome(asked: Asked) -> list[e.Fact]:
+    """An outcome of the table in force on its day, with the record that it requires."""
+    code, told = asked.workflow.outcomes[asked.form["outcome_code"]], stated_at(asked)
+    day = asked.workflow.force.hours.local(parse_iso(told) if told else asked.at.at).date()
+    if not code.since <= day <= code.until:
+        raise Refused(Reason("outcome-not-in-force", {"code": code.code}, "outcome_code"))
+    missing = [name for name in code.needs if not asked.form.get(name)]
+    if missing:
+        params = {"code": code.code}
+        raise Refused(*(Reason("outcome-needs", {**params, "label": _label(asked, n)}, n) for n in missing))
+    return plain(asked)
+
+
+def _suspect(asked: Asked) -> str:
+    """The suspect who is meant: the one of the opening, unless another is named."""
+    wanted = str(asked.form.get("suspect") or asked.case.suspect_id)
+    if wanted not in asked.case.suspects:
+        raise Refused(Reason("no-such-suspect", {}, "suspect"))
+    return wanted
+
+
+def _add_suspect(asked: Asked) -> list[e.Fact]:
+    name = asked.form.get("another_suspect", "")
+    return [e.SuspectAdded(suspect=asked.basis.ids[0], status="named" if name else "unknown", name=name)]
+
+
+def _suspect_status(asked: Asked) -> list[e.Fact]:
+    return [_moved(asked, _suspect(asked), asked.form["suspect_status"], asked.form.get("grounds", ""))]
+
+
+def _moved(asked: Asked, suspect: str, after: str, reason: str) -> e.SuspectStatusChanged:
+    """One step of the suspect's own small machine. Raises Refused for a step that its table does not have."""
+    states, known = asked.workflow.suspect_states, asked.case.suspects
+    before = states[known[suspect].status]
+    if after not in before.to:
+        raise Refused(Reason("suspect-cannot", {"before": before.name, "after": states[after].name}, "suspect_status"))
+    now = {**{id_: one.status for id_, one in known.items()}, suspect: after}
+    outstanding = len([status for status in now.values() if states[status].outstanding])
+    return e.SuspectStatusChanged(
+        suspect=suspect, before=before.id, after=after, outstanding=outstanding, reason=reason
+    )
+
+
+def _arrest(asked: Asked) -> list[e.Fact]:
+    suspect = _suspect(asked)
+    return [e.ArrestRecorded(suspect=suspect), _moved(asked, suspect, "arrested", "")]
+
+
+def _charge(asked: Asked) -> list[e.Fact]:
+    return [e.ChargeRecorded(**{**_filled(asked), "suspect": _suspect(asked)})]
+
+
 MAKERS: dict[str, Callable[[Asked], list[e.Fact]]] = {
-    "DetailsRecorded": _details,
-    "CriterionAnswered": _criteria,
-    "ConsentGiven": _consent,
-    "HandoverOffered": _with_capacity,
-    "HandoverAccepted": _with_capacity,
-    "OfficerAssigned": _assign,
-    "ContactAttempted": _reached,
-    "SafetyConfirmed": _safety,
-    "LinkSent": _send_link,
-    "LinkOpened": _open_link,
-    "TwoWayVideoStarted": _two_way,
-    "VictimUnsafe": _unsafe,
-    "RiskAssessed": _assess,
-    "GradeOverridden": _override_level,
-    "SafeguardingPlanned": _plan,
-    "SafeguardingDone": _action_done,
+    "AllocationAccepted": _accept_allocation,
+    "AllocationRejected": _reject_allocation,
+    "AppointmentMade": _appointment,
+    "ArrestRecorded": _arrest,
     "CaseAllocated": _allocate,
+    "CaseFiled": _file,
+    "CaseTakenOver": _take_over,
+    "ChargeRecorded": _charge,
+    "ConsentGiven": _consent,
+    "ContactAttempted": _reached,
+    "CriterionAnswered": _criteria,
+    "DetailsRecorded": _details,
+    "GradeOverridden": _override_level,
+    "HandoverAccepted": _accept,
+    "HandoverOffered": _offer,
+    "LinkOpened": _open_link,
+    "LinkSent": _send_link,
+    "MaracReferred": _marac,
+    "OfficerAssigned": _assign,
+    "OrderMatched": _match_order,
+    "OutcomeRecorded": _outcome,
+    "PersonDiffers": _match,
+    "PersonMatched": _match,
+    "ReferralClosed": _referral,
+    "ReferralMade": _refer,
+    "ReferralReceived": _referral,
+    "RiskAssessed": _assess,
+    "SafeguardingDone": _action_done,
+    "SafeguardingPlanned": _plan,
+    "SafetyConfirmed": _safety,
+    "SuspectAdded": _add_suspect,
+    "SuspectStatusChanged": _suspect_status,
+    "TwoWayVideoStarted": _two_way,
 }
 """Moves that decide something of their own, by the event that they make; all others are `plain`."""
 
 FORM_OF: dict[str, tuple[str, ...]] = {
-    "CriterionAnswered": ("answers",),
-    "ConsentGiven": ("consent_kind", "consent_answer"),
-    "OfficerAssigned": ("officer",),
-    "RiskAssessed": ("risk_tool", "risk_answers", "risk_level"),
-    "GradeOverridden": ("risk_level", "rationale"),
-    "SafeguardingPlanned": ("action_kind", "action_owner", "due_at"),
     "CaseAllocated": ("team",),
+    "CaseFiled": ("filing_checks",),
+    "AppointmentMade": ("appointment_at",),
+    "ConsentGiven": ("consent_kind", "consent_answer"),
+    "CriterionAnswered": ("answers",),
+    "GradeOverridden": ("risk_level", "rationale"),
+    "OfficerAssigned": ("officer",),
+    "OrderMatched": ("live_order", "breached"),
+    "OutcomeRecorded": ("outcome_code",),
+    "PersonDiffers": ("candidate",),
+    "PersonMatched": ("candidate",),
+    "ReferralClosed": ("referral",),
+    "ReferralMade": ("partner", "referral_basis"),
+    "ReferralReceived": ("referral",),
+    "RiskAssessed": ("risk_tool", "risk_answers", "risk_level"),
+    "SafeguardingDone": ("action",),
+    "SafeguardingPlanned": ("action_kind", "action_owner"),
+    "SuspectStatusChanged": ("suspect_status",),
 }
 """The fields by their own names that these makers cannot do without."""
 
 FILLED = frozenset(
-    {"ContactAttempted", "SafetyConfirmed", "HandoverOffered", "HandoverAccepted", "LinkOpened", "SafeguardingDone"}
+    [
+        *("AppointmentMade", "CaseFiled", "ContactAttempted", "HandoverAccepted", "HandoverOffered", "LinkOpened"),
+        *("OutcomeRecorded", "ReferralClosed", "ReferralReceived", "SafeguardingDone", "SafetyConfirmed"),
+    ]
 )
 """Makers that add a check or a fact, and otherwise fill the event from the form as `plain` does."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,16 @@ class Moment:
 
 def iso(at: datetime) -> str:
     """`2026-11-22T21:18:04.118221Z`: the one form in which a time is stored, sent and exported."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return _written(at.astimezone(UTC))
 
 
+@lru_cache(1024)
+def _written(at: datetime) -> str:
+    """One command writes the same moment a dozen times."""
+    return at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+@lru_cache(1024)
 def parse_iso(text: str) -> datetime:
     """The UTC time that `iso` wrote; also takes any ISO 8601 time that names its offset.
 

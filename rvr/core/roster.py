@@ -36,6 +36,8 @@ class Capacity:
     position: int
     officers: tuple[str, ...] = ()
     """Ids of the officers on duty, so that a decision can name what it rested on."""
+    desk_open: bool = True
+    """Whether the moment lies within the desk's hours."""
 
 
 def fold_officer(officer_id: str, log: Iterable[e.Recorded]) -> Officer:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from rvr.core.conditions import Facts
 from rvr.core.workflow import Route
 
 
@@ -17,7 +17,7 @@ class Proposal:
     say: str
 
 
-def propose(routes: Iterable[Route], facts: Mapping[str, Any]) -> Proposal | None:
+def propose(routes: Iterable[Route], facts: Facts) -> Proposal | None:
     """The first rule of the table that holds, or None when the case has no area or no level yet."""
     for route in routes:
         if route.when.holds(facts):

@@ -1,17 +1,19 @@
 """The words of the conditions: what a definition may ask about a case, and what a decision may rest on.
 
-`facts_of` is the whole vocabulary; a condition that asks for anything else is a fault of the definition.
+`Facts` is the whole vocabulary; a condition that asks for anything else is a fault of the definition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rvr.core import risk
-from rvr.core.case import Case
-from rvr.core.commands import THE_BOT, Actor
+from rvr.core.case import Case, Session
+from rvr.core.commands import Actor
+from rvr.core.history import PastCase
+from rvr.core.identity import Candidate
+from rvr.core.orders import Order
 from rvr.core.roster import Capacity, Officer
 
 
@@ -26,7 +28,12 @@ class Basis:
     capacity: Capacity = field(default_factory=lambda: Capacity(0, 0, 0))
     officers: Mapping[str, Officer] = field(default_factory=dict)
     """The officers that the command may bind or free, by id."""
-    instruments: Mapping[str, risk.Instrument] = field(default_factory=dict)
+    history: tuple[PastCase, ...] = ()
+    """Earlier cases of this victim or this suspect, the oldest first."""
+    candidates: tuple[Candidate, ...] = ()
+    """People in other cases who may be this victim or suspect, the likeliest first."""
+    orders: tuple[Order, ...] = ()
+    """Live civil orders that may concern this victim or suspect, the likeliest first."""
 
     def noted(self) -> dict[str, Any]:
         """What the deciding event keeps of it."""
@@ -34,50 +41,96 @@ class Basis:
         return {"position": capacity.position, "on_duty": capacity.on_duty, "free": capacity.free}
 
 
-def facts_of(
-    case: Case, by: Actor | None = None, basis: Basis | None = None, form: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The case as named facts: the whole vocabulary of the conditions in a definition."""
-    session = case.session
-    open_actions = [a for a in case.actions.values() if not a.result]
-    facts: dict[str, Any] = {
-        "state": case.state,
-        "emergency": case.emergency,
-        "attended": case.attended,
-        "eligible": case.eligibility.eligible if case.eligibility else None,
-        "way_out": case.eligibility.way_out if case.eligibility else None,
-        "response_grade": case.response_grade,
-        "officer": case.officer,
-        "engaged": case.engaged,
-        "sergeant": case.sergeant,
-        "has_safe_number": bool(case.personal.get("safe_number")),
-        "session_live": bool(session and session.link_sent_at and not session.ended_at),
-        "session_flowing": bool(session and session.flowing),
-        "had_two_way": bool(session and session.two_way_at and not session.ended_at),
-        "link_opened": bool(session and session.link_opened_at),
-        "safety.alone": case.safety.alone if case.safety else None,
-        "safety.place_verified": case.safety.place_verified if case.safety else None,
-        "has_address": bool(case.personal.get("address")),
-        "risk_level": case.risk_level,
-        "actions": len(case.actions),
-        "actions_unowned": len([a for a in open_actions if not (a.owner and a.due_at)]),
-        "decision": case.decision,
-        "diverted": "HandoverDiverted" in case.first,
-        "exited": case.exited,
-    }
-    facts |= {f"details.{name}": value for name, value in case.details.items()}
-    facts |= {f"consent.{kind}": answer for kind, answer in case.consents.items()}
-    facts |= {f"form.{name}": value for name, value in (form or {}).items()}
-    if by:
-        facts["by"] = by.id
-    if basis:
-        facts |= {"desk.free": basis.capacity.free, "desk.on_duty": basis.capacity.on_duty}
-    return facts
-
-
-KNOWN_FACTS = frozenset(facts_of(Case(""), THE_BOT, Basis(()))) | {
-    "consent.video",
-    "consent.recording",
-    "consent.evaluation",
+OF_CASE: Mapping[str, Callable[[Case], Any]] = {
+    "state": lambda case: case.state,
+    "emergency": lambda case: case.emergency,
+    "attended": lambda case: case.attended,
+    "eligible": lambda case: case.eligibility.eligible if case.eligibility else None,
+    "way_out": lambda case: case.eligibility.way_out if case.eligibility else None,
+    "response_grade": lambda case: case.response_grade,
+    "officer": lambda case: case.officer,
+    "engaged": lambda case: case.engaged,
+    "officer_live": lambda case: bool(case.contacts) or case.attended,
+    "sergeant": lambda case: case.sergeant,
+    "diverted": lambda case: "HandoverDiverted" in case.first,
+    "exited": lambda case: case.exited,
+    "has_safe_number": lambda case: bool(case.personal.get("safe_number")),
+    "has_address": lambda case: bool(case.personal.get("address")),
+    "session_live": lambda case: _open(case.session) and bool(case.session and case.session.link_sent_at),
+    "session_flowing": lambda case: bool(case.session and case.session.flowing),
+    "had_two_way": lambda case: _open(case.session) and bool(case.session and case.session.two_way_at),
+    "link_opened": lambda case: bool(case.session and case.session.link_opened_at),
+    "safety.alone": lambda case: case.safety.alone if case.safety else None,
+    "safety.place_verified": lambda case: case.safety.place_verified if case.safety else None,
+    "order_breached": lambda case: "yes" in case.orders.values(),
+    "risk_level": lambda case: case.risk_level,
+    "risk_tool": lambda case: case.risk.tool if case.risk else None,
+    "risk_score": lambda case: case.risk.score if case.risk else None,
+    "actions": lambda case: len(case.actions),
+    "actions_unowned": lambda case: _count(
+        action for action in case.actions.values() if not (action.result or (action.owner and action.due_at))
+    ),
+    "referrals_unreceived": lambda case: _count(
+        referral for referral in case.referrals.values() if not referral.received_at and not referral.result
+    ),
+    "referrals_unclosed": lambda case: _count(r for r in case.referrals.values() if not r.result),
+    "escalated.specialist": lambda case: "specialist" in case.escalations.values(),
+    "escalated.marac": lambda case: "marac" in case.escalations.values(),
+    "evidence_led": lambda case: case.evidence_led,
+    "endorsed_by": lambda case: case.endorsed_by,
+    "decision": lambda case: case.decision,
+    "team": lambda case: case.team,
+    "accepted_by": lambda case: case.accepted_by,
+    "investigator_contact": lambda case: case.investigator_contact,
+    "suspects_not_arrested": lambda case: _count(s for s in case.suspects.values() if s.status != "arrested"),
+    "support": lambda case: case.support,
+    "entitlement": lambda case: case.entitlement,
 }
+"""What a condition may ask of the case."""
+
+OF_DESK: Mapping[str, Callable[[Capacity], Any]] = {
+    "desk.free": lambda capacity: capacity.free,
+    "desk.on_duty": lambda capacity: capacity.on_duty,
+    "desk.open": lambda capacity: capacity.desk_open,
+}
+"""What a condition may ask of the desk, where the decision is told of it."""
+
+KNOWN_FACTS = frozenset({*OF_CASE, *OF_DESK, "by", "consent.video", "consent.recording", "consent.evaluation"})
 """What a condition may ask for besides `details.*` and `form.*`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The case as named facts, each looked up when a condition asks for it."""
+
+    case: Case
+    by: Actor | None = None
+    basis: Basis | None = None
+    form: Mapping[str, Any] = field(default_factory=dict)
+
+    def get(self, name: str) -> Any:
+        """The fact of that name; None where there is none."""
+        of_case = OF_CASE.get(name)
+        if of_case is not None:
+            return of_case(self.case)
+        if name == "by":
+            return self.by.id if self.by else None
+        room, _, rest = name.partition(".")
+        match room:
+            case "details":
+                return self.case.details.get(rest)
+            case "consent":
+                return self.case.consents.get(rest)
+            case "form":
+                return self.form.get(rest)
+            case "desk" if self.basis is not None:
+                return OF_DESK[name](self.basis.capacity)
+        return None
+
+
+def _open(session: Session | None) -> bool:
+    return session is not None and not session.ended_at
+
+
+def _count(found: Iterable[object]) -> int:
+    return sum(1 for _ in found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,7 @@ from transitions import Machine
 
 from rvr.core.conditions import Condition
 from rvr.core.force import Force
+from rvr.core.risk import Instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,10 @@ class Option:
     label: str
 
 
+STATED = "stated_at"
+"""What a field fills that states when the fact came about: the event's envelope, and no field of the fact."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     id: str
@@ -65,7 +71,12 @@ class Field:
     """details, contact or address: where it is shown, and to whom if it is personal."""
     max: int = 200
     fills: str = ""
-    """The event's field that it fills, where that has another name than the form's."""
+    """The event's field that it fills, where that has another name than the form's; or STATED."""
+
+    @property
+    def fact_field(self) -> str:
+        """The field of the fact that it fills; empty where it states the time of it."""
+        return "" if self.fills == STATED else self.fills or self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,15 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
+class Also:
+    """Another fact that the same move writes, where a condition holds of the case and the form."""
+
+    event: str
+    sets: Mapping[str, Any]
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     id: str
     name: str
@@ -104,8 +124,11 @@ class Move:
     asks: tuple[str, ...] = ()
     may_ask: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    """Guards that look at the answers of its form, too (`form.*`)."""
     sets: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the event with a fixed value."""
+    also: tuple[Also, ...] = ()
     tone: str = ""
     """How the button looks: '', secondary, warning."""
     hint: str = ""
@@ -146,13 +169,34 @@ class ClockDef:
     """What makes it moot."""
     runs_in: tuple[str, ...] = ()
     """States in which it runs: started on entry, stopped on leaving."""
+    counts: str = "always"
+    """Which time it counts (`calendar.COUNTS`): target and thresholds are seconds of that."""
+    paused_in: tuple[str, ...] = ()
+    """States in which it stands still: no threshold fires, and what has been counted is kept."""
+    pauses: tuple[Trigger, ...] = ()
+    resumes: tuple[Trigger, ...] = ()
+    """Facts that do the same, and that end it."""
+    why_paused: str = ""
     by: str = ""
     """A fact of the case that chooses the target."""
     targets: Mapping[str, int] = field(default_factory=dict)
+    until_fact: str = ""
+    """A fact that holds the time at which it ends: an appointment, a date of an action. Without one it does not run."""
     thresholds: tuple[Threshold, ...] = ()
-    """For a clock with `by`, seconds after the chosen target."""
+    """For a clock with `by` or `until_fact`, seconds after the target so chosen, or before it."""
     board: bool = True
     why: str = ""
+
+    @property
+    def events(self) -> frozenset[str]:
+        """The types of facts that start, stop, cancel, pause or resume it."""
+        triggers = (*self.starts, *self.stops, *self.cancels, *self.pauses, *self.resumes)
+        return frozenset(trigger.event for trigger in triggers)
+
+    @property
+    def bound(self) -> bool:
+        """Whether it depends on the state."""
+        return bool(self.runs_in or self.paused_in)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +212,82 @@ class Criterion:
     hard: bool = True
     way_out: str = "deployment"
     """emergency, deployment or call_back; soft criteria: sergeant."""
+    since: date = date.min
+    until: date = date.max
+
+    def in_force(self, day: date) -> bool:
+        """Whether it was asked on that day."""
+        return self.since <= day <= self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Safeguard:
+    """An entry of the catalogue of safeguarding actions."""
+
+    id: str
+    name: str
+    group: str
+    owner: str
+    """The role that usually does it."""
+    due_s: int
+    """When it is due unless somebody says otherwise, in seconds from the planning."""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When a case is proposed for more than the usual route, because of what happened before or how high the risk is.
+
+    It counts cases of the same pair, victims of the same suspect, or cases of the same victim within some days, this
+    case included; or it looks at a condition alone. From `since` on, until `until`.
+    """
+
+    id: str
+    proposes: str
+    """specialist or marac."""
+    say: str
+    source: str
+    counts: str = ""
+    """pair, suspect_victims, victim; empty: the condition alone."""
+    within_days: int = 0
+    at_least: int = 0
+    when: Condition | None = None
+    since: date = date.min
+    until: date = date.max
+
+
+@dataclass(frozen=True, slots=True)
+class SuspectState:
+    """Where a suspect stands, and what may come next."""
+
+    id: str
+    name: str
+    to: tuple[str, ...]
+    outstanding: bool = False
+    """Sought and not yet arrested: somebody has to look at it again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeCode:
+    """A Home Office outcome type, while it is in force."""
+
+    code: str
+    name: str
+    since: date = date.min
+    until: date = date.max
+    needs: tuple[str, ...] = ()
+    """Answers of the form that this outcome requires."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeSet:
+    """A named set of outcome codes, such as "positive": never official, always somebody's and dated."""
+
+    id: str
+    name: str
+    codes: tuple[str, ...]
+    since: date
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +321,20 @@ class Workflow:
     criteria: Mapping[str, Criterion]
     routes: tuple[Route, ...]
     force: Force
-    instruments: tuple[str, ...]
+    instruments: Mapping[str, Instrument]
     consent_wording: str
     wording: Mapping[str, str] = field(default_factory=dict)
+    safeguarding: Mapping[str, Safeguard] = field(default_factory=dict)
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    suspect_states: Mapping[str, SuspectState] = field(default_factory=dict)
+    outcomes: Mapping[str, OutcomeCode] = field(default_factory=dict)
+    outcome_sets: tuple[OutcomeSet, ...] = ()
     origins: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """(part, key) -> the file that it comes from, where that is not the workflow's own file of that part."""
+
+    def criteria_on(self, day: date) -> dict[str, Criterion]:
+        """The criteria that are asked on that day."""
+        return {id_: criterion for id_, criterion in self.criteria.items() if criterion.in_force(day)}
 
     def origin(self, part: str, key: str) -> str:
         """The file in which this entry stands."""
@@ -227,26 +356,43 @@ class Workflow:
                     machine.add_transition(move.id, source, branch.state or None)
         return machine
 
+    @cached_property
+    def _open_to(self) -> dict[str, tuple[Move, ...]]:
+        return {
+            state: tuple(self.moves[trigger] for trigger in self.table.get_triggers(state)) for state in self.states
+        }
+
     def open_to(self, state: str) -> tuple[Move, ...]:
         """The moves that the table has from this state, whoever may make them."""
-        return tuple(self.moves[trigger] for trigger in self.table.get_triggers(state))
+        return self._open_to[state]
+
+    def clocks_of(self, event: str, *, moved: bool) -> tuple[ClockDef, ...]:
+        """The clocks that a fact of this type can start, pause or stop, by itself or because it `moved` the case."""
+        found = self._clocks_of.get((event, moved))
+        if found is None:
+            found = tuple(clock for clock in self.clocks.values() if event in clock.events or (moved and clock.bound))
+            self._clocks_of[event, moved] = found
+        return found
+
+    @cached_property
+    def _clocks_of(self) -> dict[tuple[str, bool], tuple[ClockDef, ...]]:
+        return {}
 
     def mermaid(self) -> str:
         """The diagram of the table, for the documentation and the screen."""
         lines = ["stateDiagram-v2", f"    [*] --> {self.initial}"]
         for move in self.moves.values():
             for source in move.sources:
-                lines += [f"    {source} --> {branch.state}: {move.name}" for branch in move.to if branch.state]
+                name = move.name.replace(":", ",")  # a second colon would end the label
+                lines += [f"    {source} --> {branch.state}: {name}" for branch in move.to if branch.state]
         lines += [f"    {state.id} --> [*]" for state in self.states.values() if state.ended]
         return "\n".join(lines) + "\n"
 
 
-def matches(trigger: Trigger, fact: object) -> bool:
-    """Whether this fact pulls that trigger."""
-    return type(fact).__name__ == trigger.event and all(
-        getattr(fact, name) in values for name, values in trigger.where.items()
-    )
-
-
 def any_match(triggers: Iterable[Trigger], fact: object) -> bool:
-    return any(matches(trigger, fact) for trigger in triggers)
+    """Whether this fact pulls one of the triggers."""
+    name = type(fact).__name__
+    for trigger in triggers:  # asked a dozen times an event: a generator would cost more than the question
+        if trigger.event == name and all(getattr(fact, field) in values for field, values in trigger.where.items()):
+            return True
+    return False

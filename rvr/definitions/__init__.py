@@ -7,13 +7,15 @@ shares with others, the force's file and the risk instruments. Cases keep the ve
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rvr.core import risk
 from rvr.core import workflow as w
 from rvr.core.errors import DefinitionFault
-from rvr.definitions.reading import digest
+from rvr.core.force import Contacts
+from rvr.definitions.forces import read_contacts
+from rvr.definitions.reading import Reading, digest
 from rvr.definitions.workflows import PARTS, WorkflowReader
 
 __all__ = ["PARTS", "Definitions", "digest", "load", "load_stored"]
@@ -25,6 +27,7 @@ class Definitions:
 
     workflows: Mapping[str, w.Workflow]
     instruments: Mapping[str, risk.Instrument]
+    contacts: Contacts = field(default_factory=Contacts)
 
     def by_hash(self, digest: str) -> w.Workflow | None:
         return next((flow for flow in self.workflows.values() if flow.hash == digest), None)
@@ -53,9 +56,17 @@ def load(root: Path, force: str) -> Definitions:
         if flow is not None:
             flows[flow.id] = flow
             instruments |= reader.instruments
+    contacts, more = _contacts(texts, force, flows)
+    faults += more
     if faults:
         raise DefinitionFault(faults)
-    return Definitions(flows, instruments)
+    return Definitions(flows, instruments, contacts)
+
+
+def _contacts(texts: Mapping[str, str], force: str, flows: Mapping[str, w.Workflow]) -> tuple[Contacts, list[str]]:
+    reading = Reading(texts)
+    partners = {partner for flow in flows.values() for partner in flow.force.partners}
+    return read_contacts(reading, f"contacts/{force}.toml", partners), reading.faults
 
 
 def load_stored(workflow_id: str, files: Mapping[str, str]) -> tuple[w.Workflow, dict[str, risk.Instrument]]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from datetime import time
 from typing import Any
 
-from rvr.core.force import Force, Hours, ResponseGrade
+from rvr.core.commands import STAFF
+from rvr.core.force import CivilOrder, Contacts, Force, Hours, OnCall, Partner, ResponseGrade
 from rvr.definitions.reading import Reading
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+CHANNELS = ("sms", "email")
 
 
 def read_force(reading: Reading) -> Force | None:
     """The force of these files; None when its file cannot be used at all."""
     file = reading.force_file
-    optional = "link_minutes changes"
+    optional = "link_minutes changes partner order"
     table = reading.keys(file, "", reading.toml(file), "id name hours areas teams response_grades", optional)
     if table is None:
         return None
@@ -23,6 +28,8 @@ def read_force(reading: Reading) -> Force | None:
         areas=table["areas"],
         teams=table["teams"],
         response_grades=_grades(reading, table["response_grades"]),
+        partners={one.id: one for one in _partners(reading, table.get("partner", {}), table["areas"])},
+        orders={one.id: one for one in _orders(reading, table.get("order", {}))},
         link_minutes=table.get("link_minutes", 15),
     )
 
@@ -43,3 +50,46 @@ def _grades(reading: Reading, tables: dict[str, Any]) -> dict[str, ResponseGrade
         if reading.keys(reading.force_file, f"response_grades.{key}", table, "name target_s") is not None:
             grades[key] = ResponseGrade(key, table["name"], table["target_s"])
     return grades
+
+
+def _partners(reading: Reading, tables: Any, areas: Any) -> Iterator[Partner]:
+    for key, table in tables.items():
+        place = f"partner.{key}"
+        if reading.keys(reading.force_file, place, table, "name kind serves", "days") is None:
+            continue
+        for area in table["serves"]:
+            if area not in areas:
+                reading.fault(reading.force_file, place, f"unknown area `{area}`")
+        if not set(table.get("days", ())) <= set(WEEKDAYS):
+            reading.fault(reading.force_file, place, f"`days` are some of {', '.join(WEEKDAYS)}")
+            continue
+        days = tuple(WEEKDAYS.index(day) + 1 for day in table.get("days", ()))
+        yield Partner(key, table["name"], table["kind"], tuple(table["serves"]), days)
+
+
+def _orders(reading: Reading, tables: Any) -> Iterator[CivilOrder]:
+    for key, table in tables.items():
+        if reading.keys(reading.force_file, f"order.{key}", table, "name say source", "since until") is not None:
+            yield CivilOrder(key, **table)
+
+
+def read_contacts(reading: Reading, file: str, partners: Collection[str]) -> Contacts:
+    """Who is reached how: `contacts/<force>.toml`. A force without the file tells nobody away from the screens."""
+    if file not in reading.files:
+        return Contacts()
+    table = reading.keys(file, "", reading.toml(file), "", "on_call partners") or {}
+    for partner in table.get("partners", {}):
+        if partner not in partners:
+            reading.fault(file, "partners", f"unknown partner `{partner}`")
+    return Contacts(tuple(_on_call(reading, file, table.get("on_call", ()))), table.get("partners", {}))
+
+
+def _on_call(reading: Reading, file: str, tables: Any) -> Iterator[OnCall]:
+    for table in tables:
+        if reading.keys(file, "on_call", table, "role channel to") is None:
+            continue
+        if table["role"] not in STAFF:
+            reading.fault(file, "on_call", f"unknown role `{table['role']}`")
+        if table["channel"] not in CHANNELS:
+            reading.fault(file, "on_call", f"`channel` is one of {', '.join(CHANNELS)}")
+        yield OnCall(**table)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -14,16 +15,31 @@ from rvr.core import conditions
 SHAPES: Mapping[str, type] = {
     **dict.fromkeys(("from", "who", "asks", "may_ask", "needs", "starts", "stops"), list),
     **dict.fromkeys(("cancels", "runs_in", "thresholds", "options", "instruments", "question", "bands"), list),
-    **dict.fromkeys(("next", "groups", "fields", "parts"), list),
+    **dict.fromkeys(("next", "groups", "fields", "parts", "checks", "also", "codes", "days", "serves"), list),
+    **dict.fromkeys(("paused_in", "pauses", "resumes"), list),
     **dict.fromkeys(("sets", "targets", "where", "areas", "teams", "changes", "response_grades"), dict),
-    **dict.fromkeys(("target_s", "after_s", "max", "at_least", "link_minutes"), int),
+    **dict.fromkeys(("target_s", "after_s", "max", "at_least", "link_minutes", "within_days", "due_s"), int),
     **dict.fromkeys(("open", "keeps_officer", "session", "ended", "personal", "hard", "board", "critical"), bool),
-    **dict.fromkeys(("corrects", "later", "remove"), bool),
+    **dict.fromkeys(("corrects", "later", "remove", "outstanding"), bool),
     **dict.fromkeys(("id", "name", "label", "say", "ask", "event", "owner", "team", "level", "met"), str),
+    **dict.fromkeys(("group", "proposes", "counts", "source", "email", "channel", "why_paused"), str),
+    **dict.fromkeys(("since", "until"), date),
+    **dict.fromkeys(("set", "scale", "rows", "columns", "combination", "together"), list),
+    **dict.fromkeys(("topic", "kind", "help", "about", "score", "suggests", "critical_suggests"), str),
+    **dict.fromkeys(("licence", "version", "why"), str),
+    **dict.fromkeys(("topics", "labels"), dict),
+    **dict.fromkeys(("optional", "local"), bool),
 }
 """What a key holds, wherever it stands."""
 
-_SHAPE_NAMES = {list: "a list", dict: "a table", int: "a whole number", bool: "true or false", str: "text"}
+_SHAPE_NAMES = {
+    list: "a list",
+    dict: "a table",
+    int: "a whole number",
+    bool: "true or false",
+    str: "text",
+    date: "a date",
+}
 
 
 def digest(files: Mapping[str, str]) -> str:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rvr.core import risk, soundness
 from rvr.core import workflow as w
 from rvr.definitions.forces import read_force
 from rvr.definitions.instruments import read_instruments
+from rvr.definitions.outcomes import read_outcome_sets, read_outcomes
 from rvr.definitions.reading import Reading, digest
 
-PARTS = ("workflow", "states", "guards", "moves", "clocks", "criteria", "forms", "routing")
+PARTS = (
+    *("workflow", "states", "guards", "moves", "clocks", "criteria", "forms", "routing"),
+    *("rules", "safeguarding", "suspects"),
+)
 """The files of a workflow. A shared part has any of them but the first."""
+
+SELECTORS: Mapping[str, Callable[[w.State], bool]] = {
+    "@open": lambda state: state.open,
+    "@session": lambda state: state.session,
+    "@kept": lambda state: state.keeps_officer,
+    "@not_ended": lambda state: not state.ended,
+}
+"""States that a move may start from, by what they have in common."""
 
 
 class WorkflowReader(Reading):
@@ -62,9 +74,14 @@ class WorkflowReader(Reading):
             criteria=self._criteria(),
             routes=self._routes(),
             force=force,
-            instruments=tuple(self.instruments),
+            instruments=self.instruments,
             consent_wording=str(top.get("consent_wording", "")),
             wording=top.get("wording", {}),
+            safeguarding=self._safeguarding(),
+            rules=self._rules(),
+            suspect_states=self._suspect_states(),
+            outcomes=read_outcomes(self),
+            outcome_sets=read_outcome_sets(self),
         )
         self.faults += soundness.faults_of(flow, files_are_sound=not self.faults)
         return flow
@@ -162,7 +179,7 @@ class WorkflowReader(Reading):
 
     def _moves(self, states: Mapping[str, w.State]) -> dict[str, w.Move]:
         moves = {}
-        optional = "to asks may_ask needs sets tone hint why corrects"
+        optional = "to asks may_ask needs checks sets also tone hint why corrects"
         for file, key, table in self.tables("moves", "name from who event", optional):
             moves[key] = w.Move(
                 id=key,
@@ -174,6 +191,8 @@ class WorkflowReader(Reading):
                 asks=tuple(table.get("asks", ())),
                 may_ask=tuple(table.get("may_ask", ())),
                 needs=tuple(table.get("needs", ())),
+                checks=tuple(table.get("checks", ())),
+                also=tuple(self._also(file, key, table.get("also", ()))),
                 sets=table.get("sets", {}),
                 tone=table.get("tone", ""),
                 hint=table.get("hint", ""),
@@ -183,13 +202,21 @@ class WorkflowReader(Reading):
         return moves
 
     def _sources(self, names: list[str], states: Mapping[str, w.State]) -> Iterator[str]:
+        """States by name or by what they have in common; one with a `!` before it is left out."""
+        left_out: set[str] = set()
+        for name in (name.removeprefix("!") for name in names if name.startswith("!")):
+            left_out |= {s.id for s in states.values() if SELECTORS[name](s)} if name in SELECTORS else {name}
         for name in names:
-            if name == "@open":
-                yield from (state.id for state in states.values() if state.open)
-            elif name == "@session":
-                yield from (state.id for state in states.values() if state.session)
-            else:
+            if name in SELECTORS:
+                yield from (s.id for s in states.values() if SELECTORS[name](s) and s.id not in left_out)
+            elif not name.startswith("!"):
                 yield name
+
+    def _also(self, file: str, move: str, tables: Any) -> Iterator[w.Also]:
+        for table in tables:
+            if self.keys(file, f"{move}.also", table, "event sets", "when") is not None:
+                when = self.condition(file, f"{move}.also", table["when"]) if "when" in table else None
+                yield w.Also(table["event"], table["sets"], when)
 
     def _branches(self, file: str, move: str, to: Any) -> Iterator[w.Branch]:
         for branch in to if isinstance(to, list) else [{"state": to}]:
@@ -200,7 +227,8 @@ class WorkflowReader(Reading):
 
     def _clocks(self, grades: Mapping[str, int]) -> dict[str, w.ClockDef]:
         clocks = {}
-        optional = "why starts stops cancels runs_in by targets thresholds board"
+        optional = "why starts stops cancels runs_in by targets until_fact thresholds board"
+        optional += " counts paused_in pauses resumes why_paused"
         for file, key, table in self.tables("clocks", "name target_s", optional):
             by = table.get("by", "")
             clocks[key] = w.ClockDef(
@@ -212,7 +240,13 @@ class WorkflowReader(Reading):
                 stops=tuple(self._triggers(file, key, table.get("stops", ()))),
                 cancels=tuple(self._triggers(file, key, table.get("cancels", ()))),
                 runs_in=tuple(table.get("runs_in", ())),
+                counts=table.get("counts", "always"),
+                paused_in=tuple(table.get("paused_in", ())),
+                pauses=tuple(self._triggers(file, key, table.get("pauses", ()))),
+                resumes=tuple(self._triggers(file, key, table.get("resumes", ()))),
+                why_paused=table.get("why_paused", ""),
                 by=by,
+                until_fact=table.get("until_fact", ""),
                 targets=table.get("targets", grades if by == "response_grade" else {}),
                 thresholds=tuple(self._thresholds(file, key, table.get("thresholds", ()))),
                 board=table.get("board", True),
@@ -233,7 +267,27 @@ class WorkflowReader(Reading):
     def _criteria(self) -> dict[str, w.Criterion]:
         return {
             key: w.Criterion(id=key, **table)
-            for _, key, table in self.tables("criteria", "ask say why source met", "hard way_out")
+            for _, key, table in self.tables("criteria", "ask say why source met", "hard way_out since until")
+        }
+
+    def _safeguarding(self) -> dict[str, w.Safeguard]:
+        return {
+            key: w.Safeguard(id=key, **table)
+            for _, key, table in self.tables("safeguarding", "name group owner due_s", "why")
+        }
+
+    def _rules(self) -> dict[str, w.Rule]:
+        rules = {}
+        optional = "counts within_days at_least when since until"
+        for file, key, table in self.tables("rules", "proposes say source", optional):
+            when = self.condition(file, key, table["when"]) if "when" in table else None
+            rules[key] = w.Rule(id=key, **{**table, "when": when})
+        return rules
+
+    def _suspect_states(self) -> dict[str, w.SuspectState]:
+        return {
+            key: w.SuspectState(id=key, **{**table, "to": tuple(table["to"])})
+            for _, key, table in self.tables("suspects", "name to", "outstanding")
         }
 
     def _routes(self) -> tuple[w.Route, ...]:
@@ -251,7 +305,9 @@ class WorkflowReader(Reading):
     def _route_tables(self) -> Iterator[tuple[str, int, Any]]:
         changed = self._changes("routing").get("route")
         if changed is not None:
-            yield from ((self.force_file, number, table) for number, table in enumerate(changed, 1))
+            for number, table in enumerate(changed, 1):
+                self.origins["routing", str(table.get("id", ""))] = self.force_file
+                yield self.force_file, number, table
             return
         for file in (f"{self.name}/routing.toml", *(f"parts/{shared}/routing.toml" for shared in self.shared)):
             tables = self.toml(file).get("route", []) if file in self.files else []

@@ -1,27 +1,28 @@
 """What every column of the package means, once: the codebook, the Frictionless schemas and the README are made of it.
 
-Columns of cases.csv keep their names for ever. Those of events.csv that belong to one type of event
-are made from the documentation of the facts themselves; a sealed field has no column, and neither has the spoken
-reference. Which workflow texts hold coded answers, and which free text, is decided here, too.
+The columns of events.csv that belong to one type of event are made from the documentation of the facts themselves; a
+sealed field has no column, and neither has the spoken reference. Those of the other files are in `columns`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from rvr.core import events as e
-from rvr.core.risk import LEVELS
-from rvr.evaluation import timings
+from rvr.evaluation import stored_text
+from rvr.evaluation.columns import CASES, CLOCKS, OUTCOMES, SCREENING, SUSPECTS, Column
 
 PROFILE = "https://datapackage.org/profiles/2.0/"
 
-OTHER_STREAMS = ("OfficerDutyChanged", "OfficerEngaged", "OfficerFreed", "PersonRegistered", "DefinitionStored")
+OTHER_STREAMS = (
+    *("OfficerDutyChanged", "OfficerEngaged", "OfficerFreed", "PersonRegistered", "DefinitionStored"),
+    *("OrderImported", "OrderEnded"),
+)
 """Facts that no case's stream holds."""
 
 WITHHELD = "withheld"
@@ -30,218 +31,33 @@ WITHHELD = "withheld"
 WITHHELD_FIELDS = frozenset({"reference"})
 """Public inside the desk, and still not for an evaluator: the reference is spoken on the telephone."""
 
+ROLE = "role"
+"""Stands for whatever the fact's own field of that name says: victim or suspect."""
+
 ID_FIELDS = {
     "victim_id": "victim",
     "suspect_id": "suspect",
+    "suspect": "suspect",
     "officer": "staff",
     "session": "session",
     "victim_seat": "seat",
     "officer_seat": "seat",
     "link": "link",
     "action": "action",
+    "referral": "referral",
+    "PersonMatched.person": ROLE,
+    "PersonDiffers.person": ROLE,
+    "OrderMatched.order": "order",
+    "CaseTakenOver.before": "staff",
 }
-"""Fields of facts that hold an id, and what it is the id of: they leave as pseudonyms."""
-
-CODED_KINDS = frozenset({"choice", "area", "team", "instrument", "flag", "datetime"})
-"""Kinds of form field (core.forms) whose answers are codes. Other answers stay, even where they are not personal."""
-
-CASE_DETAILS = {
-    "lpa": "lpa",
-    "channel": "source",
-    "victim_sex": "victim_sex",
-    "relationship": "relationship",
-    "children": "children",
-}
-"""Columns of cases.csv that hold an answer of the opening form, with its name there."""
+"""Fields of facts that hold an id, and what it is the id of: they leave as pseudonyms. A field whose name means
+something else in other facts stands here with its fact."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column. `source`: the events that it comes from; empty for the envelope that all events have."""
+def id_in(kind: type[e.Fact], field: str) -> str:
+    """What this field holds the id of; empty for a field that holds none."""
+    return ID_FIELDS.get(f"{kind.__name__}.{field}") or ID_FIELDS.get(field, "")
 
-    name: str
-    type: str
-    """As in Frictionless: string, integer, number, boolean, datetime, object."""
-    meaning: str
-    unit: str = ""
-    source: str = ""
-    enum: tuple[str, ...] = ()
-
-    def field(self) -> dict[str, Any]:
-        """The column as a Frictionless field."""
-        told: dict[str, Any] = {"name": self.name, "type": self.type, "description": self.meaning}
-        if self.type == "boolean":
-            told |= {"trueValues": ["true"], "falseValues": ["false"]}
-        if self.enum:
-            told["constraints"] = {"enum": list(self.enum)}
-        return told
-
-
-# --- cases.csv ---------------------------------------------------------------------------------------------------
-
-_VALUES = (
-    Column("case", "string", "Pseudonym of the case"),
-    Column("force", "string", "Police force"),
-    Column(
-        "lpa", "string", "Local Policing Area of the victim, as last recorded", source="CaseOpened | DetailsRecorded"
-    ),
-    Column("victim", "string", "Pseudonym of the victim", source="CaseOpened"),
-    Column("suspect", "string", "Pseudonym of the suspect", source="CaseOpened"),
-    Column("pair", "string", "Pseudonym of victim and suspect together", source="CaseOpened"),
-    Column("officer", "string", "Pseudonym of the officer who was assigned last", source="OfficerAssigned"),
-    Column("workflow", "string", "Workflow that the case ran under", source="CaseOpened"),
-    Column("workflow_version", "string", "Content hash of that workflow, as of the last event: see definitions/"),
-    Column("arm_allocated", "string", "Arm of a trial; empty outside of one", source="ArmAllocated"),
-    Column("arm_received", "string", "Arm that was delivered; empty outside of a trial", source="ArmAllocated"),
-    Column("call_answered_source", "string", "Who or what stated call_answered_at", source="CallAnswered"),
-    Column("eligible", "boolean", "The last verdict on eligibility; empty: never decided", source="EligibilityDecided"),
-    Column(
-        "ineligible_because",
-        "string",
-        "Ids of the hard criteria that failed in that verdict, separated by ;",
-        source="EligibilityDecided",
-    ),
-    Column(
-        "consented",
-        "boolean",
-        "Agreed to video at least once; false: only refused; empty: never asked",
-        source="ConsentGiven | ConsentRefused (kind video)",
-    ),
-    Column(
-        "desk_capacity_at_offer",
-        "integer",
-        "Officers on duty without a live case at the offer of handover_offered_at",
-        unit="officers",
-        source="CapacityNoted (moment offer)",
-    ),
-    Column(
-        "first_contact_mode",
-        "string",
-        "Mode of the first live contact with an officer",
-        source="OfficerContactStarted",
-        enum=("video", "audio", "phone"),
-    ),
-    Column("risk_tool", "string", "Instrument of the first risk assessment", source="RiskAssessed"),
-    Column("grade", "string", "Risk level in force: the same as risk_level_last", source="RiskAssessed", enum=LEVELS),
-    Column("risk_level_first", "string", "Level of the first assessment", source="RiskAssessed", enum=LEVELS),
-    Column("risk_level_last", "string", "Risk level in force", source="RiskAssessed | GradeOverridden", enum=LEVELS),
-    Column(
-        "response_grade_first",
-        "string",
-        "Grade of the first request for an officer in person",
-        source="DeploymentRequested | HandoverDiverted",
-    ),
-    Column(
-        "response_grade_last",
-        "string",
-        "Grade of the last request for an officer in person",
-        source="DeploymentRequested | HandoverDiverted",
-    ),
-    Column(
-        "arrival_source",
-        "string",
-        "Whether attended_at was pressed at the desk (click) or came from the dispatch system",
-        source="OfficerAttended",
-        enum=("click", "dispatch"),
-    ),
-    Column("decision", "string", "Decision in force", source="CaseAllocated | CaseFiled", enum=("allocated", "filed")),
-    Column("allocated_to", "string", "Team of the decision in force", source="CaseAllocated"),
-    Column("outcome_code", "string", "Last recorded Home Office outcome", source="OutcomeRecorded"),
-    Column("channel", "string", "How the call came in", source="CaseOpened | DetailsRecorded"),
-    Column("victim_sex", "string", "Sex of the victim, as last recorded", source="CaseOpened | DetailsRecorded"),
-    Column(
-        "relationship",
-        "string",
-        "The suspect is the victim's ..., as last recorded",
-        source="CaseOpened | DetailsRecorded",
-    ),
-    Column("children", "string", "Children in the household, as last recorded", source="CaseOpened | DetailsRecorded"),
-    Column(
-        "response_kind",
-        "string",
-        "What response_s ended with; none: no response by the data cut",
-        source="OfficerContactStarted | OfficerAttended",
-        enum=("video", "audio", "deployment", "none"),
-    ),
-    Column(
-        "interruptions",
-        "integer",
-        "How often video that flowed both ways was lost, in all sessions; 0 where there was none",
-        source="MediaLost",
-    ),
-    Column("handover_offers", "integer", "How often the handover was offered", source="HandoverOffered"),
-    Column("final_state", "string", "State after the last event"),
-    Column(
-        "censored_at",
-        "datetime",
-        "The data cut, for a case that was neither closed nor voided by then: what has not happened may still happen",
-        unit="UTC time",
-    ),
-)
-
-
-def _case_columns() -> dict[str, Column]:
-    sources = {m.name: m.source for m in timings.MILESTONES}
-    ends = {i.name: f"{sources[i.start]} -> {sources[i.end]}" for i in timings.INTERVALS}
-    computed = [
-        *(Column(m.name, "datetime", m.meaning, "UTC time", m.source) for m in timings.MILESTONES),
-        *(Column(i.name, "number", i.meaning, "s", ends[i.name]) for i in timings.INTERVALS),
-        *(Column(n.name, "boolean", n.meaning + _LIMIT_NOTE, "", ends[n.interval]) for n in timings.LIMITS),
-    ]
-    return {column.name: column for column in (*_VALUES, *computed)}
-
-
-_LIMIT_NOTE = (
-    ". False also when it has not happened and the limit passed before ended_at and the data cut; empty when there is"
-    " no start, or when the limit had not passed by then"
-)
-
-_CASE_ORDER = """
-    case force lpa victim suspect pair officer workflow workflow_version arm_allocated arm_received
-    call_answered_at call_answered_source received_at eligible ineligible_because consented desk_capacity_at_offer
-    handover_offered_at handover_accepted_at officer_assigned_at link_sent_at link_opened_at two_way_video_at
-    session_ended_at deployment_requested_at attended_at risk_assessed_at risk_tool grade decided_at decision
-    allocated_to outcome_code handover_s transfer_s response_s response_kind transfer_within_10_min_from_answer
-    transfer_within_10_min_from_open handover_within_target within_24_h session_s interruptions final_state censored_at
-    first_contact_at first_contact_mode channel victim_sex relationship children response_grade_first
-    response_grade_last risk_level_first risk_level_last consent_withdrawn_at handover_first_offered_at handover_offers
-    emergency_dispatched_at arrival_source ended_at handover_from_first_offer_s transfer_from_answer_s answer_to_open_s
-    link_opened_s deployment_s decision_s
-""".split()  # noqa: SIM905 - a list of seventy quoted names reads worse
-
-CASES = tuple(_case_columns()[name] for name in _CASE_ORDER)
-
-# --- clocks.csv --------------------------------------------------------------------------------------------------
-
-CLOCKS = (
-    Column("case", "string", "Pseudonym of the case"),
-    Column("clock", "string", "Id of the clock in the workflow"),
-    Column("run", "integer", "Which run of that clock in this case, from 1"),
-    Column("started_at", "datetime", "When it started", "UTC time"),
-    Column("started_by", "string", "Type of the event that started it"),
-    Column("target_s", "integer", "What the desk promised, fixed when the clock started", "s"),
-    Column("stopped_at", "datetime", "When it stopped; empty while it runs", "UTC time"),
-    Column("stopped_by", "string", "Type of the event that stopped it"),
-    Column("elapsed_s", "number", "From start to stop; empty while it runs", "s"),
-    Column(
-        "verdict",
-        "string",
-        "Elapsed time against the target: uncertain when the error bound of the machine's clock straddles it;"
-        " cancelled when it stopped within the target without what it waited for (stopped_by tells what came instead)",
-        enum=("met", "breached", "uncertain", "cancelled"),
-    ),
-    Column("thresholds_fired", "integer", "How many thresholds it reached, reminders included", source="ClockRanOut"),
-    Column(
-        "ran_out_due_at",
-        "datetime",
-        "When the first threshold at or behind the target was due",
-        "UTC time",
-        "ClockRanOut",
-    ),
-    Column("ran_out_at", "datetime", "When the desk noticed that", "UTC time", "ClockRanOut"),
-    Column("lateness_s", "number", "How long after it was due the desk noticed", "s", "ClockRanOut"),
-    Column("censored", "boolean", "Whether it still ran at the data cut"),
-)
 
 # --- events.csv --------------------------------------------------------------------------------------------------
 
@@ -260,7 +76,14 @@ ENVELOPE = (
     Column("workflow_version", "string", "Content hash of the workflow that decided: see definitions/"),
     Column("state", "string", "State of the case after the event"),
     Column("clock_error_us", "integer", "Error bound of the machine's clock; empty: unknown", "microseconds"),
-    Column("clocks_started", "string", "Clocks that it started, as clock:run:target_s, separated by ;"),
+    Column(
+        "clocks_started",
+        "string",
+        "Clocks that it started, as clock:run:target_s, with :counts behind that where not every second counts,"
+        " separated by ;",
+    ),
+    Column("clocks_paused", "string", "Clocks that stand still from it on, as clock:run, separated by ;"),
+    Column("clocks_resumed", "string", "Clocks that go on from it on, as clock:run, separated by ;"),
     Column("clocks_stopped", "string", "Clocks that it stopped, as clock:run:verdict, separated by ;"),
     Column(
         "desk_on_duty", "integer", "Officers on duty when it was decided, where the decision rests on it", "officers"
@@ -269,6 +92,7 @@ ENVELOPE = (
 )
 
 _TYPES = {"bool": "boolean", "int": "integer"}
+_UNIT_TYPES = {"UTC time": "datetime", "date": "date"}
 
 
 def public_fields(kind: type[e.Fact]) -> Iterator[dataclasses.Field[Any]]:
@@ -280,8 +104,8 @@ def _type_of(field: dataclasses.Field[Any]) -> str:
     annotation = str(field.type)
     if annotation.startswith("Mapping"):
         return "object"
-    if field.metadata["unit"] == "UTC time":
-        return "datetime"
+    if field.metadata["unit"] in _UNIT_TYPES:
+        return _UNIT_TYPES[field.metadata["unit"]]
     return _TYPES.get(annotation, "string")
 
 
@@ -291,7 +115,7 @@ def fact_columns() -> tuple[tuple[Column, ...], ...]:
     found: dict[str, list[Column]] = {}
     for kind in EVENT_TYPES:
         for field in public_fields(e.FACTS[kind]):
-            pseudonym = "Pseudonym. " if field.name in ID_FIELDS else ""
+            pseudonym = "Pseudonym. " if id_in(e.FACTS[kind], field.name) else ""
             column = Column(
                 field.name, _type_of(field), pseudonym + field.metadata["meaning"], field.metadata["unit"], kind
             )
@@ -343,8 +167,14 @@ EVENTS_TABLE = Table(
     "data/events.csv", "One row an event: everything else can be made from it", EVENTS, ("case", "version")
 )
 CLOCKS_TABLE = Table("data/clocks.csv", "One row a run of a clock", CLOCKS, ("case", "clock", "run"))
+SCREENING_TABLE = Table(
+    "data/screening.csv", "One row a case: what was asked, who was free, what came of it", SCREENING, ("case",)
+)
+SUSPECTS_TABLE = Table("data/suspects.csv", "One row a suspect and case", SUSPECTS, ("case", "suspect"))
+OUTCOMES_TABLE = Table("data/outcomes.csv", "One row a recorded outcome", OUTCOMES, ("case", "version"))
 CODEBOOK_TABLE = Table("codebook.csv", "What each column means", CODEBOOK, ("file", "column", "source"))
-TABLES = (CASES_TABLE, EVENTS_TABLE, CLOCKS_TABLE, CODEBOOK_TABLE)
+DATA_TABLES = (CASES_TABLE, EVENTS_TABLE, CLOCKS_TABLE, SCREENING_TABLE, SUSPECTS_TABLE, OUTCOMES_TABLE)
+TABLES = (*DATA_TABLES, CODEBOOK_TABLE)
 
 
 def codebook_rows() -> Iterator[tuple[str, ...]]:
@@ -366,7 +196,7 @@ def resource(table: Table, digest: str, size: int) -> dict[str, Any]:
         "missingValues": ["", WITHHELD],
         "primaryKey": list(table.key),
     }
-    if table in (EVENTS_TABLE, CLOCKS_TABLE):
+    if table in DATA_TABLES and table is not CASES_TABLE:
         schema["foreignKeys"] = [{"fields": ["case"], "reference": {"resource": "cases", "fields": ["case"]}}]
     return {
         "$schema": PROFILE + "dataresource.json",
@@ -383,28 +213,6 @@ def resource(table: Table, digest: str, size: int) -> dict[str, Any]:
     }
 
 
-# --- What a workflow's own text tells ----------------------------------------------------------------------------
-
-
-def coded_fields(stored: e.DefinitionStored) -> frozenset[str]:
-    """The form fields of this workflow whose answers are codes, and not personal."""
-    forms = _part(stored, "forms")
-    return frozenset(
-        name for name, field in forms.items() if field.get("kind") in CODED_KINDS and not field.get("personal")
-    )
-
-
-def _clock_texts(stored: e.DefinitionStored) -> Iterator[str]:
-    """What each clock of this workflow means, one Markdown row each."""
-    for name, clock in _part(stored, "clocks").items():
-        targets = ", ".join(f"{value} {target_s}" for value, target_s in clock.get("targets", {}).items())
-        yield f"| `{name}` | {clock['name']} | {targets or clock['target_s']} | {clock.get('why', '')} |"
-
-
-def _part(stored: e.DefinitionStored, part: str) -> Mapping[str, Any]:
-    return tomllib.loads(stored.files.get(f"{stored.workflow}/{part}.toml", ""))
-
-
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
 """What a code looks like. Words with spaces between them are never one."""
 
@@ -416,7 +224,7 @@ def readme(used: Mapping[str, e.DefinitionStored], withheld: int) -> str:
     """README.md. `used`: the workflows that occur, by content hash; `withheld`: how many texts did not leave."""
     clocks = "\n".join(
         f"\n### `{definition.workflow}`, version `{version[:12]}`\n\n"
-        "| clock | name | target (s) | why |\n|---|---|---|---|\n" + "\n".join(_clock_texts(definition))
+        "| clock | name | target (s) | why |\n|---|---|---|---|\n" + "\n".join(stored_text.clock_texts(definition))
         for version, definition in used.items()
     )
     files = "\n".join(f"- `{table.path}`: {table.about}" for table in TABLES)
@@ -426,14 +234,15 @@ def readme(used: Mapping[str, e.DefinitionStored], withheld: int) -> str:
 _README = """\
 # Rapid Video Response: the evaluator's data package
 
-**These are pseudonymised personal data (UK GDPR), not anonymous data.** Names, numbers, places, notes and free text
-are not in it, but times and combinations of codes can point at a person. Keep it as you keep personal data, and publish
-no rows.
+**These are pseudonymised personal data (UK GDPR), not anonymous data.** Names, numbers, places, notes and free text of
+the cases are not in it, but times and combinations of codes can point at a person. Keep it as you keep personal data,
+and publish no rows.
 
 ## Files
 
 {files}
-- `definitions/`: the text of every workflow that decided anything here, in a folder named by its content hash
+- `definitions/`: the text of every workflow that decided anything here, in a folder named by its content hash. The
+  force's own settings are a part of it, with the numbers of its on-call roles and the addresses of its partners
 - `datapackage.json`: types and keys (Frictionless Data Package v2) and where the data come from
 - `MANIFEST.sha256`: a checksum of each file
 
@@ -443,8 +252,13 @@ no rows.
 - An empty cell means that it did not happen, or is not known; it never means nought.
 - `at` is when something was seen. `stated_at` is an earlier time that somebody stated: it never replaces `at`.
 - The order of events is their `version`, never their time.
-- Everything in `cases.csv` and `clocks.csv` can be computed again from `events.csv` alone; `codebook.csv` names the
-  events behind each column.
+- Everything in `cases.csv`, `clocks.csv`, `screening.csv`, `suspects.csv` and `outcomes.csv` can be computed again from
+  `events.csv`; `codebook.csv` names the events behind each column. Only a clock that does not count every second needs
+  the force's `[hours]` as well, and `in_sets` the named sets of outcomes: both are in `definitions/`.
+- `victim`, `suspect` and `pair` are the same in two cases only where somebody at the desk confirmed that they are the
+  same people (`PersonMatched`). The age of the victim is not here: the date of birth is sealed.
+- `screening.csv` has a row for every case, whether anything was asked or not. A question that was not asked, one that
+  was answered with "not known" and one whose answer was refused are three things, and none of them meets a criterion.
 - `censored_at` is the data cut, when the last event here was recorded. A case without it was closed or voided. Voided
   cases (duplicates, tests, opened in error) stay in the data: `final_state` is `voided`.
 - `handover_s` is about the offer that was accepted; `handover_from_first_offer_s` includes offers that were declined.
@@ -456,7 +270,8 @@ no rows.
 
 ## What each clock means
 
-`verdict` compares the elapsed time with the target, and `stopped_by` names the event that stopped the clock.
+`verdict` compares the elapsed time with the target, and `stopped_by` names the event that stopped the clock. Elapsed
+time and target are seconds of the time that `counts`, without pauses; a working day that counts is 86,400 seconds.
 `cancelled` is a run that ended within its target without what it waited for. Targets by response grade are
 listed by grade.
 {clocks}
@@ -468,6 +283,11 @@ listed by grade.
 The folder of a definition is named by the SHA-256 of its files as JSON: sorted names, texts, no spaces, UTF-8.
 
     python3 -c 'import hashlib, json, pathlib, sys; d = pathlib.Path(sys.argv[1]); t = {{p.relative_to(d).as_posix():
-    p.read_text() for p in d.rglob("*.toml")}}; print(hashlib.sha256(json.dumps(t, sort_keys=True, ensure_ascii=False,
-    separators=(",", ":")).encode()).hexdigest())' definitions/HASH
+    p.read_text() for p in d.rglob("*.toml")}}; w = [p.name for p in d.rglob("*.withheld")]; print("not without " +
+    " ".join(w) if w else hashlib.sha256(json.dumps(t, sort_keys=True, ensure_ascii=False, separators=(",",
+    ":")).encode()).hexdigest())' definitions/HASH
+
+The official wording of a risk tool is licensed to the force and does not leave. A file that ends in `.withheld` stands
+in its place and tells its name and hash. The name of that folder cannot be computed from what is here: it can by
+whoever has the text, with the text under its own name in place of that file.
 """

@@ -1,8 +1,8 @@
 """The evaluator's data package: a folder or one zip file, made from the public part of the timing log alone.
 
-Same log, window and project key, same bytes. Rows are written as cases are read, so memory does not grow with the
-number of cases. Ids leave as pseudonyms under a key of the project's own, times as they were recorded, codes as codes;
-a sealed field is never read, and a text that is no code is withheld.
+Same log, window and project key, same bytes. Rows are written as cases are read: nothing of a case is kept for the next
+ones but when its victim reported. Ids leave as pseudonyms under a key of the project's own, times as they were
+recorded, codes as codes; a sealed field is never read, and a text that is no code is withheld.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sqlmodel import Session, col, func, select
 from rvr.core import events as e
 from rvr.core.errors import Reason, Refused
 from rvr.core.moment import iso, parse_iso
-from rvr.evaluation import codebook, pseudonyms, rows, timings
+from rvr.evaluation import codebook, pseudonyms, rows, stored_text, timings
 from rvr.evaluation.pseudonyms import CannotExport
 from rvr.store.store import Store
 from rvr.store.tables import EventRow
@@ -154,27 +154,29 @@ def _definitions(store: Store, window: Window) -> Iterator[e.Recorded]:
 
 def _write_data(store: Store, folder: Path, window: Window, writing: rows.Writing) -> None:
     with ExitStack() as opened:
-        cases, events, clocks = (
-            _rows_into(opened, folder, table)
-            for table in (codebook.CASES_TABLE, codebook.EVENTS_TABLE, codebook.CLOCKS_TABLE)
-        )
+        put = {table.name: _rows_into(opened, folder, table) for table in codebook.DATA_TABLES}
         for _, streamed in groupby(store.iterate(until=window.until), key=lambda r: r.stream):
             log = window.of(streamed)
             if log:
-                _write_case(log, writing, cases, events, clocks)
+                _write_case(log, writing, put)
 
 
 Put = Callable[[Mapping[str, Any]], None]
 
 
-def _write_case(log: list[e.Recorded], writing: rows.Writing, cases: Put, events: Put, clocks: Put) -> None:
-    runs = timings.clock_runs(log)
-    cases(rows.case_row(log, writing))
+def _write_case(log: list[e.Recorded], writing: rows.Writing, put: Mapping[str, Put]) -> None:
+    found, runs = timings.moments(log), timings.clock_runs(log)
+    put["cases"](rows.case_row(log, found, writing))
+    put["screening"](rows.screening_row(log, found, writing))
     for recorded in log:
         writing.used.add(recorded.event.definition)
-        events(rows.event_row(recorded, writing))
+        put["events"](rows.event_row(recorded, writing))
     for run in runs:
-        clocks({"case": rows.case_of(writing.alias, log[0]), **timings.clock_columns(run)})
+        put["clocks"]({"case": rows.case_of(writing.alias, log[0]), **timings.clock_columns(run)})
+    for suspect in rows.suspect_rows(log, writing):
+        put["suspects"](suspect)
+    for outcome in rows.outcome_rows(log, writing):
+        put["outcomes"](outcome)
     writing.cases += 1
     writing.events += len(log)
     writing.clocks += len(runs)
@@ -217,8 +219,8 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _write_definition(folder: Path, definition: e.DefinitionStored) -> None:
-    for name, text in sorted(definition.files.items()):
-        if not re.fullmatch(r"[a-z0-9_-]+(/[a-z0-9_-]+)*\.toml", name):
+    for name, text in stored_text.files_that_leave(definition):
+        if not re.fullmatch(r"[a-z0-9_-]+(/[a-z0-9_-]+)*\.toml(\.withheld)?", name):
             raise CannotExport(f"a stored definition has a file named {name!r}")
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)

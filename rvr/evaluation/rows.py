@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rvr.core import events as e
+from rvr.core.history import DAY_S, VOIDED
 from rvr.core.moment import iso, parse_iso
-from rvr.evaluation import codebook, timings
+from rvr.evaluation import codebook, columns, stored_text, timings
 from rvr.evaluation.pseudonyms import Alias
+
+TWELVE_MONTHS = timedelta(seconds=365 * DAY_S)
+
+NO_OUTCOME = "0"
+"""Not yet assigned (Home Office counting rules)."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -26,6 +32,10 @@ class Writing:
     cut: datetime
     coded: dict[str, frozenset[str]] = field(default_factory=dict)
     """Workflow version -> the form fields whose answers are codes."""
+    outcome_sets: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
+    """Workflow version -> the named sets of outcome codes."""
+    reports: dict[str, list[datetime]] = field(default_factory=dict)
+    """Victim -> when each case so far was opened that was not voided."""
     used: set[str] = field(default_factory=set)
     """Workflow versions that occur."""
     cases: int = 0
@@ -34,7 +44,8 @@ class Writing:
     withheld: int = 0
 
     def __post_init__(self) -> None:
-        self.coded = {version: codebook.coded_fields(stored) for version, stored in self.definitions.items()}
+        self.coded = {version: stored_text.coded_fields(stored) for version, stored in self.definitions.items()}
+        self.outcome_sets = {version: stored_text.outcome_sets(stored) for version, stored in self.definitions.items()}
 
     def code(self, value: Any) -> Any:
         """The value if it is a code or a number; never free text."""
@@ -52,10 +63,17 @@ class Writing:
         self.withheld += len(values) - len(told)
         return {self.code(name): self.code(value) for name, value in told.items()}
 
+    def listed(self, values: Iterable[Any]) -> str:
+        """Several codes in one cell."""
+        return ";".join(str(self.code(value)) for value in values)
 
-def case_row(log: Sequence[e.Recorded], writing: Writing) -> dict[str, Any]:
-    """The row of cases.csv."""
-    found = timings.moments(log)
+    def mapped(self, values: Mapping[str, Any], known: frozenset[str] | None = None) -> str:
+        """A map of codes as canonical JSON."""
+        return json.dumps(self.codes(values, known), sort_keys=True, separators=(",", ":"))
+
+
+def case_row(log: Sequence[e.Recorded], found: timings.Moments, writing: Writing) -> dict[str, Any]:
+    """The row of cases.csv. `found`: the milestones of this log; cases come in the order in which they were opened."""
     measured = timings.durations(found)
     last = log[-1]
     row: dict[str, Any] = timings.times(found)
@@ -66,7 +84,10 @@ def case_row(log: Sequence[e.Recorded], writing: Writing) -> dict[str, Any]:
     row |= {
         "response_kind": timings.response_kind(found),
         "interruptions": timings.interruptions(log),
+        "prior_reports_12m": _reports_before(log, writing),
         "handover_offers": sum(r.event.type == "HandoverOffered" for r in log),
+        "referrals": sum(r.event.type == "ReferralMade" for r in log),
+        "escalations": writing.listed(r.event.fact.rule for r in log if isinstance(r.event.fact, e.EscalationProposed)),
         "final_state": last.event.state,
         "censored_at": "" if "ended_at" in found else iso(writing.cut),
     }
@@ -75,7 +96,8 @@ def case_row(log: Sequence[e.Recorded], writing: Writing) -> dict[str, Any]:
 
 def _who(log: Sequence[e.Recorded], found: timings.Moments, writing: Writing) -> dict[str, Any]:
     alias, first = writing.alias, log[0]
-    victim, suspect = (_of(found, "received_at", name) for name in ("victim_id", "suspect_id"))
+    people = _people(log)
+    victim, suspect = people["victim"], people["suspect"]
     return {
         "case": case_of(alias, first),
         "force": first.force,
@@ -87,6 +109,27 @@ def _who(log: Sequence[e.Recorded], found: timings.Moments, writing: Writing) ->
         "workflow_version": _version(log),
         **_details(log, writing),
     }
+
+
+def _people(log: Sequence[e.Recorded]) -> dict[str, str]:
+    """The ids of victim and suspect, by role, as somebody last confirmed them."""
+    people = {"victim": "", "suspect": ""}
+    for recorded in log:
+        match recorded.event.fact:
+            case e.CaseOpened(victim_id=victim, suspect_id=suspect):
+                people = {"victim": victim, "suspect": suspect}
+            case e.PersonMatched(role=role, person=person):
+                people[role] = person
+    return people
+
+
+def _reports_before(log: Sequence[e.Recorded], writing: Writing) -> int:
+    """Cases of this victim in the twelve months before. This one is noted for those that follow."""
+    opened, earlier = log[0].event.at.at, writing.reports.setdefault(_people(log)["victim"], [])
+    count = sum(opened - at <= TWELVE_MONTHS for at in earlier)
+    if log[-1].event.state != VOIDED:
+        earlier.append(opened)
+    return count
 
 
 def _version(log: Sequence[e.Recorded]) -> str:
@@ -108,19 +151,21 @@ def _details(log: Sequence[e.Recorded], writing: Writing) -> dict[str, Any]:
         if isinstance(recorded.event.fact, e.CaseOpened | e.DetailsRecorded):
             coded = writing.coded.get(recorded.event.definition, frozenset())
             answers |= {k: v for k, v in recorded.event.fact.details.items() if k in coded}
-    return {column: writing.code(answers.get(name, "")) for column, name in codebook.CASE_DETAILS.items()}
+    return {
+        column: next((writing.code(answers[name]) for name in names if name in answers), "")
+        for column, names in columns.CASE_DETAILS.items()
+    }
 
 
 def _what(found: timings.Moments, writing: Writing) -> dict[str, Any]:
-    eligible = _of(found, "_eligibility", "eligible")
     answered = found.get("call_answered_at")
     values = {
         "call_answered_source": answered.event.stated_source if answered else "",
-        "eligible": eligible,
-        "consented": True if "_consent" in found else (False if "_refusal" in found else ""),
-        "desk_capacity_at_offer": _of(found, "_capacity", "free"),
+        **_verdict(found),
+        "desk_capacity_at_offer": _of(found, "_at_offer", "free"),
         "first_contact_mode": _of(found, "first_contact_at", "mode"),
         "risk_tool": _of(found, "risk_assessed_at", "tool"),
+        "risk_level_reported": _of(found, "_risk_reported", "risk_level"),
         "risk_level_first": _of(found, "risk_assessed_at", "risk_level"),
         "risk_level_last": _of(found, "_risk", "risk_level") or _of(found, "_risk", "after"),
         "grade": _of(found, "_risk", "risk_level") or _of(found, "_risk", "after"),
@@ -130,13 +175,91 @@ def _what(found: timings.Moments, writing: Writing) -> dict[str, Any]:
         "decision": {"CaseAllocated": "allocated", "CaseFiled": "filed"}.get(_type(found, "decided_at"), ""),
         "allocated_to": _of(found, "decided_at", "team"),
         "outcome_code": _of(found, "_outcome", "outcome_code"),
+        "appointment_at": _of(found, "_appointment", "starts_at"),
+        "support_last": _of(found, "_support", "support"),
+        "charged_on": _of(found, "charged_at", "charged_on"),
+        "first_hearing_on": _of(found, "charged_at", "first_hearing_on"),
     }
-    because = ";".join(writing.code(name) for name in _of(found, "_eligibility", "because"))
+    because = writing.listed(_of(found, "_eligibility", "because"))
     return {name: writing.code(value) for name, value in values.items()} | {"ineligible_because": because}
+
+
+def _verdict(found: timings.Moments) -> dict[str, Any]:
+    """Whether the victim was eligible and agreed to video; empty: never decided, never asked."""
+    return {
+        "eligible": _of(found, "_eligibility", "eligible"),
+        "consented": True if "_consent" in found else (False if "_refusal" in found else ""),
+    }
 
 
 def _type(found: timings.Moments, milestone: str) -> str:
     return found[milestone].event.type if milestone in found else ""
+
+
+def screening_row(log: Sequence[e.Recorded], found: timings.Moments, writing: Writing) -> dict[str, Any]:
+    """The row of screening.csv."""
+    given = {r.event.fact.criterion: r.event.fact.answer for r in log if isinstance(r.event.fact, e.CriterionAnswered)}
+    results = _of(found, "_eligibility", "results")
+    row = {
+        "case": case_of(writing.alias, log[0]),
+        "workflow": writing.code(_of(found, "received_at", "workflow")),
+        "screened_at": timings.time_text(found, "_eligibility"),
+        **_verdict(found),
+        "way_out": writing.code(_of(found, "_eligibility", "way_out")),
+        "results": writing.mapped(results) if results else "",
+        "answers": writing.mapped(given) if given else "",
+    }
+    row |= {name: timings.time_text(found, name) for name in columns.SCREENING_MILESTONES}
+    for name, field_name in (("ineligible_because", "because"), ("concerns", "concerns")):
+        row[name] = writing.listed(_of(found, "_eligibility", field_name))
+    for moment in ("screening", "offer", "acceptance"):
+        for name in ("on_duty", "free", "desk_open"):
+            row[f"{moment}_{name}"] = _of(found, f"_at_{moment}", name)
+    return row
+
+
+def suspect_rows(log: Sequence[e.Recorded], writing: Writing) -> Iterator[dict[str, Any]]:
+    """The rows of suspects.csv: whoever the case was opened against, and each suspect who came to notice later."""
+    opening = ""
+    known: dict[str, list[tuple[str, str]]] = {}
+    for recorded in log:
+        at = iso(recorded.event.at.at)
+        match recorded.event.fact:
+            case e.CaseOpened(suspect_id=opening):
+                known[opening] = []
+            case e.PersonMatched(role="suspect", person=person):
+                known = {person if id_ == opening else id_: statuses for id_, statuses in known.items()}
+                opening = person
+            case e.SuspectAdded(suspect=suspect, status=status) | e.SuspectStatusChanged(suspect=suspect, after=status):
+                known.setdefault(suspect, []).append((status, at))
+    for suspect, statuses in known.items():
+        status, since = statuses[-1] if statuses else ("", "")
+        yield {
+            "case": case_of(writing.alias, log[0]),
+            "suspect": writing.alias("suspect", suspect),
+            "of_opening": suspect == opening,
+            "status": writing.code(status),
+            "status_at": since,
+            "statuses": writing.mapped(dict(reversed(statuses))) if statuses else "",
+        }
+
+
+def outcome_rows(log: Sequence[e.Recorded], writing: Writing) -> Iterator[dict[str, Any]]:
+    """The rows of outcomes.csv. Nought is no outcome: it has no row, and stands in no denominator."""
+    for recorded in log:
+        event, fact = recorded.event, recorded.event.fact
+        if isinstance(fact, e.OutcomeRecorded) and fact.outcome_code != NO_OUTCOME:
+            sets = writing.outcome_sets.get(event.definition, {})
+            yield {
+                "case": case_of(writing.alias, recorded),
+                "version": recorded.version,
+                "at": iso(event.at.at),
+                "outcome_code": writing.code(fact.outcome_code),
+                "in_sets": writing.listed(name for name, codes in sets.items() if fact.outcome_code in codes),
+                "support": writing.code(fact.support),
+                "evidence_led": writing.code(fact.evidence_led),
+                "workflow_version": event.definition,
+            }
 
 
 def event_row(recorded: e.Recorded, writing: Writing) -> dict[str, Any]:
@@ -155,25 +278,34 @@ def event_row(recorded: e.Recorded, writing: Writing) -> dict[str, Any]:
         "workflow_version": event.definition,
         "state": event.state,
         "clock_error_us": event.at.error_us,
-        "clocks_started": ";".join(f"{c.clock}:{c.run}:{c.target_s}" for c in event.clocks if c.change == "started"),
-        "clocks_stopped": ";".join(f"{c.clock}:{c.run}:{c.verdict}" for c in event.clocks if c.change == "stopped"),
+        **_clock_changes(event.clocks),
         "desk_on_duty": event.basis.get("on_duty"),
         "desk_free": event.basis.get("free"),
         **_fields(event, writing),
     }
 
 
+def _clock_changes(changes: Sequence[e.ClockChange]) -> dict[str, str]:
+    told: dict[str, list[str]] = {"started": [], "paused": [], "resumed": [], "stopped": []}
+    for change in changes:
+        more = {"started": [str(change.target_s)], "stopped": [change.verdict]}.get(change.change, [])
+        if change.counts != "always":
+            more.append(change.counts)
+        told[change.change].append(":".join((change.clock, str(change.run), *more)))
+    return {f"clocks_{what}": ";".join(clocks) for what, clocks in told.items()}
+
+
 def _fields(event: e.Event, writing: Writing) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for name in _public_names(type(event.fact)):
         value = getattr(event.fact, name)
-        if name in codebook.ID_FIELDS:
-            told[name] = writing.alias(codebook.ID_FIELDS[name], value)
+        if of := codebook.id_in(type(event.fact), name):
+            told[name] = writing.alias(getattr(event.fact, of) if of == codebook.ROLE else of, value)
         elif isinstance(value, Mapping):
             known = writing.coded.get(event.definition, frozenset()) if name == "details" else None
-            told[name] = json.dumps(writing.codes(value, known), sort_keys=True, separators=(",", ":"))
+            told[name] = writing.mapped(value, known)
         elif isinstance(value, tuple):
-            told[name] = ";".join(str(writing.code(item)) for item in value)
+            told[name] = writing.listed(value)
         else:
             told[name] = writing.code(value)
     return told

@@ -56,8 +56,16 @@ MILESTONES = (  # each after those that it names
         pick="last",
         stated=True,
     ),
-    Milestone("_reopened", ("CaseReopened",), "", pick="last"),
+    Milestone("_undone", ("CaseReopened", "AllocationRejected"), "", pick="last"),
     Milestone("_eligibility", ("EligibilityDecided",), "", pick="last"),
+    Milestone(
+        "_at_screening",
+        ("CapacityNoted",),
+        "",
+        pick="last",
+        where={"moment": ("screening",)},
+        before="_eligibility",
+    ),
     Milestone("_consent", ("ConsentGiven",), "", where={"kind": ("video",)}),
     Milestone("_refusal", ("ConsentRefused",), "", where={"kind": ("video",)}),
     Milestone(
@@ -76,12 +84,20 @@ MILESTONES = (  # each after those that it names
         before="handover_accepted_at",
     ),
     Milestone(
-        "_capacity",
+        "_at_offer",
         ("CapacityNoted",),
         "",
         pick="last",
         where={"moment": ("offer",)},
         before="handover_offered_at",
+    ),
+    Milestone(
+        "_at_acceptance",
+        ("CapacityNoted",),
+        "",
+        pick="last",
+        where={"moment": ("acceptance",)},
+        before="handover_accepted_at",
     ),
     Milestone("officer_assigned_at", ("OfficerAssigned",), "An officer was first assigned"),
     Milestone("_officer", ("OfficerAssigned",), "", pick="last"),
@@ -110,14 +126,32 @@ MILESTONES = (  # each after those that it names
     Milestone("attended_at", ("OfficerAttended",), "An officer was first with the victim in person"),
     Milestone("_attended_after_request", ("OfficerAttended",), "", after="deployment_requested_at"),
     Milestone("_response", ("OfficerContactStarted", "OfficerAttended"), "", where={"mode": LIVE}),
+    Milestone("_appointment", ("AppointmentMade",), "", pick="last"),
+    Milestone("_agreed", ("AppointmentMade",), "", pick="last", before="_response"),
+    Milestone("_not_kept", ("ContactLost", "DeploymentRequested"), "", after="_agreed", before="_response"),
+    Milestone("_risk_reported", ("RiskReported",), ""),
     Milestone("risk_assessed_at", ("RiskAssessed",), "The risk was first assessed"),
-    Milestone("_risk", ("RiskAssessed", "GradeOverridden"), "", pick="last"),
+    Milestone("_risk", ("RiskReported", "RiskAssessed", "GradeOverridden"), "", pick="last"),
     Milestone(
         "decided_at",
         ("CaseAllocated", "CaseFiled"),
-        "The decision in force was taken; empty after a reopening until the next decision",
+        "The decision in force was taken; empty after a reopening or a rejected allocation until the next decision",
         pick="last",
-        after="_reopened",
+        after="_undone",
+    ),
+    Milestone(
+        "allocation_accepted_at",
+        ("AllocationAccepted",),
+        "The receiving team took the case; empty after a reopening until it is taken again",
+        pick="last",
+        after="_undone",
+    ),
+    Milestone("investigator_contact_at", ("InvestigatorContactMade",), "An investigator first reached the victim"),
+    Milestone("_support", ("VictimSupportChanged",), "", pick="last"),
+    Milestone(
+        "charged_at",
+        ("ChargeRecorded",),
+        "The first charge was recorded here; the day of the charge itself is charged_on",
     ),
     Milestone("_outcome", ("OutcomeRecorded",), "", pick="last"),
     Milestone(
@@ -125,7 +159,7 @@ MILESTONES = (  # each after those that it names
         ("CaseClosed", "CaseVoided"),
         "The case was closed or voided, and not reopened since",
         pick="last",
-        after="_reopened",
+        after="_undone",
     ),
 )
 
@@ -267,8 +301,13 @@ def time_of(found: Moments, name: str) -> datetime | None:
 
 def times(found: Moments) -> dict[str, str]:
     """The columns of cases.csv that hold a moment."""
-    told = {m.name: time_of(found, m.name) for m in MILESTONES if not m.name.startswith("_")}
-    return {name: iso(at) if at else "" for name, at in told.items()}
+    return {m.name: time_text(found, m.name) for m in MILESTONES if not m.name.startswith("_")}
+
+
+def time_text(found: Moments, name: str) -> str:
+    """The same as it is written; empty when it did not happen."""
+    at = time_of(found, name)
+    return iso(at) if at else ""
 
 
 def durations(found: Moments) -> dict[str, int]:
@@ -314,10 +353,14 @@ def _limit_s(limit: Limit, found: Moments) -> int | None:
 
 
 def response_kind(found: Moments) -> str:
-    """video, audio, deployment or none: what the first response was."""
+    """What the first response was; appointment: contact at a time that was agreed, and not lost meanwhile."""
     if "_response" not in found:
         return "none"
-    return str(getattr(found["_response"].event.fact, "mode", "deployment"))
+    response = found["_response"]
+    if response.event.type == "OfficerAttended":
+        return "deployment"
+    agreed = "_agreed" in found and found["_agreed"].version < response.version
+    return "appointment" if agreed and "_not_kept" not in found else str(getattr(response.event.fact, "mode", ""))
 
 
 def interruptions(log: Sequence[e.Recorded]) -> int:
@@ -346,6 +389,11 @@ class ClockRun:
     started_at: str
     started_by: str
     target_s: int
+    counts: str
+    paused_at: str = ""
+    """Of the pause in which it is."""
+    paused_us: int | None = None
+    """All pauses that have ended, on the wall clock; None without any."""
     stopped_at: str = ""
     stopped_by: str = ""
     elapsed_us: int | None = None
@@ -363,18 +411,22 @@ def clock_runs(log: Sequence[e.Recorded]) -> list[ClockRun]:
         event = recorded.event
         for change in event.clocks:
             if change.change == "started":
-                run = ClockRun(change.clock, change.run, change.at, event.type, change.target_s)
+                run = ClockRun(change.clock, change.run, change.at, event.type, change.target_s, change.counts)
                 runs[change.clock, change.run] = run
             else:
-                _stop(runs[change.clock, change.run], change, event.type)
+                _change(runs[change.clock, change.run], change, event.type)
         if isinstance(event.fact, e.ClockRanOut):
             _ran_out(runs[event.fact.clock, event.fact.run], event.fact, iso(event.at.at))
     return list(runs.values())
 
 
-def _stop(run: ClockRun, change: e.ClockChange, by: str) -> None:
-    run.stopped_at, run.stopped_by = change.at, by
-    run.elapsed_us, run.verdict = change.elapsed_us, change.verdict
+def _change(run: ClockRun, change: e.ClockChange, by: str) -> None:
+    if run.paused_at:
+        run.paused_us = (run.paused_us or 0) + (parse_iso(change.at) - parse_iso(run.paused_at)) // _MICROSECOND
+    run.paused_at = change.at if change.change == "paused" else ""
+    if change.change == "stopped":
+        run.stopped_at, run.stopped_by = change.at, by
+        run.elapsed_us, run.verdict = change.elapsed_us, change.verdict
 
 
 def _ran_out(run: ClockRun, fact: e.ClockRanOut, at: str) -> None:
@@ -391,6 +443,8 @@ def clock_columns(run: ClockRun) -> dict[str, Any]:
         "started_at": run.started_at,
         "started_by": run.started_by,
         "target_s": run.target_s,
+        "counts": run.counts,
+        "paused_s": "" if run.paused_us is None else seconds(run.paused_us),
         "stopped_at": run.stopped_at,
         "stopped_by": run.stopped_by,
         "elapsed_s": "" if run.elapsed_us is None else seconds(run.elapsed_us),

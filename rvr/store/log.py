@@ -13,12 +13,14 @@ from typing import Any
 
 from rvr.core.case import Case
 from rvr.core.events import Event, Recorded
+from rvr.core.orders import Order
 from rvr.core.roster import Officer
 from rvr.store import envelope
 from rvr.store.engine import Connection, dbapi
+from rvr.store.identities import put_case_identities, put_order_identities
 from rvr.store.ledger import GENESIS
 from rvr.store.messages import Message, put_message
-from rvr.store.projections import put_case, put_officer
+from rvr.store.projections import put_case, put_officer, put_order
 from rvr.store.sealing import Sealer
 from rvr.store.tables import CommandRow, LinkRow, put
 
@@ -46,6 +48,8 @@ class Batch:
     """Cases as they are after the events."""
     officers: tuple[Officer, ...] = ()
     """Officers as they are after the events."""
+    orders: tuple[Order, ...] = ()
+    """Civil orders as they are after the events."""
     links: tuple[LinkRow, ...] = ()
     """Join links that are new or changed (bound, revoked), as they are afterwards."""
     messages: tuple[Message, ...] = ()
@@ -81,7 +85,7 @@ def append(connection: Connection, sealer: Sealer, batch: Batch, force: str, rec
     recorded: list[Recorded] = []
     for part in batch.appends:
         recorded += _append(connection, sealer, part, stamp)
-    _project(connection, batch, recorded)
+    _project(connection, sealer, batch, recorded)
     for link in batch.links:
         put(connection, link)
     for message in batch.messages:
@@ -109,15 +113,19 @@ def _head(connection: Connection, stream: str) -> envelope.Head:
     return envelope.Head(*row) if row else envelope.Head(0, GENESIS)
 
 
-def _project(connection: Connection, batch: Batch, recorded: list[Recorded]) -> None:
+def _project(connection: Connection, sealer: Sealer, batch: Batch, recorded: list[Recorded]) -> None:
     last = {done.stream: done.position for done in recorded}
     for case in batch.cases:
         try:
             put_case(connection, case, last[f"case/{case.id}"])
         except dbapi.IntegrityError as error:  # the table's only constraint besides its key
             raise ReferenceTaken(case.reference) from error
+        put_case_identities(connection, sealer, case)
     for officer in batch.officers:
         put_officer(connection, officer)
+    for order in batch.orders:
+        put_order(connection, order)
+        put_order_identities(connection, sealer, order)
 
 
 def _command_row(batch: Batch, recorded: list[Recorded], recorded_at: str) -> CommandRow:

@@ -1,21 +1,32 @@
 """The read rows: what boards, the ticker and the media plane look up, written in the transaction of the events.
 
-They rest on the public part of the log alone, so that no name can reach them and an erased case keeps its row. They
-decide nothing: `rebuild` makes them again from the log at any time.
+They rest on the public part of the log alone, so that no name can reach them and an erased case keeps its row; the
+blind index of people alone is made from what is sealed (`identities`). They decide nothing: `rebuild` makes them again
+from the log at any time.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from rvr.core.case import Case, RunningClock, fold
+from rvr.core.clocks import due_boottime_ns
 from rvr.core.events import Recorded
 from rvr.core.moment import iso
+from rvr.core.orders import Order, fold_order
 from rvr.core.roster import Officer, fold_officer
 from rvr.store import envelope
 from rvr.store.engine import Connection
-from rvr.store.tables import CaseRow, ClockRow, OfficerRow, put
+from rvr.store.identities import put_case_identities, put_order_identities
+from rvr.store.sealing import SealBroken, Sealer
+from rvr.store.tables import CaseRow, ClockRow, OfficerRow, OrderRow, SettingRow, put
+
+MADE_AS = "3"
+"""Raised whenever read rows are made in another way: a store then makes them again at its next start."""
+
+_ROWS = ("case_row", "clock_row", "officer_row", "order_row", "identity_row")
 
 
 def put_case(connection: Connection, case: Case, position: int) -> None:
@@ -31,6 +42,12 @@ def put_officer(connection: Connection, officer: Officer) -> None:
         connection,
         OfficerRow(id=officer.id, version=officer.version, status=officer.status, case_id=officer.case),
     )
+
+
+def put_order(connection: Connection, order: Order) -> None:
+    """The order's row, as the order now is. What names its people is in its stream only."""
+    row = {name: getattr(order, name) for name in OrderRow.model_fields}
+    put(connection, OrderRow(**row))
 
 
 def case_row(case: Case, position: int) -> CaseRow:
@@ -55,6 +72,9 @@ def case_row(case: Case, position: int) -> CaseRow:
         channel=str(case.details.get("source", "")),
         updated_position=position,
         clocks=[_clock(running) for _, running in sorted(case.clocks.items())],
+        victim_id=case.victim_id,
+        suspect_id=case.suspect_id,
+        marac="MaracReferred" in case.first,
         **_session(case),
     )
 
@@ -81,11 +101,16 @@ def _clock(running: RunningClock) -> dict[str, Any]:
         "started_at": iso(running.started_at),
         "target_s": running.target_s,
         "due": [[after_s, iso(at)] for after_s, at in running.due],
+        "ends_at": running.ends_at,
+        "paused": running.paused,
     }
 
 
 def clock_rows(case: Case) -> list[ClockRow]:
-    """The thresholds of the case that have still to fire."""
+    """The thresholds of the case that have still to fire; what is paused has none.
+
+    `boottime_ns` is told so that `after_s` later is when it is due by that clock, whatever pauses there were.
+    """
     return [
         ClockRow(
             case_id=case.id,
@@ -95,26 +120,44 @@ def clock_rows(case: Case) -> list[ClockRow]:
             due_at=iso(due_at),
             started_at=iso(running.started_at),
             boot=running.boot,
-            boottime_ns=running.boottime_ns,
+            boottime_ns=due_boottime_ns(running, due_at) - after_s * 1_000_000_000,
         )
         for running in case.clocks.values()
         for after_s, due_at in running.due
     ]
 
 
-def rebuild(connection: Connection) -> None:
-    """Drops the read rows and makes them again from the log. A job for the writer: all else waits."""
-    connection.execute("DELETE FROM case_row")
-    connection.execute("DELETE FROM clock_row")
-    connection.execute("DELETE FROM officer_row")
-    _each(connection, "case/", lambda key, log: put_case(connection, fold(key, log), log[-1].position))
-    _each(connection, "officer/", lambda key, log: put_officer(connection, fold_officer(key, log)))
+def refresh(connection: Connection, sealer: Sealer) -> None:
+    """Makes the read rows again if an earlier version of this program made them. At start, before anything else."""
+    if connection.execute("SELECT value FROM setting WHERE key = 'rows'").fetchone() == (MADE_AS,):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    rebuild(connection, sealer)
+    put(connection, SettingRow(key="rows", value=MADE_AS))
+    connection.execute("COMMIT")
 
 
-def _each(connection: Connection, kind: str, made: Callable[[str, list[Recorded]], None]) -> None:
+def rebuild(connection: Connection, sealer: Sealer) -> None:
+    """Drops the read rows and makes them again from the log. A job for the writer: all else waits.
+
+    Whom a destroyed key or a broken seal hides is in no index; the others must still be found.
+    """
+    for table in _ROWS:
+        connection.execute(f"DELETE FROM {table}")  # noqa: S608 (names from the line above)
+    _each(connection, None, "case/", lambda key, log: put_case(connection, fold(key, log), log[-1].position))
+    _each(connection, None, "officer/", lambda key, log: put_officer(connection, fold_officer(key, log)))
+    _each(connection, None, "order/", lambda key, log: put_order(connection, fold_order(key, log)))
+    _each(connection, sealer, "case/", lambda key, log: put_case_identities(connection, sealer, fold(key, log)))
+    _each(connection, sealer, "order/", lambda key, log: put_order_identities(connection, sealer, fold_order(key, log)))
+
+
+def _each(
+    connection: Connection, sealer: Sealer | None, kind: str, made: Callable[[str, list[Recorded]], None]
+) -> None:
     for stream in _streams(connection, kind):
-        log = envelope.select(connection, None, "stream = :stream ORDER BY version", {"stream": stream})
-        made(stream.removeprefix(kind), log)
+        with contextlib.suppress(SealBroken):  # raised only where a sealer opens what is sealed
+            log = envelope.select(connection, sealer, "stream = :stream ORDER BY version", {"stream": stream})
+            made(stream.removeprefix(kind), log)
 
 
 def _streams(connection: Connection, kind: str) -> Iterable[str]:

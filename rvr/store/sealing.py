@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from rvr.core.errors import RvrError
+from rvr.core.identity import IdentityKey
 from rvr.store.engine import Connection
 from rvr.store.keys import KEY_BYTES, Keys
 from rvr.store.ledger import canonical
@@ -50,6 +51,13 @@ class Sealer:
     def fingerprint(self, told: bytes) -> bytes:
         """HMAC-SHA256 under the index key."""
         return hmac.digest(self._keys.index, told, "sha256")
+
+    def digest(self, key: IdentityKey) -> bytes:
+        """The blind index of a person's key: HMAC-SHA256 under a key of each role's and kind's own, so that nobody
+        can see whether a number, a name, a victim or a suspect stands behind two rows that are equal.
+        """
+        own = self.fingerprint(f"identity/{key.role}/{key.kind}".encode())
+        return hmac.digest(own, key.text.encode(), "sha256")
 
     def key_for(self, connection: Connection, scope: str) -> DataKey:
         """The scope's current data key, made at first use. Needs the writing connection."""

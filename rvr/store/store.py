@@ -6,6 +6,7 @@ It decides nothing. What it acknowledges is on the disk; a reader sees only what
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -59,6 +60,8 @@ class Store:
         self.sealer = Sealer(found)
         open_writing = partial(connect, self.file, found.database, write=True)
         migrations.run(open_writing, {"created_at": iso(self._observe().at), "envelope": envelope.FORMAT})
+        with contextlib.closing(open_writing()) as connection:
+            projections.refresh(connection, self.sealer)
         self._writer = Writer(open_writing)
         self._writer.start()
         self._engine = reader(partial(connect, self.file, found.database, write=False), READERS)
@@ -114,7 +117,7 @@ class Store:
 
     async def rebuild(self) -> None:
         """Makes the read rows again from the log."""
-        await self._writer.do(projections.rebuild)
+        await self._writer.do(lambda connection: projections.rebuild(connection, self.sealer))
 
     def iterate(self, *, kind: str = "case/", until: int | None = None, chunk: int = 50) -> Iterator[Recorded]:
         """All events of the streams of a kind up to feed position `until`, public part only: streams in the order in

@@ -1,8 +1,8 @@
 """The tables, as SQLModel classes for reads and migrations, and the statements by which the writer fills them.
 
 Times are text as `core.moment.iso` writes them (they sort as they stand); empty means "did not happen". The event
-table is the truth; the `case_row`, `clock_row` and `officer_row` tables are made from it and can be made again. No
-column but those called `sealed` may hold anything that names, locates or quotes a person, except the accounts of staff.
+table is the truth; the tables called `..._row`, but for `link_row`, are made from it and can be made again. No column
+but those called `sealed` may hold anything that names, locates or quotes a person, except the accounts of staff.
 """
 
 from __future__ import annotations
@@ -75,7 +75,12 @@ class CaseRow(SQLModel, table=True):
     """A case as boards, the ticker and the media plane look for it."""
 
     __tablename__ = "case_row"
-    __table_args__ = (UniqueConstraint("reference", name="case_row_reference"), Index("case_row_state", "state"))
+    __table_args__ = (
+        UniqueConstraint("reference", name="case_row_reference"),
+        Index("case_row_state", "state"),
+        Index("case_row_victim_id", "victim_id"),
+        Index("case_row_suspect_id", "suspect_id"),
+    )
 
     id: str = Field(primary_key=True)
     reference: str
@@ -107,7 +112,12 @@ class CaseRow(SQLModel, table=True):
     channel: str
     updated_position: int
     clocks: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
-    """{clock, run, started_at, target_s, due: [[after_s, at], ...]} of each running clock."""
+    """{clock, run, started_at, target_s, due: [[after_s, at], ...], ends_at, paused} of each running clock."""
+    victim_id: str
+    suspect_id: str
+    """Random ids, each case's own until a person confirms that it is somebody of an earlier case."""
+    marac: bool
+    """Whether it was referred to a MARAC."""
 
 
 class ClockRow(SQLModel, table=True):
@@ -135,6 +145,36 @@ class OfficerRow(SQLModel, table=True):
     version: int
     status: str
     case_id: str
+
+
+class IdentityRow(SQLModel, table=True):
+    """One key by which a victim, a suspect or a case is recognised: its blind index, never its text (`identities`)."""
+
+    __tablename__ = "identity_row"
+    __table_args__ = (Index("identity_row_digest", "digest"),)
+
+    stream: str = Field(primary_key=True)
+    """case/<id> or order/<id>: where the person is named."""
+    role: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True, nullable=False))
+    person_id: str
+    """The case's id of the person; empty for an order, and for a key of the case itself."""
+
+
+class OrderRow(SQLModel, table=True):
+    """A civil order, as far as it is no personal data; the rest stays in its stream."""
+
+    __tablename__ = "order_row"
+
+    id: str = Field(primary_key=True)
+    version: int
+    kind: str
+    lpa: str
+    neighbourhood: str
+    starts: str
+    ends: str
+    ended_because: str
 
 
 class LinkRow(SQLModel, table=True):
@@ -187,6 +227,8 @@ class AccountRow(SQLModel, table=True):
     roles: list[str] = Field(sa_column=Column(JSON, nullable=False))
     password_hash: str
     disabled: bool = False
+    units: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    """Ids of the teams and partner organisations that the person belongs to."""
 
 
 class SigninRow(SQLModel, table=True):

@@ -13,16 +13,16 @@ from typing import Any
 from aiohttp import web
 
 from rvr import joining, links
-from rvr.core import forms, presence
-from rvr.core.case import Case
+from rvr.core import presence
 from rvr.core.commands import Actor, MakeMove, OpenCase, SetDuty
 from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, Refused
 from rvr.core.moment import parse_iso
-from rvr.core.workflow import Workflow
 from rvr.evaluation import package
 from rvr.store import messages
 from rvr.store.tables import LinkRow
-from rvr.web import auth, views
+from rvr.web import auth, views, workflow_views
+from rvr.web.around import gather, gathered
+from rvr.web.case_parts import Around
 from rvr.web.context import CASE_ID, DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
 
 DEPTH = 8
@@ -121,42 +121,7 @@ async def workflow(request: web.Request) -> web.StreamResponse:
         raise NotFound(Reason("no-such-workflow"))
     if request.query.get("format") == "mermaid":
         return web.Response(text=flow.mermaid(), content_type="text/plain")
-    return answer(_workflow(flow))
-
-
-def _workflow(flow: Workflow) -> dict[str, Any]:
-    return {
-        "id": flow.id,
-        "name": flow.name,
-        "version": flow.hash,
-        "opens": {"who": flow.opens_who, "form": forms.json_schema(flow, flow.opens_asks, flow.opens_may_ask)},
-        "states": {s.id: {"name": s.name, "owner": s.owner, "open": s.open} for s in flow.states.values()},
-        "moves": {
-            m.id: {
-                "name": m.name,
-                "from": m.sources,
-                "to": [branch.state for branch in m.to if branch.state],
-                "who": m.who,
-                "event": m.event,
-                "needs": {guard: flow.guards[guard].say for guard in m.needs},
-                "form": forms.json_schema(flow, m.asks, m.may_ask),
-            }
-            for m in flow.moves.values()
-        },
-        "clocks": {
-            c.id: {
-                "name": c.name,
-                "target_s": c.target_s,
-                "why": c.why,
-                "thresholds": [{"after_s": t.after_s, "do": t.do, "say": t.say} for t in c.thresholds],
-            }
-            for c in flow.clocks.values()
-        },
-        "criteria": {
-            c.id: {"ask": c.ask, "why": c.why, "source": c.source, "met": c.met, "hard": c.hard, "way_out": c.way_out}
-            for c in flow.criteria.values()
-        },
-    }
+    return answer(workflow_views.workflow_json(flow))
 
 
 # --- Cases -------------------------------------------------------------------------------------------------------
@@ -166,9 +131,10 @@ async def open_case(request: web.Request) -> web.StreamResponse:
     """Opens a case."""
     body = await body_of(request)
     command = OpenCase(command_id(body), member(body, "form", dict), member(body, "workflow", str, default="da-desk"))
-    outcome = await request.app[DESK].handle(command, request[SIGNED_IN].actor)
+    desk, actor = request.app[DESK], request[SIGNED_IN].actor
+    outcome = await desk.handle(command, actor)
     request[CASE_ID] = outcome.case.id
-    return await _case(request, outcome.case, 201)
+    return await _case(request, await gather(desk, outcome.case.id, actor), 201)
 
 
 async def case(request: web.Request) -> web.StreamResponse:
@@ -176,20 +142,16 @@ async def case(request: web.Request) -> web.StreamResponse:
     return await _case(request, await visible(request))
 
 
-async def visible(request: web.Request) -> Case:
+async def visible(request: web.Request) -> Around:
     """The case of this address, if it is this person's to see. Others learn nothing, not even that it exists."""
-    found = await request.app[DESK].case(request.match_info["id"])
-    if not views.may_see(found, request[SIGNED_IN].actor):
-        raise NotFound(Reason("no-such-case"))
-    return found
+    return await gather(request.app[DESK], request.match_info["id"], request[SIGNED_IN].actor)
 
 
-async def _case(request: web.Request, found: Case, status: int = 200) -> web.Response:
+async def _case(request: web.Request, around: Around, status: int = 200) -> web.Response:
     desk, actor = request.app[DESK], request[SIGNED_IN].actor
-    flow, _ = await desk.definition_of(found)
-    moves, people = await desk.moves(found, actor), await desk.people()
-    await auth.looked(request, found, views.shown_classes(found, flow, actor))
-    return answer(views.case_json(found, flow, moves, actor, request.app[WORDS], people), status)
+    moves = await desk.moves(around.case, actor)
+    await auth.looked(request, around.case, views.shown_classes(around, actor))
+    return answer(views.case_json(around, moves, actor, request.app[WORDS]), status)
 
 
 async def make_move(request: web.Request) -> web.StreamResponse:
@@ -203,36 +165,36 @@ async def make_move(request: web.Request) -> web.StreamResponse:
         member(body, "form", dict, default={}),
         member(body, "expected_version", int, default=None),
     )
-    outcome = await request.app[DESK].handle(command, request[SIGNED_IN].actor)
+    desk, actor = request.app[DESK], request[SIGNED_IN].actor
+    outcome = await desk.handle(command, actor)
     if outcome.repeated:  # an old answer shows what this person might see then; what they may see now decides
         now = await visible(request)
-        if not views.sees_whole(now, request[SIGNED_IN].actor):
+        if not views.sees_whole(now.case, actor):
             return await _case(request, now)
-    return await _case(request, outcome.case)
+    case = outcome.case
+    log = await desk.log(case.id)
+    return await _case(request, await gathered(desk, case.id, log[: case.version], actor))
 
 
 async def events(request: web.Request) -> web.StreamResponse:
     """The public side of the case's timing log, oldest first, for those whom the whole case concerns."""
-    found = await visible(request)
-    actor, words = request[SIGNED_IN].actor, request.app[WORDS]
-    if not views.sees_whole(found, actor):
+    around = await visible(request)
+    case, actor, words = around.case, request[SIGNED_IN].actor, request.app[WORDS]
+    if not views.sees_whole(case, actor):
         raise Forbidden(Reason("not-allowed-here"))
-    await auth.looked(request, found, ["log"])
-    recorded = await request.app[DESK].log(found.id)
-    return answer({"events": [views.event_json(one, found, actor, words) for one in recorded]})
+    await auth.looked(request, case, ["log"])
+    return answer({"events": [views.event_json(one, case, actor, words) for one in around.log]})
 
 
 async def board(request: web.Request) -> web.StreamResponse:
     """Open cases with owner and clocks, the roster, the desk's capacity. References and clocks, no names of victims."""
     desk, words = request.app[DESK], request.app[WORDS]
-    people, rows, officers = await desk.people(), await desk.open_cases(), await desk.roster()
-    capacity = await desk.capacity()
-    flows = desk.definitions.workflows
+    people, officers = await desk.people(), await desk.roster()
+    capacity, flows = await desk.capacity(), desk.definitions.workflows
+    rows = [row for row in await desk.open_cases() if row.workflow in flows]
     return answer(
         {
-            "cases": [
-                views.board_row(row, flows[row.workflow], people, words) for row in rows if row.workflow in flows
-            ],
+            "cases": [views.board_row(row, flows[row.workflow], people, words) for row in rows],
             "roster": [
                 {"id": o.id, "name": people[o.id].name, "status": o.status, "free": o.status == "on" and not o.case_id}
                 for o in officers

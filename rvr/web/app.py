@@ -16,7 +16,7 @@ from rvr.config import ROOT, Settings
 from rvr.desk import Desk
 from rvr.media import MediaEngine
 from rvr.messages import catalogue
-from rvr.web import api, auth, errors, live, openapi, pages, rendering, whip
+from rvr.web import api, auth, case_page, errors, live, openapi, pages, rendering, whip, workflow_page
 from rvr.web.context import CASE_ID, DESK, MEDIA, SETTINGS, TEMPLATES, WORDS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -26,11 +26,15 @@ STATIC = ROOT / "static"
 ANYBODY: frozenset[str] = frozenset()
 """Open: no sign-in. The handler checks for itself (a victim's cookie, an officer's seat), or shows nothing."""
 
-STAFF = frozenset(
-    ["call_handler", "sergeant", "officer", "resourcing", "investigator", "control_room_specialist", "administrator"]
-)
-DESK_ROLES = frozenset(["call_handler", "sergeant", "officer", "resourcing", "investigator"])
+DESK_ROLES = frozenset(["call_handler", "sergeant", "inspector", "officer", "resourcing", "investigator"])
+STAFF = DESK_ROLES | frozenset(["control_room_specialist", "administrator"])
+CASE_ROLES = DESK_ROLES | frozenset(["control_room_specialist", "advocate"])
+"""Whoever opens some case: a specialist its outline, an advocate what was referred to the own organisation."""
+
 EVERY_ROLE = STAFF | frozenset(["advocate", "interpreter", "evaluator", "auditor"])
+OPENERS = frozenset({"call_handler", "sergeant", "inspector", "officer"})
+"""Whoever opens cases in some workflow; in which, the workflow says."""
+
 EVALUATOR = frozenset({"evaluator"})
 ADMINISTRATOR = frozenset({"administrator"})
 DUTY = frozenset({"officer", "sergeant"})
@@ -59,9 +63,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/v1/workflows", api.workflows, EVERY_ROLE),
     Route("GET", "/api/v1/workflows/{id}", api.workflow, EVERY_ROLE),
     # Cases
-    Route("POST", "/api/v1/cases", api.open_case, DESK_ROLES, "collection"),
-    Route("GET", "/api/v1/cases/{id}", api.case, DESK_ROLES, "self"),
-    Route("POST", "/api/v1/cases/{id}/moves/{move}", api.make_move, DESK_ROLES, "alteration"),
+    Route("POST", "/api/v1/cases", api.open_case, OPENERS, "collection"),
+    Route("GET", "/api/v1/cases/{id}", api.case, CASE_ROLES, "self"),
+    Route("POST", "/api/v1/cases/{id}/moves/{move}", api.make_move, CASE_ROLES, "alteration"),
     Route("GET", "/api/v1/cases/{id}/events", api.events, DESK_ROLES, "self"),
     Route("GET", "/api/v1/board", api.board, STAFF),
     Route("POST", "/api/v1/duty", api.duty, DUTY),
@@ -84,17 +88,18 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/", pages.home, ANYBODY),
     Route("POST", "/sign-in", pages.sign_in, ANYBODY),
     Route("POST", "/sign-out", pages.sign_out, EVERY_ROLE),
-    Route("GET", "/cases/new", pages.open_case_form, frozenset({"call_handler"})),
-    Route("POST", "/cases", pages.open_case, frozenset({"call_handler"}), "collection"),
-    Route("GET", "/cases/{id}", pages.case_page, DESK_ROLES, "self"),
-    Route("POST", "/cases/{id}/moves/{move}", pages.make_move, DESK_ROLES, "alteration"),
+    Route("GET", "/cases/new", pages.open_case_form, OPENERS),
+    Route("POST", "/cases", pages.open_case, OPENERS, "collection"),
+    Route("GET", "/cases/{id}", case_page.show, CASE_ROLES, "self"),
+    Route("POST", "/cases/{id}/moves/{move}", case_page.make_move, CASE_ROLES, "alteration"),
     Route("POST", "/duty", pages.set_duty, DUTY),
-    Route("GET", "/live", live.fragments, STAFF),
+    Route("GET", "/live", live.fragments, STAFF | {"advocate"}),
     Route("GET", "/j", pages.join_page, ANYBODY),
     Route("GET", "/evaluation", pages.evaluation_page, EVALUATOR),
     Route("POST", "/evaluation/export", api.make_export, EVALUATOR, "self"),
     Route("GET", "/admin", pages.admin_page, ADMINISTRATOR),
-    Route("GET", "/workflows/{id}", pages.workflow_page, EVERY_ROLE),
+    Route("GET", "/workflows", workflow_page.every, EVERY_ROLE),
+    Route("GET", "/workflows/{id}", workflow_page.show, EVERY_ROLE),
     Route("GET", "/demo/outbox", pages.outbox_page, ANYBODY),
 )
 

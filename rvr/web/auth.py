@@ -149,7 +149,7 @@ def _verify(password_hash: str, password: str) -> bool:
 
 
 def _signed_in(row: SigninRow, account: AccountRow) -> SignedIn:
-    actor = Actor(account.id, frozenset(account.roles), account.name)
+    actor = Actor(account.id, frozenset(account.roles), account.name, frozenset(account.units))
     role = next(iter(account.roles), "")
     return SignedIn(actor, row.csrf, Signin(row.token_hash[:16], account.id, role), account.username)
 

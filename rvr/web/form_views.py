@@ -5,10 +5,9 @@ Values that people type are local (times in the force's zone); what leaves here 
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,13 +16,13 @@ from rvr.core import routing
 from rvr.core.case import Case
 from rvr.core.commands import Actor
 from rvr.core.decide import MoveView
-from rvr.core.forms import options_of
+from rvr.core.errors import RvrError
 from rvr.core.moment import iso
-from rvr.core.risk import Instrument
-from rvr.core.vocabulary import facts_of
+from rvr.core.vocabulary import Facts
 from rvr.core.workflow import Field, Workflow
 from rvr.messages import Catalogue
-from rvr.store.tables import AccountRow, OfficerRow
+from rvr.web.choices import Choice, Choices, grouped
+from rvr.web.question_views import TOOL, Question, Tool, answers_from, boxes_of, checks, criteria, tools
 from rvr.web.views import class_of, classes_for
 
 WIDGETS = {
@@ -34,29 +33,28 @@ WIDGETS = {
     "response_grade": "radios",
     "area": "select",
     "team": "select",
-    "instrument": "hidden",
+    "instrument": "radios",
     "date": "date",
     "datetime": "datetime-local",
     "officer": "select",
     "action": "select",
+    "safeguard": "select",
+    "partner": "select",
+    "referral": "radios",
+    "civil_order": "radios",
+    "live_order": "radios",
+    "candidate": "radios",
+    "suspect": "radios",
+    "suspect_status": "radios",
+    "outcome": "select",
+    "checks": "checks",
     "criteria": "questions",
-    "risk_answers": "questions",
+    "risk_answers": "tools",
 }
 """How each kind of field is asked. Flags come from devices, never from a page."""
 
 SELECT_FROM = 6
 """As many options as this make a select box of a choice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One question of a list that is answered yes, no, not known or refused."""
-
-    name: str
-    ask: str
-    why: str
-    value: str
-    critical: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +69,19 @@ class FieldView:
     required: bool
     value: str
     error: str
-    options: tuple[tuple[str, str], ...] = ()
+    options: tuple[Choice, ...] = ()
     questions: tuple[Question, ...] = ()
+    tools: tuple[Tool, ...] = ()
     max: int = 200
+
+    @property
+    def groups(self) -> tuple[tuple[str, tuple[Choice, ...]], ...]:
+        return grouped(self.options)
+
+    @property
+    def explained(self) -> bool:
+        """Whether some option has a line of its own: they then stand below each other."""
+        return any(option.say for option in self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,14 @@ class FormView:
     fields: tuple[FieldView, ...]
     command_id: str
     version: int
+    part: str = ""
+    """The shared part of the workflow that the move stands in; empty for the workflow's own."""
+    key: str = ""
+    """What it is about, where the same move stands on the page more than once."""
+
+    @property
+    def dom_id(self) -> str:
+        return f"{self.id}-{self.key}" if self.key else self.id
 
     @property
     def allowed(self) -> bool:
@@ -97,14 +113,45 @@ class FormView:
     def field(self, name: str) -> FieldView:
         return next(field for field in self.fields if field.name == name)
 
+    def about(self, key: str, trouble: Mapping[str, str], **fixed: str) -> FormView:
+        """The same move about one thing: its field is settled, and its boxes have ids of their own.
 
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """Options that no definition holds: they are of this case and of this moment."""
+        `trouble` is what was typed if this move was refused: another thing's errors do not belong here.
+        """
+        mine = all(trouble.get(name) == value for name, value in fixed.items())
 
-    officers: tuple[tuple[str, str], ...] = ()
-    actions: tuple[tuple[str, str], ...] = ()
-    instruments: Mapping[str, Instrument] = dataclasses.field(default_factory=dict)
+        def asked(field: FieldView) -> FieldView:
+            if field.name in fixed:
+                return replace(field, widget="hidden", value=fixed[field.name], error="")
+            own = replace(field, id=f"{field.id}-{key}")
+            return own if mine else replace(own, value="", error="")
+
+        return replace(self, key=key, fields=tuple(map(asked, self.fields)), command_id=str(uuid.uuid4()))
+
+    def only(self, name: str, values: Container[str]) -> FormView:
+        """With these options of one field alone."""
+        fields = [
+            replace(field, options=tuple(option for option in field.options if option.value in values))
+            if field.name == name
+            else field
+            for field in self.fields
+        ]
+        return replace(self, fields=tuple(fields))
+
+
+def command_id(post: Mapping[str, Any]) -> str:
+    """The id that the page made for this press; a fresh one without."""
+    given = str(post.get("command_id", ""))
+    return given if 8 <= len(given) <= 64 else str(uuid.uuid4())
+
+
+def errors_of(error: RvrError, words: Catalogue) -> dict[str, str]:
+    """Each field's faults, as one text."""
+    told: dict[str, list[str]] = {}
+    for reason in error.reasons:
+        if reason.field:
+            told.setdefault(reason.field, []).append(words.reason(reason))
+    return {name: " ".join(texts) for name, texts in told.items()}
 
 
 def form_from(
@@ -118,8 +165,11 @@ def form_from(
     form: dict[str, Any] = {}
     for name in names:
         field = workflow.fields[name]
-        if WIDGETS.get(field.kind) == "questions":
-            value: Any = _answers(post, name)
+        if field.kind == "risk_answers":
+            tool = workflow.instruments.get(str(post.get(TOOL)))
+            value: Any = answers_from(post, name, tool) if tool else {}
+        elif WIDGETS.get(field.kind) in ("questions", "checks"):
+            value = _answers(post, name)
         else:
             value = str(post.get(name, "")).strip()
         if value and field.kind == "datetime":
@@ -155,116 +205,96 @@ def known_values(case: Case, workflow: Workflow, actor: Actor) -> dict[str, str]
     values |= {name: str(value) for name, value in case.personal.items() if class_of(workflow, name) in classes}
     values |= {f"answers.{name}": answer for name, answer in case.answers.items()}
     if case.risk and "risk" in classes:
-        values |= {f"risk_answers.{name}": answer for name, answer in case.risk.answers.items()}
-        values |= {"risk_level": case.risk_level}
-    proposal = routing.propose(workflow.routes, facts_of(case)) if case.state == "review" else None
+        values |= {TOOL: case.risk.tool, "risk_level": case.risk_level}
+        tool = workflow.instruments.get(case.risk.tool)
+        values |= boxes_of(case.risk.answers, "risk_answers", tool) if tool else {}
+    proposal = routing.propose(workflow.routes, Facts(case)) if case.state == "review" else None
     return values | ({"team": proposal.team} if proposal else {})
 
 
 def form_view(
-    view: MoveView,
-    case: Case,
-    workflow: Workflow,
-    words: Catalogue,
-    choices: Choices,
-    values: Mapping[str, str],
-    errors: Mapping[str, str],
+    view: MoveView, case: Case, choices: Choices, values: Mapping[str, str], errors: Mapping[str, str]
 ) -> FormView:
     """A move's form, filled with what is known and with the errors beside their fields."""
-    move = view.move
+    move, workflow = view.move, choices.workflow
     return FormView(
         id=move.id,
         name=move.name,
         action=f"/cases/{case.id}/moves/{move.id}",
         tone=move.tone,
         hint=move.hint,
-        reasons=tuple(words.reason(reason) for reason in view.reasons),
-        fields=fields_view(workflow, move.asks, move.may_ask, move.id, choices, values, errors),
+        reasons=tuple(choices.words.reason(reason) for reason in view.reasons),
+        fields=fields_view(choices, move.asks, move.may_ask, move.id, values, errors),
         command_id=str(uuid.uuid4()),
         version=case.version,
+        part=_part(workflow.origin("moves", move.id)),
     )
 
 
+def _part(file: str) -> str:
+    """`parts/people/moves.toml` is of the part `people`."""
+    folders = file.split("/")
+    return folders[1] if folders[0] == "parts" else ""
+
+
 def fields_view(
-    workflow: Workflow,
+    choices: Choices,
     asks: Iterable[str],
     may_ask: Iterable[str],
     prefix: str,
-    choices: Choices,
     values: Mapping[str, str],
     errors: Mapping[str, str],
 ) -> tuple[FieldView, ...]:
     """The fields of a form in their order."""
-    needed = tuple(asks)
-    return tuple(
-        _field(workflow, workflow.fields[name], name in needed, prefix, choices, values, errors)
-        for name in (*needed, *may_ask)
-    )
+    needed, fields = tuple(asks), choices.workflow.fields
+    return tuple(_field(choices, fields[name], name in needed, prefix, values, errors) for name in (*needed, *may_ask))
 
 
 def _field(
-    workflow: Workflow,
+    choices: Choices,
     field: Field,
     required: bool,
     prefix: str,
-    choices: Choices,
     values: Mapping[str, str],
     errors: Mapping[str, str],
 ) -> FieldView:
-    options = _options(workflow, field, choices)
-    widget = WIDGETS.get(field.kind, "text")
-    if widget == "radios" and len(options) >= SELECT_FROM:
-        widget = "select"
-    if field.kind == "instrument" and len(options) > 1:
-        widget = "select"
+    workflow, options, faulty = choices.workflow, choices.of(field), bool(errors.get(field.id))
     value = values.get(field.id, "")
     if field.kind == "instrument" and not value and options:
-        value = options[0][0]
+        value = options[0].value
     return FieldView(
         name=field.id,
         id=f"{prefix}-{field.id}",
-        widget=widget,
+        widget=_widget(field, options),
         label=field.label,
-        hint=field.hint,
+        hint=" ".join(filter(None, (field.hint, _needed_for(workflow, field, choices.words)))),
         required=required,
         value=value,
         error=errors.get(field.id, ""),
         options=options,
-        questions=_questions(workflow, field, choices, values),
+        questions=_questions(workflow, field, values, faulty=faulty),
+        tools=tools(workflow, field.id, values, faulty=faulty) if field.kind == "risk_answers" else (),
         max=field.max,
     )
 
 
-def _options(workflow: Workflow, field: Field, choices: Choices) -> tuple[tuple[str, str], ...]:
-    match field.kind:
-        case "officer":
-            return choices.officers
-        case "action":
-            return choices.actions
-    return tuple((str(option.value), str(option.label)) for option in options_of(workflow, field))
+def _widget(field: Field, options: tuple[Choice, ...]) -> str:
+    widget = WIDGETS.get(field.kind, "text")
+    if widget == "radios" and len(options) >= SELECT_FROM and not any(option.say for option in options):
+        return "select"
+    return "hidden" if field.kind == "instrument" and len(options) < 2 else widget
 
 
-def _questions(workflow: Workflow, field: Field, choices: Choices, values: Mapping[str, str]) -> tuple[Question, ...]:
-    def of(name: str, ask: str, why: str, critical: bool = False) -> Question:
-        box = f"{field.id}.{name}"
-        return Question(box, ask, why, values.get(box, ""), critical)
-
+def _questions(workflow: Workflow, field: Field, values: Mapping[str, str], *, faulty: bool) -> tuple[Question, ...]:
     match field.kind:
         case "criteria":
-            return tuple(of(c.id, c.ask, c.why) for c in workflow.criteria.values())
-        case "risk_answers":
-            named = [choices.instruments[name] for name in workflow.instruments if name in choices.instruments]
-            return tuple(of(q.id, q.topic, "", q.critical) for tool in named[:1] for q in tool.questions)
+            return criteria(workflow, field.id, values, faulty=faulty)
+        case "checks":
+            return checks(field, values, faulty=faulty)
     return ()
 
 
-def officers_to_choose(
-    roster: Iterable[OfficerRow], people: Mapping[str, AccountRow], words: Catalogue
-) -> tuple[tuple[str, str], ...]:
-    """Officers on duty, the free ones first. A busy one is named, too: the refusal then says why."""
-    on_duty = [row for row in roster if row.status == "on"]
-    named = [(bool(row.case_id), people[row.id].name, row.id) for row in on_duty if row.id in people]
-    return tuple(
-        (who, f"{name} ({words.say('page.busy') if busy else words.say('page.free')})")
-        for busy, name, who in sorted(named)
-    )
+def _needed_for(workflow: Workflow, field: Field, words: Catalogue) -> str:
+    """The outcomes whose record this answer is a part of."""
+    codes = [one.code for one in workflow.outcomes.values() if field.id in one.needs]
+    return words.say("page.needed_for", codes=", ".join(codes)) if codes else ""

@@ -21,7 +21,7 @@ from rvr.core import presence
 from rvr.core.errors import BadInput, NotFound, Reason
 from rvr.desk import BOARD
 from rvr.realtime import Listener, Message
-from rvr.web import api, auth, pages, views
+from rvr.web import api, auth, boards, case_page, views
 from rvr.web.context import DESK, SIGNED_IN
 
 PING_S = 10
@@ -162,8 +162,8 @@ async def _show(
 
 async def _render(request: web.Request, topic: str) -> str:
     if topic == BOARD:
-        return await pages.board_fragment(request.app, request[SIGNED_IN])
-    return await pages.case_fragment(request, topic.removeprefix("case/"))
+        return await boards.fragment(request.app, request[SIGNED_IN])
+    return await case_page.fragment(request, topic.removeprefix("case/"))
 
 
 # --- The programs' feed, the victim's ----------------------------------------------------------------------------

@@ -14,12 +14,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from rvr.config import Settings
+from rvr.core.force import Force
 from rvr.core.moment import iso, parse_iso
-from rvr.core.workflow import Workflow
 from rvr.messages import Catalogue
 from rvr.web.context import DESK, TEMPLATES, SignedIn
 
-HOMES = ("sergeant", "call_handler", "officer", "resourcing", "investigator", "evaluator", "administrator")
+HOMES = (
+    *("sergeant", "inspector", "call_handler", "officer", "resourcing", "investigator"),
+    *("control_room_specialist", "advocate", "evaluator", "administrator"),
+)
 """Whose home is served to somebody with several roles: the first that fits."""
 
 
@@ -41,7 +44,7 @@ def environment(words: Catalogue, settings: Settings, *, asset: Callable[[str], 
         "exit_url": settings.exit_url,
         "new_id": lambda: str(uuid.uuid4()),
     }
-    env.filters |= {"clock": _clock_time, "day": _day_time, "linked": _linked}
+    env.filters |= {"clock": _clock_time, "day": _day_time, "date": _date, "linked": _linked}
     return env
 
 
@@ -59,6 +62,10 @@ def _day_time(at: str, zone: str) -> str:
     return parse_iso(at).astimezone(ZoneInfo(zone)).strftime("%-d %b %Y, %H:%M") if at else ""
 
 
+def _date(at: str, zone: str) -> str:
+    return parse_iso(at).astimezone(ZoneInfo(zone)).strftime("%-d %b %Y") if at else ""
+
+
 def _linked(body: str) -> Markup:
     """The text with its addresses as links."""
     parts = re.split(r"(https?://\S+)", body)
@@ -70,26 +77,22 @@ def _linked(body: str) -> Markup:
     )
 
 
+def force_of(app: web.Application) -> Force:
+    """One deployment serves one force: every workflow in force here names the same."""
+    return next(iter(app[DESK].definitions.workflows.values())).force
+
+
 def render(app: web.Application, template: str, signed: SignedIn | None, **context: Any) -> str:
-    desk = app[DESK]
-    flow = next(iter(desk.definitions.workflows.values()))
+    """The page or fragment, for this person."""
+    force = force_of(app)
     common = {
         "signed": signed,
         "home": home_of(signed) if signed else "",
-        "force": _force_name(flow),
-        "zone": flow.force.hours.zone,
-        "now": iso(desk.observe().at),
+        "force": force.name,
+        "zone": force.hours.zone,
+        "now": iso(app[DESK].observe().at),
     }
     return app[TEMPLATES].get_template(template).render(common | context)
-
-
-def _force_name(flow: Workflow) -> str:
-    """The force's own name stands in its file, which is a part of the definition."""
-    for name, text in flow.files.items():
-        found = re.search(r'^name = "(.+)"', text, re.MULTILINE) if name.startswith("forces/") else None
-        if found:
-            return found[1]
-    return ""
 
 
 def home_of(signed: SignedIn) -> str:

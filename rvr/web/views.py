@@ -16,40 +16,54 @@ from rvr.core.case import Case
 from rvr.core.commands import Actor
 from rvr.core.decide import MoveView
 from rvr.core.events import Recorded
+from rvr.core.force import Force
 from rvr.core.forms import json_schema, options_of
 from rvr.core.moment import Moment, iso, parse_iso
-from rvr.core.vocabulary import facts_of
+from rvr.core.vocabulary import Facts
 from rvr.core.workflow import Field, State, Workflow
 from rvr.messages import Catalogue
 from rvr.store.tables import AccountRow, CaseRow, OfficerRow
+from rvr.web import case_parts
+from rvr.web.case_parts import Around
 from rvr.web.errors import told
 
 # --- Who sees what -----------------------------------------------------------------------------------------------
 
-ALL_CLASSES = ("details", "contact", "address", "risk", "safeguarding")
+ALL_CLASSES = ("details", "contact", "address", "people", "orders", "risk", "safeguarding")
+"""people: who these people are in other cases. orders: the civil orders that protect them."""
 
 SEES = {
-    "call_handler": frozenset({"details", "contact", "address"}),
+    "call_handler": frozenset({"details", "contact", "address", "people", "orders"}),
     "sergeant": frozenset(ALL_CLASSES),
+    "inspector": frozenset(ALL_CLASSES),
     "officer": frozenset(ALL_CLASSES),
     "investigator": frozenset(ALL_CLASSES),
     "resourcing": frozenset({"contact", "address"}),
 }
 """What a role is shown of a case that concerns it. Whoever is sent needs the place and whom to ask for, no more."""
 
-WHOLE = frozenset({"call_handler", "sergeant", "officer", "investigator"})
+WHOLE = frozenset({"call_handler", "sergeant", "inspector", "officer", "investigator"})
 """Roles that read how the case went, beside its reference, state and clocks."""
 
+OUTLINE = frozenset({"officer", "control_room_specialist"})
+"""Roles that see the reference, the state and the clocks of every case."""
 
-def _concerns(case: Case, actor: Actor, role: str) -> bool:
+FOR_PARTNERS = ("safe_number", "safe_to_text", "who_sees_phone")
+"""The answers that an advocate needs to make contact safely; no other answer is shown to a partner organisation."""
+
+SHOWN_TO_PARTNERS = ("safe_contact", "risk_level", "children", "referral")
+"""What the access log calls a look at a referral."""
+
+
+def _concerns(case: Case | CaseRow, actor: Actor, role: str) -> bool:
     match role:
-        case "sergeant":
+        case "sergeant" | "inspector":
             return True
         case "call_handler":
             return case.opened_by == actor.id
         case "officer":
             return case.officer == actor.id
-        case "resourcing":
+        case "resourcing" if isinstance(case, Case):
             sent = bool(case.response_grade) and not case.attended and not case.decision
             return case.emergency or case.state == "deployment" or sent
         case "investigator":
@@ -63,8 +77,8 @@ def _roles(case: Case, actor: Actor) -> frozenset[str]:
 
 
 def may_see(case: Case, actor: Actor) -> bool:
-    """Whether this person may look at the case at all; an officer sees the outline of a colleague's."""
-    return bool(_roles(case, actor)) or "officer" in actor.roles
+    """Whether this person may look at the case at all: the outline, or an advocate's own referral, included."""
+    return bool(_roles(case, actor) or actor.roles & OUTLINE) or is_partner(case, actor)
 
 
 def sees_whole(case: Case, actor: Actor) -> bool:
@@ -72,17 +86,33 @@ def sees_whole(case: Case, actor: Actor) -> bool:
     return bool(_roles(case, actor) & WHOLE)
 
 
+def may_read(row: CaseRow, actor: Actor) -> bool:
+    """The same of a row: whether a link to it leads to more than the outline."""
+    return any(_concerns(row, actor, role) for role in actor.roles & WHOLE)
+
+
+def is_partner(case: Case, actor: Actor) -> bool:
+    """Whether the case was referred to this advocate's organisation, and concerns the person in no other way."""
+    asked = "advocate" in actor.roles and any(one.partner in actor.units for one in case.referrals.values())
+    return asked and not _roles(case, actor)
+
+
 def classes_for(case: Case, actor: Actor) -> frozenset[str]:
     """The classes of personal data that this person may be shown of the case."""
     return frozenset().union(*(SEES[role] for role in _roles(case, actor)))
 
 
-def shown_classes(case: Case, workflow: Workflow, actor: Actor) -> list[str]:
+def shown_classes(around: Around, actor: Actor) -> list[str]:
     """The classes that a page of this case shows to this person: allowed, and there is something to show."""
-    personal = {class_of(workflow, name) for name in case.personal}
-    has = personal | ({"details"} if case.handover_note else set())
+    case, known = around.case, around.known
+    if is_partner(case, actor):
+        return list(SHOWN_TO_PARTNERS)
+    has = {class_of(around.flow, name) for name in case.personal}
+    has |= {"details"} if case.handover_note else set()
+    has |= {"people"} if known.history or known.candidates else set()
+    has |= {"orders"} if known.orders else set()
     has |= {"risk"} if case.risk else set()
-    has |= {"safeguarding"} if case.actions or case.safety else set()
+    has |= {"safeguarding"} if case.actions or case.safety or case.referrals or case.contact_plan else set()
     return [name for name in ALL_CLASSES if name in has & classes_for(case, actor)]
 
 
@@ -103,27 +133,43 @@ def person(people: Mapping[str, AccountRow], person_id: str) -> dict[str, str] |
     return {"id": person_id, "name": row.name if row else ""}
 
 
-def case_json(
-    case: Case,
-    workflow: Workflow,
-    moves: Iterable[MoveView],
-    actor: Actor,
-    words: Catalogue,
-    people: Mapping[str, AccountRow],
-) -> dict[str, Any]:
+def case_json(around: Around, moves: Iterable[MoveView], actor: Actor, words: Catalogue) -> dict[str, Any]:
     """The case as this person may see it."""
-    shown = outline(case, workflow, words)
-    shown["moves"] = [_move_json(view, workflow, words) for view in moves]
+    case, workflow, people = around.case, around.flow, around.people
+    told_moves = [_move_json(view, workflow, words) for view in moves]
+    if is_partner(case, actor):
+        return for_partner(around, actor) | {"moves": told_moves}
+    shown = outline(case, workflow, words) | {"moves": told_moves}
     classes = classes_for(case, actor)
     if classes:
         shown["personal"] = {name: v for name, v in case.personal.items() if class_of(workflow, name) in classes}
         shown["response_grade"] = case.response_grade or None
         shown["attended"] = case.attended
         shown["officer"] = person(people, case.officer)
+    if "control_room_specialist" in actor.roles:
+        shown["eligibility"] = _eligibility(case, workflow)
     if sees_whole(case, actor):
-        shown |= _whole(case, workflow, actor, people)
-        shown |= _risk(case, workflow) if "risk" in classes else {}
+        shown |= _whole(around, actor, words)
+        shown |= _risk(around) if "risk" in classes else {}
+        shown |= _safeguarding(around) if "safeguarding" in classes else {}
     return shown
+
+
+def for_partner(around: Around, actor: Actor) -> dict[str, Any]:
+    """What an advocate is shown: how to make contact safely, the risk level, whether there are children, the note."""
+    case = around.case
+    known = {**case.details, **case.personal}
+    return {
+        "id": case.id,
+        "reference": case.reference,
+        "version": case.version,
+        "safe_contact": {name: known[name] for name in FOR_PARTNERS if name in known},
+        "next_contact": case.safety.next_contact if case.safety else None,
+        "contact_plan": case.contact_plan or None,
+        "risk_level": case.risk_level or None,
+        "children": case.details.get("children"),
+        "referrals": case_parts.referrals(case, around.flow, actor.units),
+    }
 
 
 def outline(case: Case, workflow: Workflow, words: Catalogue) -> dict[str, Any]:
@@ -134,6 +180,7 @@ def outline(case: Case, workflow: Workflow, words: Catalogue) -> dict[str, Any]:
         "id": case.id,
         "reference": case.reference,
         "workflow": case.workflow,
+        "workflow_name": workflow.name,
         "workflow_version": case.definition,
         "state": state.id,
         "state_name": state.name,
@@ -143,23 +190,26 @@ def outline(case: Case, workflow: Workflow, words: Catalogue) -> dict[str, Any]:
         "emergency": case.emergency,
         "risk_level": case.risk_level or None,
         "clocks": [
-            _clock(workflow, {"clock": c.clock, "run": c.run, "started_at": iso(c.started_at), "target_s": c.target_s})
-            for c in case.clocks.values()
+            _clock(workflow, dataclasses.asdict(running) | {"started_at": iso(running.started_at)})
+            for running in case.clocks.values()
         ],
     }
 
 
 def _clock(workflow: Workflow, running: Mapping[str, Any]) -> dict[str, Any]:
+    """A clock on the screen; one that stands still is due at no time."""
     definition = workflow.clocks.get(running["clock"])
     started, target_s = parse_iso(running["started_at"]), int(running["target_s"])
-    due = datetime.fromtimestamp(started.timestamp() + target_s, UTC)
+    due_at = running["ends_at"] or iso(datetime.fromtimestamp(started.timestamp() + target_s, UTC))
     return {
         "id": running["clock"],
         "name": definition.name if definition else running["clock"],
         "run": running["run"],
         "started_at": running["started_at"],
         "target_s": target_s,
-        "due_at": iso(due),
+        "due_at": None if running["paused"] else due_at,
+        "paused": running["paused"],
+        "why_paused": definition.why_paused if definition and running["paused"] else "",
         "board": definition.board if definition else True,
     }
 
@@ -175,7 +225,8 @@ def _move_json(view: MoveView, workflow: Workflow, words: Catalogue) -> dict[str
     }
 
 
-def _whole(case: Case, workflow: Workflow, actor: Actor, people: Mapping[str, AccountRow]) -> dict[str, Any]:
+def _whole(around: Around, actor: Actor, words: Catalogue) -> dict[str, Any]:
+    case, workflow, people = around.case, around.flow, around.people
     return {
         "opened_at": case.opened_at,
         "opened_by": person(people, case.opened_by),
@@ -189,9 +240,19 @@ def _whole(case: Case, workflow: Workflow, actor: Actor, people: Mapping[str, Ac
         "handover_note": case.handover_note,
         "contacts": list(case.contacts),
         "session": _session(case, actor),
+        "appointment": case_parts.appointment(case),
+        "told": case_parts.told(around),
+        "line_cleared": case_parts.line_cleared(around),
+        "suspects": case_parts.suspects(case, workflow),
+        "earlier": case_parts.earlier(around),
+        "candidates": case_parts.candidates(around, words),
+        "orders": case_parts.live_orders(around, words),
+        "order_breached": "yes" in case.orders.values(),
         "safety": None,
         "risk": None,
+        "escalations": [],
         "actions": [],
+        "referrals": [],
         "proposal": None,
         "decision": case.decision or None,
         "team": case.team or None,
@@ -237,12 +298,16 @@ def live_seat(case: Case, actor: Actor) -> str:
     return session.officer_seat
 
 
-def _risk(case: Case, workflow: Workflow) -> dict[str, Any]:
-    proposal = routing.propose(workflow.routes, facts_of(case))
+def _risk(around: Around) -> dict[str, Any]:
+    case, workflow = around.case, around.flow
+    proposal = routing.propose(workflow.routes, Facts(case))
     return {
         "safety": dataclasses.asdict(case.safety) if case.safety else None,
         "risk": {**dataclasses.asdict(case.risk), "because": list(case.risk.because)} if case.risk else None,
-        "actions": [dataclasses.asdict(action) for action in case.actions.values()],
+        "escalations": case_parts.escalations(around),
+        "evidence_led": case.evidence_led or None,
+        "endorsed_by": person(around.people, case.endorsed_by),
+        "investigation": case_parts.investigation(around),
         "proposal": {
             "team": proposal.team,
             "team_name": workflow.force.teams.get(proposal.team, proposal.team),
@@ -251,6 +316,16 @@ def _risk(case: Case, workflow: Workflow) -> dict[str, Any]:
         }
         if proposal
         else None,
+    }
+
+
+def _safeguarding(around: Around) -> dict[str, Any]:
+    case = around.case
+    return {
+        "actions": [dataclasses.asdict(action) for action in case.actions.values()],
+        "referrals": case_parts.referrals(case, around.flow),
+        "entitlement": case.entitlement or None,
+        "contact_plan": case.contact_plan or None,
     }
 
 
@@ -291,6 +366,8 @@ def board_row(row: CaseRow, workflow: Workflow, people: Mapping[str, AccountRow]
     return {
         "id": row.id,
         "reference": row.reference,
+        "workflow": row.workflow,
+        "workflow_name": workflow.name,
         "state": row.state,
         "state_name": state.name,
         "version": row.version,
@@ -303,18 +380,19 @@ def board_row(row: CaseRow, workflow: Workflow, people: Mapping[str, AccountRow]
         "emergency": row.emergency,
         "risk_level": row.risk_level or None,
         "response_grade": row.response_grade or None,
+        "team": row.team,
         "presence": presence,
         "presence_name": words.name("presence", presence),
         "clocks": sorted(
             (clock for clock in (_clock(workflow, c) for c in row.clocks) if clock["board"]),
-            key=lambda clock: str(clock["due_at"]),
+            key=lambda clock: clock["due_at"] or "9",
         ),
     }
 
 
 def board_order(row: Mapping[str, Any]) -> tuple[bool, bool, str]:
     """Handovers first, then emergencies, each by the deadline that comes first."""
-    due = min((clock["due_at"] for clock in row["clocks"]), default="9")
+    due = min((clock["due_at"] for clock in row["clocks"] if clock["due_at"]), default="9")
     return row["state"] != "handover", not row["emergency"], due
 
 
@@ -377,9 +455,9 @@ def roster_rows(
     return sorted(rows, key=lambda row: ({"on": 0, "break": 1}.get(str(row["status"]), 2), row["busy"], row["name"]))
 
 
-def desk_is_open(workflow: Workflow, at: Moment) -> bool:
+def desk_is_open(force: Force, at: Moment) -> bool:
     """Whether this moment lies within the desk's hours."""
-    return clocks.is_open(workflow.force.hours, at)
+    return clocks.is_open(force.hours, at)
 
 
 # --- Words for the pages -----------------------------------------------------------------------------------------
@@ -397,6 +475,12 @@ def facts_shown(case: Case, workflow: Workflow, actor: Actor) -> dict[str, list[
             continue
         shown[field.group].append((field.label, _words_for(field, known[field.id], workflow)))
     return shown
+
+
+def labelled(answers: Mapping[str, Any], workflow: Workflow) -> list[tuple[str, str]]:
+    """These answers, each as label and words."""
+    fields = {name: workflow.fields[name] for name in answers}
+    return [(field.label, _words_for(field, answers[name], workflow)) for name, field in fields.items()]
 
 
 def _words_for(field: Field, value: Any, workflow: Workflow) -> str:

@@ -5,6 +5,7 @@
  */
 
 import { morph } from "./live.js";
+import { asked } from "./when.js";
 
 const words = JSON.parse(document.body.dataset.words || "{}");
 
@@ -89,14 +90,18 @@ function keepFocus(target) {
   heading.focus({ preventScroll: true });
 }
 
-/** How many questions of a long list are answered. @param {HTMLElement} target */
+/** How many questions of a long list are left. @param {HTMLElement} target */
 function progress(target) {
   for (const line of target.querySelectorAll("[data-progress]")) {
     const form = target.querySelector(`#${line.getAttribute("data-progress")}`);
-    if (!form) continue;
-    const all = form.querySelectorAll(".rvr-question").length;
-    const answered = form.querySelectorAll(".rvr-question input:checked");
-    const yes = [...answered].filter((box) => box.getAttribute("value") === "yes").length;
-    line.textContent = words.progress.replace("{yes}", yes).replace("{left}", String(all - answered.length));
+    const open = [...(form?.querySelectorAll(".rvr-question:not([data-optional])") ?? [])].filter(asked);
+    const left = open.filter((question) => !answered(question)).length;
+    line.textContent = words.progress.replace("{left}", String(left));
   }
+}
+
+/** @param {Element} question */
+function answered(question) {
+  const text = question.querySelector("textarea");
+  return Boolean(question.querySelector("input[type=radio]:checked") || text?.value.trim());
 }

@@ -15,8 +15,13 @@ const WORKER = new URL("./stream.js", import.meta.url);
  * @returns {Promise<void>}
  */
 export async function morph(target, html) {
+  const before = new Set([...target.querySelectorAll("details")].map((part) => part.id));
   // @ts-ignore - htmx is a classic script
   await window.htmx.swap({ text: html, target, sourceElement: target, swap: "innerMorph" });
+  // What was there stays as the reader left it; a new part is as the server wants it, whatever it was made of.
+  for (const part of target.querySelectorAll("details")) {
+    if (!before.has(part.id)) part.open = part.hasAttribute("data-open");
+  }
   target.dispatchEvent(new CustomEvent("fragment", { bubbles: true }));
 }
 

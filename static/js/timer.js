@@ -7,6 +7,8 @@
 const words = JSON.parse(document.body.dataset.words || "{}");
 /** As much of the target as this is left: soon. */
 const SOON = 0.2;
+/** From so many hours on, days are enough. */
+const DAYS_FROM_H = 48;
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(":host { white-space: nowrap } .small { font-size: .85em; font-weight: 400 }");
@@ -15,6 +17,7 @@ sheet.replaceSync(":host { white-space: nowrap } .small { font-size: .85em; font
 export function span(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
+  if (hours >= DAYS_FROM_H) return words.days.replace("{count}", String(Math.floor(hours / 24)));
   const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }

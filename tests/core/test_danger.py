@@ -159,7 +159,7 @@ def test_officers_can_be_sent_from_every_open_state(state: str) -> None:
 
 
 def test_officers_are_not_sent_in_place_of_a_running_call_it_is_ended_first() -> None:
-    assert a_case("video").refuses(OFFICER, "request_deployment", **SENT) == {"no_session"}
+    assert a_case("video").refuses(OFFICER, "request_deployment", **SENT) == {"session_over"}
 
 
 def test_a_call_that_nobody_decides_about_is_flagged_and_then_answered_in_person() -> None:
@@ -175,7 +175,8 @@ def test_attendance_is_promised_by_the_response_grade(grade: str, target_s: int)
     started = story.change("attendance", "started")
     assert (started.target_s, [after for after, _ in started.due]) == (target_s, [target_s])
     story.waits(target_s)
-    assert "attendance" in [event.fact.clock for event in story.last]  # type: ignore[attr-defined]
+    assert "attendance" in [event.fact.clock for event in story.last if isinstance(event.fact, e.ClockRanOut)]
+    assert [event.fact.to_role for event in story.last if isinstance(event.fact, e.AlarmRaised)] == ["inspector"]
 
 
 def test_a_higher_response_grade_brings_the_promise_forward_and_a_lower_one_never_puts_it_off() -> None:

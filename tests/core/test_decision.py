@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,15 @@ from rvr.core import routing
 from rvr.core.errors import Forbidden
 from rvr.core.moment import iso
 from tests.builders import (
+    FILING,
     HANDLER,
     INVESTIGATOR,
     OFFICER,
     SERGEANT,
+    SERGEANT_2,
     a_case,
+    answered,
+    considers_evidence,
     da_desk,
     plans,
     risk,
@@ -29,8 +34,8 @@ CRITICAL = [question.id for question in DASH.questions if question.critical]
 PLAIN = [question.id for question in DASH.questions if not question.critical]
 
 
-def answers(yes: list[str], other: str = "no") -> dict[str, str]:
-    return {question.id: "yes" if question.id in yes else other for question in DASH.questions}
+def answers(yes: list[str], other: str = "no") -> dict[str, Any]:
+    return answered(DASH, other, **dict.fromkeys(yes, "yes"))
 
 
 @pytest.mark.parametrize(
@@ -121,10 +126,12 @@ def test_a_safeguarding_action_is_due_in_the_future_and_is_completed_once() -> N
     story = a_case("assessment")
     past = {"action_kind": "alarm", "action_owner": "PC Example", "due_at": iso(story.universe.wall - timedelta(1))}
     assert story.refuses(OFFICER, "plan_safeguarding", **past) == {"in-the-past"}
-    assert story.refuses(OFFICER, "complete_safeguarding", action="x", action_result="done") == {"safeguarding_planned"}
+    assert story.refuses(OFFICER, "complete_safeguarding", action="x", action_result="done") == {"actions_planned"}
     (action,) = plans(story).case.actions
     assert story.refuses(OFFICER, "complete_safeguarding", action="x", action_result="done") == {"no-such-action"}
-    story.does(OFFICER, "complete_safeguarding", action=action, action_result="declined")
+    declined = {"action": action, "action_result": "declined"}
+    assert story.refuses(OFFICER, "complete_safeguarding", **declined) == {"reason_given"}
+    story.does(OFFICER, "complete_safeguarding", **declined, note="The victim wants none.")
     assert story.case.actions[action].result == "declined"
     done = {"action": action, "action_result": "done"}
     assert story.refuses(OFFICER, "complete_safeguarding", **done) == {"no-such-action"}
@@ -156,15 +163,31 @@ def test_an_override_beside_the_proposed_team_is_not_kept_as_one() -> None:
 
 
 def test_filing_needs_risk_safeguarding_a_code_and_reasons_in_words() -> None:
-    story = a_case("review")
+    assert a_case("review").refuses(SERGEANT, "file", **FILING) == {"evidence_led_considered"}
+    story = considers_evidence(a_case("review"))
     assert story.refuses(SERGEANT, "file") == {"missing"}
     assert story.refuses(SERGEANT, "file", file_reason="no_crime") == {"missing"}
+    unmet = FILING["filing_checks"] | {"victim_contacted": "no", "counter_allegation": "not_applicable"}
+    assert story.refuses(SERGEANT, "file", **FILING | {"filing_checks": unmet}) == {"check-unmet"}
+    left = {"lines_of_enquiry": "yes"}
+    assert story.refuses(SERGEANT, "file", **FILING | {"filing_checks": left}) == {"questions-left"}
     bare = a_case("assessment").does(
         SERGEANT, "request_deployment", response_grade="other", deployment_reason="child_at_risk"
     )
-    assert bare.refuses(SERGEANT, "file", file_reason="no_crime", file_rationale="x") == {"not-from-here"}
+    assert bare.refuses(SERGEANT, "file", **FILING) == {"not-from-here"}
     then(a_case("filed")).is_in("filed")
     assert a_case("filed").case.decision == "filed"
+
+
+def test_a_case_of_high_risk_is_filed_only_by_two() -> None:
+    story = considers_evidence(a_case("review at high risk"))
+    assert story.refuses(SERGEANT, "file", **FILING) == {"second_person"}
+    story.does(SERGEANT, "endorse_filing", endorsement="Nothing is disclosed.")
+    assert story.refuses(SERGEANT, "file", **FILING) == {"second_person"}
+    then(story.branch().does(SERGEANT_2, "file", **FILING)).is_in("filed")
+    back = story.does(SERGEANT, "return_to_officer", return_reason="risk_unclear")
+    assert back.case.endorsed_by == ""
+    assert a_case("review").refuses(SERGEANT_2, "endorse_filing", endorsement="x") == {"high_risk"}
 
 
 def test_only_a_sergeant_decides() -> None:
@@ -175,7 +198,9 @@ def test_only_a_sergeant_decides() -> None:
 
 def test_a_decided_case_is_worked_on_closed_and_comes_back_to_review_when_reopened() -> None:
     story = a_case("allocated").does(INVESTIGATOR, "record_arrest")
-    story.does(INVESTIGATOR, "record_outcome", outcome_code="16").does(INVESTIGATOR, "close")
+    record = {"victim_supports": "no", "evidence_led_done": "yes", "outcome_rationale": "Said so to PC Example."}
+    assert story.refuses(INVESTIGATOR, "record_outcome", outcome_code="16") == {"outcome-needs"}
+    story.does(INVESTIGATOR, "record_outcome", outcome_code="16", **record).does(INVESTIGATOR, "close")
     then(story).is_in("closed")
     assert (story.case.outcome_code, story.case.clocks) == ("16", {})
     story.does(SERGEANT, "reopen", reopen_reason="repeat_incident")

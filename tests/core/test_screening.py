@@ -182,7 +182,8 @@ def test_a_corrected_detail_is_written_alone_and_the_earlier_one_stays_in_the_lo
         HANDLER, "correct_details", victim_name="Ann Example", safe_to_text="no", address="2 New Road"
     )
     (event,) = story.last
-    assert event.fact.split() == ({"details": {"safe_to_text": "no"}}, {"personal": {"address": "2 New Road"}})
+    told = {"details": {"safe_to_text": "no"}, "suspect_named": False}
+    assert event.fact.split() == (told, {"personal": {"address": "2 New Road"}})
     assert story.log[0].fact.personal["address"] == OPENING["address"]  # type: ignore[attr-defined]
     assert story.does(HANDLER, "correct_details", safe_to_text="no").last == ()
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.test_story import DESKTOP, PHONE, Person, picture
 from tests.serving import ROOT, Client, Served, ready_for_handover, served
@@ -37,7 +40,39 @@ def a_busy_night(desk: Served) -> dict[str, str]:
     ids["assessment"] = assigned(handler, sergeant, officers[1])
     officers[1].move(ids["assessment"], "end_session", {"end_reason": "victim_asked"})
     officers[1].move(ids["assessment"], "contact_regained", SAFE)
+    referred = {"partner": "bswa", "referral_basis": "consent", "note": "Wants to speak about a refuge."}
+    officers[1].move(ids["assessment"], "make_referral", referred)
+    return ids | reports(desk.client("inspector")) | {"appointment": put_off(handler), "protected": protected(handler)}
+
+
+def reports(inspector: Client) -> dict[str, str]:
+    """The desk's second queue: a repeat that nobody has looked at, and an allocated one."""
+    from tests.web.test_api import PLAN
+
+    ids = {
+        name: inspector.report(lpa=lpa).body["id"] for name, lpa in (("allocated", "dudley"), ("repeat", "solihull"))
+    }
+    for move, form in (
+        ("plan_safeguarding", PLAN),
+        ("add_suspect", {"another_suspect": "Ron Reported"}),
+        ("record_support", {"support": "withdrew", "support_reason": "fear"}),
+        ("allocate", {"team": "lpa-dudley"}),
+        ("change_suspect", {"suspect_status": "outstanding"}),
+    ):
+        assert inspector.move(ids["allocated"], move, form).status in (200, 403), move
     return ids
+
+
+def put_off(handler: Client) -> str:
+    case = ready_for_handover(handler, lpa="coventry")
+    agreed = {
+        "appointment_at": "2030-01-01T10:00:00Z",
+        "appointment_reason": "not_private",
+        "appointment_how": "Ring twice, then once.",
+    }
+    answer = handler.move(case, "make_appointment", agreed)
+    assert answer.status == 200, answer.body
+    return case
 
 
 def sent_in_person(handler: Client) -> str:
@@ -74,8 +109,29 @@ def regained(officer: Client, case: str) -> None:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder: Path = tmp_path_factory.mktemp("screens")
+    with served(folder / "data"):
+        pass
+    a_live_order(folder)
     with served(folder / "data") as running:
         yield running
+
+
+PEOPLE = {"victim_name": "Olive Order", "victim_dob": "1991-01-02", "suspect_name": "Omar Order"}
+BOUND = {"suspect_dob": "1990-03-04", "conditions": "Not to go within 100 metres of the home."}
+
+
+def a_live_order(folder: Path) -> None:
+    """A civil order, imported as a force would."""
+    order = {"reference": "NMO-1", "kind": "non_molestation", "starts": "2026-01-01", **PEOPLE, **BOUND}
+    file = folder / "orders.csv"
+    file.write_text(f"{','.join(order)}\n{','.join(order.values())}\n", encoding="utf-8")
+    command = ["-m", "rvr.cli", "import", str(file), "--kind", "orders", "--data", str(folder / "data")]
+    subprocess.run([sys.executable, *command], cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+def protected(handler: Client) -> str:
+    """A call about people whom a live order concerns."""
+    return str(handler.open_case(**PEOPLE, suspect_dob=BOUND["suspect_dob"]).body["id"])
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +161,20 @@ SCREENS = (
     ("evaluator", "/", "evaluator"),
     ("auditor", "/", "auditor"),
     ("admin", "/", "admin"),
+    ("admin", "/workflows", "workflows"),
     ("admin", "/workflows/da-desk", "workflow"),
+    ("admin", "/workflows/crime-report", "workflow-reports"),
+    ("handler", "/cases/{appointment}", "handler-appointment"),
+    ("handler", "/cases/{protected}", "handler-order"),
+    ("sergeant", "/cases/new?workflow=crime-report", "report-opening"),
+    ("sergeant", "/cases/{repeat}", "report-repeat"),
+    ("sergeant", "/cases/{allocated}", "report-allocated"),
+    ("inspector", "/", "inspector-board"),
+    ("investigator", "/cases/{allocated}", "investigator-case"),
+    ("advocate", "/", "advocate-home"),
+    ("advocate", "/cases/{assessment}", "advocate-case"),
+    ("specialist", "/", "specialist-board"),
+    ("specialist", "/cases/{call_taking}", "specialist-case"),
 )
 
 
@@ -150,3 +219,22 @@ def test_the_victims_page_names_nobody_and_leaves_nothing_behind(browser: Browse
     assert "#" not in victim.page.url
     assert victim.page.evaluate("localStorage.length + sessionStorage.length") == 0
     victim.context.close()
+
+
+def test_a_live_order_stands_at_the_top_and_a_breach_is_one_answer_away(
+    browser: Browser, desk: Served, ids: dict[str, str]
+) -> None:
+    handler = Person(browser, desk).sign_in("handler")
+    page = handler.page
+    page.goto(f"{desk.url}/cases/{ids['protected']}")
+    expect(page.locator(".rvr-alert")).to_contain_text("Live civil orders that may concern these people: 1")
+    found = page.locator("#settle")
+    expect(found).to_contain_text("Non-molestation order, until further notice")
+    expect(found).to_contain_text("Not to go within 100 metres of the home.")
+    found.get_by_role("radio", name="Yes").check()
+    found.get_by_role("button", name="Record this").click()
+    expect(page.locator(".rvr-alert")).to_contain_text("A live civil order was breached")
+    expect(page.locator("#earlier")).to_contain_text("Breached")
+    picture(page, "order-breached")
+    assert handler.faults == []
+    handler.context.close()

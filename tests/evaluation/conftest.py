@@ -13,7 +13,8 @@ import pytest
 
 from rvr.evaluation.package import Summary, export
 from rvr.store import Store
-from tests.evaluation.days import Days, a_week, definitions, with_every_fact
+from tests.evaluation.days import Days, definitions, with_every_fact
+from tests.evaluation.stories import a_week
 from tests.store.builders import Clock, Place
 
 T = TypeVar("T")

@@ -21,6 +21,7 @@ from rvr.evaluation.codebook import EVENT_TYPES
 from rvr.realtime import Hub
 from rvr.store import Store
 from rvr.store.tables import AccountRow, put
+from tests.builders import FILING
 from tests.store.builders import START, Clock, a_batch, event
 
 CANARY = "Kanarienvogel"
@@ -35,6 +36,7 @@ STAFF = {
     "officer": Actor(str(uuid.uuid4()), frozenset({"officer"})),
     "resourcing": Actor(str(uuid.uuid4()), frozenset({"resourcing"})),
     "investigator": Actor(str(uuid.uuid4()), frozenset({"investigator"})),
+    "inspector": Actor(str(uuid.uuid4()), frozenset({"inspector"})),
 }
 PERSONAL = {
     "incident_number": f"{CANARY}-1",
@@ -55,10 +57,27 @@ CODED = {
     "relationship": "ex_partner",
     "children": "yes",
 }
+REPORT = {
+    "report_source": "online",
+    "crime_reference": f"{CANARY}/1",
+    "offence": "stalking",
+    "victim_name": f"{CANARY} Other",
+    "victim_dob": "1990-01-02",
+    "lpa": "dudley",
+    "reported_risk_level": "standard",
+    "reported_risk_tool": "dara",
+    "summary": f"{CANARY} summary",
+    "suspect_name": f"{CANARY} Suspect",
+    "suspect_dob": BIRTHDAY,
+}
+"""A crime report of somebody else, against the same suspect."""
+
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
 
 
 def definitions() -> Definitions:
-    return load(Path(__file__).parents[2] / "workflows", "wmp")
+    return load(WORKFLOWS, "wmp")
 
 
 class Days:
@@ -76,6 +95,8 @@ class Days:
             new_id=lambda: str(uuid.uuid4()),
         )
         self._numbers = itertools.count(1)
+        self.told: dict[str, str] = {}
+        """Story -> id of its case."""
 
     async def start(self) -> None:
         await self.desk.start()
@@ -88,7 +109,10 @@ class Days:
                 password_hash="",
             )
             await self.store.write(lambda connection, row=row: put(connection, row))
-        await self.desk.handle(SetDuty(self._id(), STAFF["officer"].id, "on"), STAFF["officer"])
+        await self.duty("on")
+
+    async def duty(self, status: str) -> None:
+        await self.desk.handle(SetDuty(self._id(), STAFF["officer"].id, status), STAFF["officer"])
 
     def _id(self) -> str:
         return f"command-{next(self._numbers)}"
@@ -98,10 +122,15 @@ class Days:
 
     async def opens(self, *, answered_s_ago: float | None = None, **form: str) -> str:
         """A call handler opens a case; gives its id."""
-        given: dict[str, str] = {**PERSONAL, **CODED, **form}
+        given = {**PERSONAL, **CODED, **form}
         if answered_s_ago is not None:
             given["call_answered_at"] = iso(self.clock.at - timedelta(seconds=answered_s_ago))
         return (await self.desk.handle(OpenCase(self._id(), given), STAFF["handler"])).case.id
+
+    async def reports(self) -> str:
+        """A sergeant takes a crime report; gives its id."""
+        opened = await self.desk.handle(OpenCase(self._id(), REPORT, "crime-report"), STAFF["sergeant"])
+        return opened.case.id
 
     async def does(self, case: str, who: str, move: str, after_s: float = 7.000003, **form: Any) -> Case:
         """Somebody makes a move, a while later."""
@@ -125,8 +154,15 @@ class Days:
     async def runs_out(self, case: str, clock: str, after_s: int, late_s: float = 0.25) -> None:
         """A clock reaches a threshold, and is noticed a little late."""
         running = (await self.desk.case(case)).clocks[clock]
-        self.clock.at = max(self.clock.at, running.started_at + timedelta(seconds=after_s + late_s))
+        self.clock.at = max(self.clock.at, dict(running.due)[after_s] + timedelta(seconds=late_s))
         await self.desk.handle(RunOut(self._id(), case, clock, running.run, after_s), THE_BOT)
+
+    async def runs_down(self, case: str, clock: str, until_after_target_s: int) -> None:
+        """A clock reaches every threshold that it has left, up to so long after its target."""
+        running = (await self.desk.case(case)).clocks[clock]
+        for after_s, _ in running.due:
+            if after_s - running.target_s <= until_after_target_s:
+                await self.runs_out(case, clock, after_s)
 
     # --- What often happens ------------------------------------------------------------------------------------
 
@@ -145,7 +181,14 @@ class Days:
     async def waits(self, case: str) -> None:
         """Accepted, assigned, and the link is out."""
         await self.does(case, "sergeant", "accept_handover", 44.999999)
+        await self.assigned(case)
+        await self.joins(case)
+
+    async def assigned(self, case: str) -> None:
         await self.does(case, "sergeant", "assign_officer", officer=STAFF["officer"].id)
+
+    async def joins(self, case: str) -> None:
+        """The link goes out, and both are there."""
         sent = await self.does(case, "officer", "send_link")
         assert sent.session is not None
         await self.victim(case, "open_link", 20.5, link=sent.session.link)
@@ -170,113 +213,16 @@ class Days:
         done = {"action": action, "action_result": "done", "note": f"{CANARY} done"}
         await self.does(case, "officer", "complete_safeguarding", **done)
 
+    async def is_the_same(self, case: str, role: str, as_in: str) -> None:
+        """Somebody confirms that the victim or suspect is the one of that earlier case."""
+        candidates = (await self.desk.known(await self.desk.case(case))).candidates
+        (found,) = (c for c in candidates if c.role == role and as_in in {known.id for known in c.cases})
+        await self.does(case, "sergeant", "match_person", candidate=f"{role}:{found.person_id}")
 
-# --- Whole cases -------------------------------------------------------------------------------------------------
-
-
-async def allocated(days: Days) -> str:
-    """The whole way to allocation and an outcome, with one interruption."""
-    case = await days.opens(answered_s_ago=75.5)
-    await days.screens(case)
-    await days.does(case, "handler", "correct_details", children="no", victim_name=f"{CANARY} Again")
-    await days.agrees(case)
-    await days.offered(case)
-    await days.waits(case)
-    await days.media(case, "two_way")
-    await days.is_safe(case)
-    await days.media(case, "lost", "victim", 60, "silent")
-    await days.media(case, "resumed", None, 40)
-    await days.does(case, "officer", "end_session", 900.000001, end_reason="completed")
-    await days.assessed(case)
-    await days.does(case, "officer", "submit_for_review")
-    await days.does(case, "sergeant", "return_to_officer", return_reason="risk_unclear", note=f"{CANARY} return")
-    await days.does(case, "officer", "submit_for_review")
-    await days.does(case, "sergeant", "allocate", 120, team="lpa-coventry", override=f"{CANARY} override")
-    await days.does(case, "investigator", "record_outcome", 86_400, outcome_code="16")
-    return case
-
-
-async def attended(days: Days) -> str:
-    """Not eligible: an officer comes in person; filed, reopened, and closed."""
-    case = await days.opens(source="101", lpa="walsall")
-    await days.screens(case, adult="no", speaks_english="unknown")
-    await days.does(case, "handler", "request_deployment", response_grade="other", deployment_reason="not_eligible")
-    await days.does(case, "resourcing", "record_no_reply", 4000)
-    await days.runs_out(case, "service_level", 86_400)
-    await days.does(case, "resourcing", "record_attendance", 500)
-    await days.does(case, "sergeant", "assign_officer", officer=STAFF["officer"].id)
-    await days.assessed(case)
-    await days.does(case, "officer", "submit_for_review")
-    filed = {"file_reason": "no_crime", "file_rationale": f"{CANARY} rationale"}
-    await days.does(case, "sergeant", "file", **filed)
-    await days.does(case, "investigator", "reopen", 5000, reopen_reason="new_information")
-    await days.does(case, "sergeant", "file", **filed)
-    await days.does(case, "investigator", "close", 5000)
-    return case
-
-
-async def declined_then_accepted(days: Days) -> str:
-    """A refusal, then consent; the first offer is declined, the second accepted so late that officers went out."""
-    case = await days.opens()
-    await days.screens(case)
-    await days.agrees(case, "refused")
-    await days.agrees(case)
-    await days.offered(case)
-    await days.does(case, "sergeant", "decline_handover", 30, decline_reason="no_officer_free", note=f"{CANARY} no")
-    await days.offered(case)
-    for after_s in (300, 480, 600, 900):
-        await days.runs_out(case, "handover", after_s)
-    await days.waits(case)
-    await days.media(case, "two_way")
-    await days.does(case, "resourcing", "record_attendance", 33)
-    await days.does(case, "sergeant", "dispatch_emergency", 33)
-    return case
-
-
-async def lost(days: Days) -> str:
-    """Contact breaks twice; the workflow itself sends officers, who have not arrived yet."""
-    case = await days.opens(answered_s_ago=20)
-    await days.screens(case)
-    await days.agrees(case)
-    await days.offered(case)
-    await days.waits(case)
-    await days.media(case, "two_way")
-    await days.media(case, "lost", "victim", 60, "failed")
-    await days.runs_out(case, "reconnect", 120)
-    tried = {"attempt_result": "no_answer", "note": f"{CANARY} attempt"}
-    await days.does(case, "officer", "record_contact_attempt", **tried)
-    await days.runs_out(case, "safe_contact", 600, 1.5)
-    return case
-
-
-async def voided(days: Days) -> str:
-    case = await days.opens()
-    await days.does(case, "sergeant", "void", 45, void_reason="duplicate")
-    return case
-
-
-async def still_open(days: Days) -> str:
-    """Opened a moment ago."""
-    return await days.opens(answered_s_ago=3)
-
-
-STORIES = {  # the desk has one officer: each story but the last of them lets the officer go
-    "allocated": allocated,
-    "attended": attended,
-    "lost": lost,
-    "declined": declined_then_accepted,
-    "voided": voided,
-    "open": still_open,
-}
-
-
-async def a_week(days: Days) -> dict[str, str]:
-    """Every story once, some time apart; gives the cases' ids."""
-    told = {}
-    for name, story in STORIES.items():
-        days.later(3600)
-        told[name] = await story(days)
-    return told
+    async def filed(self, case: str) -> None:
+        """A case of high risk, with the second person that it needs."""
+        await self.does(case, "inspector", "endorse_filing", endorsement=f"{CANARY} agreed")
+        await self.does(case, "sergeant", "file", **(FILING | {"file_rationale": f"{CANARY} rationale"}))
 
 
 # --- One of every fact -------------------------------------------------------------------------------------------

@@ -1,14 +1,19 @@
-"""The figures of cases.csv and clocks.csv, worked out again from events.csv alone.
+"""The figures of the package, worked out again from events.csv alone; and from the definitions what only they tell: the
+force's hours, where a clock does not count every second, and the named sets of outcomes.
 
 Written from the package's README and codebook, for whoever does not trust the program that made it: it uses the
-standard library's csv and datetime, and nothing of RVR.
+standard library, and nothing of RVR.
 """
 
 import csv
+import json
+import tomllib
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-TEN_MINUTES, A_DAY = timedelta(minutes=10), timedelta(hours=24)
+TEN_MINUTES, A_DAY, A_MINUTE = timedelta(minutes=10), timedelta(hours=24), timedelta(minutes=1)
+TWELVE_MONTHS = timedelta(days=365)
 LIVE = ("video", "audio")
 
 
@@ -36,9 +41,31 @@ def by_case(rows):
 
 
 def cases(rows):
-    """{case: {column: text}} for every duration and every within column."""
+    """{case: {column: text}} for every duration, every within column, and what else takes more than one event."""
     cut = max(time(row["recorded_at"]) for row in rows)
-    return {case: figures(log, cut) for case, log in by_case(rows).items()}
+    logs = by_case(rows)
+    before = prior_reports(logs)
+    return {case: figures(log, cut) | people(log) | {"prior_reports_12m": before[case]} for case, log in logs.items()}
+
+
+def people(log):
+    """The victim and the suspect as somebody last confirmed them."""
+    found = {"victim": log[0]["victim_id"], "suspect": log[0]["suspect_id"]}
+    for row in log:
+        if row["type"] == "PersonMatched" and row["role"] in found:
+            found[row["role"]] = row["person"]
+    return found
+
+
+def prior_reports(logs):
+    """{case: how many cases of its victim stand before it}, none of them voided or more than twelve months older."""
+    found, reports = {}, []
+    for case, log in logs.items():
+        victim, opened = people(log)["victim"], time(log[0]["at"])
+        found[case] = str(sum(who == victim and opened - at <= TWELVE_MONTHS for who, at in reports))
+        if log[-1]["state"] != "voided":
+            reports.append((victim, opened))
+    return found
 
 
 def figures(log, cut):
@@ -63,9 +90,10 @@ def figures(log, cut):
     response = [row for row in log if row in contact or row["type"] == "OfficerAttended"]
     requests = of("DeploymentRequested", "HandoverDiverted")
     two_way = of("TwoWayVideoStarted")
-    reopened = (of("CaseReopened") or [None])[-1]
-    decided = since(of("CaseAllocated", "CaseFiled"), reopened)
-    ended = since(of("CaseClosed", "CaseVoided"), reopened)
+    undone = (of("CaseReopened", "AllocationRejected") or [None])[-1]
+    decided = since(of("CaseAllocated", "CaseFiled"), undone)
+    ended = since(of("CaseClosed", "CaseVoided"), undone)
+    taken = since(of("AllocationAccepted"), undone)
 
     ends = {
         "handover_s": (time(offer["at"]) if offer else None, first(accepted)),
@@ -90,7 +118,23 @@ def figures(log, cut):
         "handover_within_target": ("handover_s", target_of("handover", offer)),
     }
     told = {name: in_seconds(end - start) if start and end else "" for name, (start, end) in ends.items()}
-    return told | {name: within(*ends[interval], limit, followed) for name, (interval, limit) in limits.items()}
+    told |= {name: within(*ends[interval], limit, followed) for name, (interval, limit) in limits.items()}
+    told["decided_at"] = decided[-1]["at"] if decided else ""
+    told["allocation_accepted_at"] = taken[-1]["at"] if taken else ""
+    return told | {"response_kind": response_kind(log, response)}
+
+
+def response_kind(log, response):
+    """What came first, and whether it had been agreed for that time and was not lost meanwhile."""
+    if not response:
+        return "none"
+    if response[0]["type"] == "OfficerAttended":
+        return "deployment"
+    agreed = False
+    for row in log[: log.index(response[0])]:
+        if row["type"] in ("AppointmentMade", "ContactLost", "DeploymentRequested"):
+            agreed = row["type"] == "AppointmentMade"
+    return "appointment" if agreed else response[0]["mode"]
 
 
 def target_of(clock, row):
@@ -110,34 +154,138 @@ def within(start, end, limit, followed):
     return "false" if followed - start > limit else ""
 
 
-def clocks(rows):
-    """{(case, clock, run): {column: text}} for every run of a clock."""
+def told_by(package, files, key):
+    """{workflow version: this table of that file of its definition}."""
+    found = Path(package).glob(f"definitions/*/{files}")
+    return {file.parts[-3]: tomllib.loads(file.read_text(encoding="utf-8"))[key] for file in found}
+
+
+def hours(package):
+    """{workflow version: the [hours] of its force}."""
+    return told_by(package, "forces/*.toml", "hours")
+
+
+def counted(start, end, counts, hours):
+    """What counts of this time, looked at a minute at a time."""
+    if counts == "always":
+        return end - start
+    total, minute = timedelta(0), start.replace(second=0, microsecond=0)
+    while minute < end:
+        local = minute.astimezone(ZoneInfo(hours["zone"]))
+        if counts == "working_days":
+            does = local.isoweekday() <= 5 and local.date() not in hours.get("holidays", ())
+        else:
+            now, opens, closes = local.strftime("%H:%M"), hours["opens"], hours["closes"]
+            does = opens <= now < closes if opens < closes else now >= opens or now < closes
+        if does:
+            total += min(end, minute + A_MINUTE) - max(start, minute)
+        minute += A_MINUTE
+    return total
+
+
+def clocks(rows, hours):
+    """{(case, clock, run): {column: text}} for every run of a clock. `hours`: as above."""
     runs = {}
     for case, log in by_case(rows).items():
         for row in log:
-            for started in filter(None, row["clocks_started"].split(";")):
-                clock, run, target_s = started.split(":")
-                runs[case, clock, run] = {
-                    "started_at": row["at"],
-                    "started_by": row["type"],
-                    "target_s": target_s,
-                    "stopped_at": "",
-                    "stopped_by": "",
-                    "elapsed_s": "",
-                    "verdict": "",
-                    "ran_out_due_at": "",
-                    "ran_out_at": "",
-                    "lateness_s": "",
-                    "censored": "true",
-                }
-            for stopped in filter(None, row["clocks_stopped"].split(";")):
-                clock, run, verdict = stopped.split(":")
-                found = runs[case, clock, run]
-                found |= {"stopped_at": row["at"], "stopped_by": row["type"], "verdict": verdict, "censored": "false"}
-                found["elapsed_s"] = in_seconds(time(row["at"]) - time(found["started_at"]))
+            for change in ("started", "paused", "resumed", "stopped"):
+                for told in filter(None, row[f"clocks_{change}"].split(";")):
+                    clock, run, *more = told.split(":")
+                    runs.setdefault((case, clock, run), []).append((change, row, more))
             if row["type"] == "ClockRanOut":
-                found = runs[case, row["clock"], row["run"]]
-                if not found["ran_out_at"] and int(row["after_s"]) >= int(found["target_s"]):
-                    late = in_seconds(time(row["at"]) - time(row["due_at"]))
-                    found |= {"ran_out_due_at": row["due_at"], "ran_out_at": row["at"], "lateness_s": late}
-    return runs
+                runs[case, row["clock"], row["run"]].append(("ran_out", row, []))
+    return {key: a_run(changes, hours) for key, changes in runs.items()}
+
+
+def a_run(changes, hours):
+    """The row of clocks.csv that these changes come to."""
+    (_, first, (target_s, *counts)), *rest = changes
+    found = {"started_at": first["at"], "started_by": first["type"], "target_s": target_s, "censored": "true"}
+    found |= {"counts": "".join(counts) or "always"}
+    found |= dict.fromkeys(("paused_s", "stopped_at", "stopped_by", "elapsed_s", "verdict"), "")
+    found |= dict.fromkeys(("ran_out_due_at", "ran_out_at", "lateness_s"), "")
+    elapsed, paused, since, runs = timedelta(0), timedelta(0), time(first["at"]), True
+    for change, row, more in rest:
+        at = time(row["at"])
+        if change == "ran_out":
+            if not found["ran_out_at"] and int(row["after_s"]) >= int(target_s):
+                found |= {"ran_out_due_at": row["due_at"], "ran_out_at": row["at"]}
+                found["lateness_s"] = in_seconds(at - time(row["due_at"]))
+            continue
+        if runs:
+            elapsed += counted(since, at, found["counts"], hours.get(first["workflow_version"]))
+        else:
+            paused += at - since
+            found["paused_s"] = in_seconds(paused)
+        since, runs = at, change == "resumed"
+        if change == "stopped":
+            found |= {"stopped_at": row["at"], "stopped_by": row["type"], "verdict": more[0], "censored": "false"}
+            found["elapsed_s"] = in_seconds(elapsed)
+    return found
+
+
+def as_json(values):
+    return json.dumps(values, sort_keys=True, separators=(",", ":")) if values else ""
+
+
+def screening(rows):
+    """{case: {column: text}} of screening.csv."""
+    return {case: screened(log) for case, log in by_case(rows).items()}
+
+
+def screened(log):
+    def last(kind, before=None, **where):
+        stop = log.index(before) if before else len(log)
+        fits = [row for row in log[:stop] if row["type"] == kind and where.items() <= row.items()]
+        return fits[-1] if fits else None
+
+    verdict, asked = last("EligibilityDecided"), [row for row in log if row["type"] == "CriterionAnswered"]
+    accepted = next((row for row in log if row["type"] == "HandoverAccepted"), None)
+    offered = last("HandoverOffered", accepted)
+    two_way = next((row for row in log if row["type"] == "TwoWayVideoStarted"), None)
+    told = {row["kind"] for row in log if row["type"] == "ConsentGiven"}
+    refused = {row["kind"] for row in log if row["type"] == "ConsentRefused"}
+    moments = {"screened_at": verdict, "handover_offered_at": offered, "handover_accepted_at": accepted}
+    found = {name: row["at"] if row else "" for name, row in (moments | {"two_way_video_at": two_way}).items()}
+    told_of = {"eligible": "eligible", "ineligible_because": "because", "way_out": "way_out", "concerns": "concerns"}
+    found |= {name: verdict[column] if verdict else "" for name, column in (told_of | {"results": "results"}).items()}
+    found["answers"] = as_json({row["criterion"]: row["answer"] for row in asked})
+    found["consented"] = "true" if "video" in told else "false" if "video" in refused else ""
+    for moment, row in (("screening", verdict), ("offer", offered), ("acceptance", accepted)):
+        noted = last("CapacityNoted", row, moment=moment) if row else None
+        found |= {f"{moment}_{name}": noted[name] if noted else "" for name in ("on_duty", "free", "desk_open")}
+    return found
+
+
+def suspects(rows):
+    """{(case, suspect): {column: text}} of suspects.csv."""
+    found = {}
+    for case, log in by_case(rows).items():
+        ids = {log[0]["suspect_id"]: people(log)["suspect"]}
+        for row in log:
+            if row["type"] == "PersonMatched" and row["role"] == "suspect":
+                ids[row["person"]] = people(log)["suspect"]
+        told = {people(log)["suspect"]: []}
+        for row in log:
+            if row["type"] in ("SuspectAdded", "SuspectStatusChanged"):
+                status = row["status"] if row["type"] == "SuspectAdded" else row["after"]
+                told.setdefault(ids.get(row["suspect"], row["suspect"]), []).append((status, row["at"]))
+        for suspect, history in told.items():
+            status, since = history[-1] if history else ("", "")
+            first = as_json(dict(reversed(history)))
+            found[case, suspect] = {"status": status, "status_at": since, "statuses": first}
+            found[case, suspect]["of_opening"] = "true" if suspect == people(log)["suspect"] else "false"
+    return found
+
+
+def outcomes(rows, package):
+    """{(case, version): {column: text}} of outcomes.csv."""
+    sets = told_by(package, "tables/outcomes.toml", "set")
+    found = {}
+    for row in rows:
+        if row["type"] == "OutcomeRecorded" and row["outcome_code"] != "0":
+            known = sets.get(row["workflow_version"], {}).items()
+            own = {name: row[name] for name in ("at", "outcome_code", "support", "evidence_led", "workflow_version")}
+            within = ";".join(name for name, one in known if row["outcome_code"] in one["codes"])
+            found[row["case"], row["version"]] = own | {"in_sets": within}
+    return found

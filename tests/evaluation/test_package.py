@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import stat
 import zipfile
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,43 +25,32 @@ from rvr.store import Store
 from tests.evaluation import recompute
 from tests.evaluation.conftest import Week
 from tests.evaluation.days import CANARY, SECRETS, STAFF, Days, definitions
+from tests.evaluation.reading import by_story, disagreements, everything, table
 from tests.store.builders import START, Clock, Place
-
-
-def table(package: Path, name: str) -> list[dict[str, str]]:
-    return recompute.read(package / "data" / f"{name}.csv")
-
-
-def everything(package: Path) -> dict[str, bytes]:
-    return {p.relative_to(package).as_posix(): p.read_bytes() for p in package.rglob("*") if p.is_file()}
-
-
-def disagreements(package: Path, events: list[dict[str, str]]) -> list[tuple[str, ...]]:
-    """Where cases.csv and clocks.csv say something else than what these events come to."""
-    told = {row["case"]: row for row in table(package, "cases")}
-    runs = {(row["case"], row["clock"], row["run"]): row for row in table(package, "clocks")}
-    again, runs_again = recompute.cases(events), recompute.clocks(events)
-    assert set(told) == set(again)
-    assert set(runs) == set(runs_again)
-    pairs = [((case,), told[case], again[case]) for case in told] + [(key, runs[key], runs_again[key]) for key in runs]
-    return [
-        (*key, column, row[column], value)
-        for key, row, figures in pairs
-        for column, value in figures.items()
-        if row[column] != value
-    ]
-
 
 # --- Figures -----------------------------------------------------------------------------------------------------
 
 
-def test_every_duration_can_be_recomputed_from_the_events_alone(package: Path) -> None:
+def test_every_duration_can_be_recomputed_from_the_events_and_the_hours_of_the_force(package: Path) -> None:
     assert disagreements(package, table(package, "events")) == []
 
 
 def test_every_duration_and_every_verdict_is_among_the_recomputed_columns(package: Path) -> None:
     durations = {c.name for c in codebook.CASES if c.name.endswith("_s") or "within" in c.name}
-    assert durations == set(next(iter(recompute.cases(table(package, "events")).values())))
+    again = set(next(iter(recompute.cases(table(package, "events")).values())))
+    assert again > durations
+    assert again - durations == {
+        *("victim", "suspect", "prior_reports_12m", "response_kind", "decided_at", "allocation_accepted_at")
+    }
+
+
+def test_every_column_of_the_smaller_tables_is_recomputed_but_for_names_of_the_case(package: Path) -> None:
+    events = table(package, "events")
+    again = {"screening": recompute.screening(events), "suspects": recompute.suspects(events)}
+    again["outcomes"] = recompute.outcomes(events, package)
+    for described in (codebook.SCREENING_TABLE, codebook.SUSPECTS_TABLE, codebook.OUTCOMES_TABLE):
+        computed = set(next(iter(again[described.name].values())))
+        assert set(described.names) - computed <= {*described.key, "workflow"}
 
 
 def test_the_recomputation_notices_one_event_moved_by_a_microsecond(package: Path) -> None:
@@ -119,6 +109,29 @@ def test_the_stories_have_the_figures_that_were_lived(week: Week, package: Path)
             "session_s": "",
         },
         "lost": {"response_kind": "video", "response_grade_last": "immediate", "final_state": "deployment"},
+        "again": {"prior_reports_12m": "1", "escalations": "", "response_kind": "deployment"},
+        "reported": {
+            "workflow": "crime-report",
+            "channel": "online",
+            "prior_reports_12m": "0",
+            "escalations": "second_victim",
+            "referrals": "1",
+            "risk_level_reported": "standard",
+            "risk_level_first": "medium",
+            "allocated_to": "ppu",
+            "support_last": "withdrew",
+            "charged_on": "2026-11-30",
+            "first_hearing_on": "2026-12-14",
+            "outcome_code": "1",
+            "final_state": "closed",
+        },
+        "kept": {
+            "response_kind": "appointment",
+            "first_contact_mode": "video",
+            "transfer_within_10_min_from_answer": "false",
+            "within_24_h": "true",
+        },
+        "missed": {"response_kind": "none", "final_state": "lost_contact"},
         "voided": {
             "final_state": "voided",
             "response_s": "",
@@ -137,17 +150,22 @@ def test_the_stories_have_the_figures_that_were_lived(week: Week, package: Path)
     assert stories["open"]["censored_at"] == max(row["recorded_at"] for row in table(package, "events"))
 
 
-def by_story(week: Week, package: Path) -> dict[str, dict[str, str]]:
-    opened = {at.isoformat().replace("+00:00", "Z"): name for name, at in week.begins.items()}
-    return {opened[row["received_at"]]: row for row in table(package, "cases") if row["received_at"] in opened}
-
-
 def test_a_clock_that_ran_out_tells_how_late_that_was_noticed(week: Week, package: Path) -> None:
     case = by_story(week, package)["lost"]["case"]
     (run,) = (row for row in table(package, "clocks") if (row["case"], row["clock"]) == (case, "safe_contact"))
     assert (run["verdict"], run["lateness_s"], run["stopped_by"]) == ("breached", "1.500000", "DeploymentRequested")
     running = {row["clock"] for row in table(package, "clocks") if row["case"] == case and row["censored"] == "true"}
     assert "attendance" in running
+
+
+def test_a_review_that_went_back_to_the_officer_is_one_run_that_tells_its_pause(week: Week, package: Path) -> None:
+    case = by_story(week, package)["allocated"]["case"]
+    runs = [row for row in table(package, "clocks") if row["case"] == case]
+    (review,) = (row for row in runs if row["clock"] == "review")
+    told = [review[name] for name in ("run", "counts", "paused_s", "stopped_by")]
+    assert told == ["1", "desk_hours", "7.000003", "CaseAllocated"]
+    others = {(row["counts"], row["paused_s"]) for row in runs if row["clock"] != "review"}
+    assert others == {("always", ""), ("working_days", "")}
 
 
 # --- Same inputs, same bytes -------------------------------------------------------------------------------------
@@ -217,8 +235,8 @@ def test_no_id_and_no_spoken_reference_leaves(week: Week, package: Path) -> None
         for case in week.cases.values():
             for recorded in await store.load(f"case/{case}"):
                 fact = recorded.event.fact
-                names = (*codebook.ID_FIELDS, "reference")
-                found |= {case, recorded.event_id, *(getattr(fact, name, "") for name in names)}
+                names = [f.name for f in codebook.public_fields(type(fact)) if codebook.id_in(type(fact), f.name)]
+                found |= {case, recorded.event_id, *(getattr(fact, name, "") for name in (*names, "reference"))}
         return found - {""}
 
     text = b"".join(everything(package).values())
@@ -227,11 +245,12 @@ def test_no_id_and_no_spoken_reference_leaves(week: Week, package: Path) -> None
 
 def test_every_field_that_holds_an_id_of_a_person_or_thing_leaves_as_a_pseudonym() -> None:
     def holds_an_id(field: Any) -> bool:
-        words = ("Random id", "person id", "Id of the link", "Id of the session", "Id of the action", "Id of the case")
-        return field.metadata["meaning"].startswith(words) or "person id" in field.metadata["meaning"]
+        of = "link|session|action|case|referral|suspect|order|person"
+        return bool(re.search(rf"Random id|Person id|person id|Id of the ({of})\b", field.metadata["meaning"]))
 
-    fields = {f.name for kind in codebook.EVENT_TYPES for f in codebook.public_fields(e.FACTS[kind]) if holds_an_id(f)}
-    assert fields == set(codebook.ID_FIELDS)
+    fields = [(e.FACTS[kind], f) for kind in codebook.EVENT_TYPES for f in codebook.public_fields(e.FACTS[kind])]
+    assert {(k.__name__, f.name) for k, f in fields if bool(codebook.id_in(k, f.name)) != holds_an_id(f)} == set()
+    assert {f.name for _, f in fields} | {f"{k.__name__}.{f.name}" for k, f in fields} >= set(codebook.ID_FIELDS)
 
 
 def test_staff_leave_as_pseudonyms_and_the_others_as_their_role(package: Path) -> None:
@@ -248,8 +267,9 @@ def test_two_projects_share_no_pseudonym(week: Week, package: Path, tmp_path: Pa
 
     def pseudonyms(folder: Path) -> set[str]:
         cases = {row[column] for row in table(folder, "cases") for column in columns}
-        names = (*codebook.ID_FIELDS, "by")
-        events = {row[column] for row in table(folder, "events") for column in names}
+        rows = table(folder, "events")
+        events = {row[name] for row in rows for name in row if codebook.id_in(e.FACTS[row["type"]], name)}
+        events |= {row["by"] for row in rows}
         return (cases | events) - {"", "bot", "media", "victim"}
 
     assert pseudonyms(package) & pseudonyms(tmp_path / "other") == set()
@@ -296,6 +316,7 @@ _READ: dict[str, Any] = {
     "number": lambda text: float(text) if text[-7] == "." else int("no six decimals"),
     "boolean": {"true": True, "false": False}.__getitem__,
     "datetime": lambda text: datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ"),  # noqa: DTZ007 - Z is UTC
+    "date": date.fromisoformat,
     "object": json.loads,
 }
 

@@ -60,6 +60,37 @@ def test_the_response_is_what_came_first_and_a_telephone_call_alone_is_none(
     assert timings.durations(found).get("response_s") == (None if response_s is None else response_s * 1_000_000)
 
 
+AGREED, LOST = e.AppointmentMade(starts_at=iso(START), reason="work"), e.ContactLost(reason="appointment_missed")
+
+
+@pytest.mark.parametrize(
+    ("happened", "kind"),
+    [
+        ([(10, AGREED), (60, contact("video"))], "appointment"),
+        ([(10, AGREED), (50, contact("phone")), (60, contact("video"))], "appointment"),
+        ([(10, AGREED), (50, LOST), (60, contact("video"))], "video"),
+        ([(10, AGREED), (50, LOST), (55, AGREED), (60, contact("audio"))], "appointment"),
+        ([(60, contact("video")), (70, AGREED)], "video"),
+        ([(10, AGREED), (60, e.OfficerAttended(arrival_source="click"))], "deployment"),
+        ([(10, AGREED)], "none"),
+    ],
+)
+def test_contact_by_an_appointment_is_one_that_was_agreed_and_not_lost_meanwhile(
+    happened: list[Happened], kind: str
+) -> None:
+    assert timings.response_kind(timings.moments(a_log(*happened))) == kind
+
+
+def test_an_allocation_that_was_sent_back_is_no_decision_and_the_next_one_is() -> None:
+    allocated = e.CaseAllocated(team="ppu", proposed="", because="")
+    taken, back = e.AllocationAccepted(team="ppu"), e.AllocationRejected(team="ppu", reason="wrong_team")
+    assert "decided_at" not in timings.moments(a_log((10, allocated), (20, back)))
+    found = timings.moments(a_log((10, allocated), (20, back), (30, allocated), (40, taken)))
+    assert [found[name].version for name in ("decided_at", "allocation_accepted_at")] == [4, 5]
+    reopened = e.CaseReopened(reason="new_information")
+    assert "allocation_accepted_at" not in timings.moments(a_log((10, allocated), (20, taken), (30, reopened)))
+
+
 def test_which_event_counts_is_decided_by_version_and_not_by_time() -> None:
     found = timings.moments(a_log((60, contact("video")), (40, contact("audio"))))
     assert timings.durations(found)["transfer_s"] == 60_000_000

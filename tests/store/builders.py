@@ -11,6 +11,7 @@ from typing import Any
 from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.core.moment import Moment, iso
+from rvr.core.orders import Order, apply_order
 from rvr.core.roster import Officer, apply_officer
 from rvr.store import Append, Batch, Store
 from rvr.store import keys as key_file
@@ -101,3 +102,17 @@ def a_duty(command_id: str, officer: Officer, *facts: e.Fact, clock: Clock) -> B
         after = apply_officer(after, one)
     part = Append(f"officer/{officer.id}", officer.version, events)
     return Batch(command_id, "person-1", b"", (part,), officers=(after,))
+
+
+def an_order(order_id: str, clock: Clock, *more: e.Fact, before: Order | None = None, **told: Any) -> Batch:
+    """A live order against Bob Example that protects Ann Example, or what these facts make of one."""
+    known = {"kind": "non_molestation", "starts": "2026-01-01T00:00:00.000000Z", "lpa": "coventry"}
+    people = {"suspect_name": "Bob Example", "suspect_dob": "1988-02-01"}
+    people |= {"victim_name": "Ann Example", "victim_dob": "1991-04-30"}
+    facts = more or (e.OrderImported(**{**known, **people, **told}),)
+    events = tuple(event(fact, "", clock) for fact in facts)
+    order = after = before or Order(order_id)
+    for one in events:
+        after = apply_order(after, one)
+    part = Append(f"order/{order_id}", order.version, events)
+    return Batch(f"{order_id}-{after.version}", "importer", b"", (part,), orders=(after,))

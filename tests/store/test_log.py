@@ -15,6 +15,7 @@ from rvr.core.roster import Officer
 from rvr.store import Append, Batch, CommandSeen, Conflict, LinkRow, Message, ReferenceTaken, Store, messages
 from rvr.store.access import Signin, looked
 from rvr.store.engine import dbapi
+from rvr.store.projections import MADE_AS
 from rvr.store.tables import CaseRow, ClockRow, MessageRow, OfficerRow, SettingRow, every
 from tests.store.builders import Clock, Place, a_batch, a_duty, event, opened, started, stopped
 
@@ -155,6 +156,8 @@ async def test_the_row_of_a_case_says_what_the_case_says(store: Store, clock: Cl
             "started_at": "2026-11-22T21:18:04.118221Z",
             "target_s": 600,
             "due": [[300, "2026-11-22T21:23:04.118221Z"], [600, "2026-11-22T21:28:04.118221Z"]],
+            "ends_at": "",
+            "paused": False,
         }
     ]
 
@@ -216,7 +219,7 @@ async def test_a_second_start_changes_nothing(store: Store, place: Place, clock:
     again = place.store(clock)
     await again.start()
     settings = {row.key: row.value for row in await again.read(lambda s: every(s, SettingRow))}
-    assert settings == {"created_at": "2026-11-22T21:18:04.118221Z", "envelope": "1"}
+    assert settings == {"created_at": "2026-11-22T21:18:04.118221Z", "envelope": "1", "rows": MADE_AS}
     assert [recorded.event.type for recorded in await again.load("case/1")] == ["CaseOpened"]
     await again.close()
 

@@ -123,7 +123,7 @@ async def test_a_failed_commit_fails_the_whole_batch_and_keeps_nothing(store: St
     await writer.do(setting("later"))
     await asyncio.to_thread(writer.stop)
     kept = {row.key for row in await store.read(lambda s: every(s, SettingRow))}
-    assert kept == {"created_at", "envelope", "later"}
+    assert kept == {"created_at", "envelope", "rows", "later"}
 
 
 async def test_a_clean_stop_finishes_what_waits_and_refuses_what_comes_after(place: Place, clock: Clock) -> None:

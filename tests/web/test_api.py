@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import threading
+import tomllib
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -50,12 +51,19 @@ def test_a_case_goes_from_the_call_to_allocation(desk: Served) -> None:
 
 PLAN = {"action_kind": "safety_plan", "action_owner": "Olu Officer", "due_at": "2030-01-01T12:00:00Z"}
 
-QUESTIONS = tuple(re.findall(r'^id = "(\w+)"$', (ROOT / "workflows/risk/dash.toml").read_text(), re.MULTILINE))[1:]
-"""The instrument's own, read without the product: its first id is the instrument's."""
+DASH = tomllib.loads((ROOT / "workflows/risk/dash.toml").read_text())
+"""The instrument's own text, read without the product."""
 
 
 def dash(answer: str, *, yes: int, level: str, **more: str) -> dict[str, Any]:
-    answers = {question: answer if number < yes else "no" for number, question in enumerate(QUESTIONS)}
+    """The first questions with this answer, all others no; a set that this opens, too."""
+    answers: dict[str, Any] = {}
+    for number, question in enumerate(DASH["question"]):
+        ticks = question.get("kind") == "matrix" and answer == "yes"
+        answers[question["id"]] = (["killed.self"] if ticks else answer) if number < yes else "no"
+    for one in DASH["set"]:
+        if all(answers[question] in wanted for question, wanted in one["when"].items()):
+            answers |= {question["id"]: "no" for question in one["question"]}
     return {"risk_tool": "dash", "risk_answers": answers, "risk_level": level, **more}
 
 

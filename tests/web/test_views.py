@@ -24,6 +24,8 @@ from rvr.messages import catalogue
 from rvr.store.projections import case_row
 from rvr.store.tables import AccountRow
 from rvr.web import form_views, views
+from rvr.web.case_parts import Around
+from rvr.web.choices import Choices
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 AT = Moment(NOW, "boot", 1_000_000_000, 500)
@@ -33,6 +35,7 @@ WORDS = catalogue()
 
 HANDLER = Actor("h-1", frozenset({"call_handler"}), "Hana")
 SERGEANT = Actor("s-1", frozenset({"sergeant"}), "Sam")
+INSPECTOR = Actor("i-1", frozenset({"inspector"}), "Isla")
 OFFICER = Actor("o-1", frozenset({"officer"}), "Olu")
 COLLEAGUE = Actor("o-2", frozenset({"officer"}), "Orla")
 RESOURCING = Actor("r-1", frozenset({"resourcing"}), "Rae")
@@ -52,18 +55,19 @@ PERSONAL = {
 }
 
 
-def basis() -> Basis:
+def basis(command: str = "open") -> Basis:
     return Basis(
-        ("id-1", "id-2", "id-3", "id-4"),
+        tuple(f"{command}-{n}" for n in range(4)),
         "ABC-234",
         Capacity(1, 1, 7),
         {OFFICER.id: Officer(OFFICER.id, 1, "on")},
-        DEFINITIONS.instruments,
     )
 
 
 def moved(case: Case, by: Actor, move: str, **form: Any) -> Case:
-    return decide.decide_move(case, MakeMove(f"c-{move}", case.id, move, form), FLOW, by=by, at=AT, basis=basis()).case
+    return decide.decide_move(
+        case, MakeMove(f"c-{move}", case.id, move, form), FLOW, by=by, at=AT, basis=basis(move)
+    ).case
 
 
 @pytest.fixture
@@ -83,7 +87,11 @@ def assigned(opened: Case) -> Case:
 
 def shown_to(case: Case, actor: Actor) -> dict[str, Any]:
     moves = decide.view_moves(FLOW, case, actor, basis())
-    return views.case_json(case, FLOW, moves, actor, WORDS, PEOPLE)
+    return views.case_json(around(case), moves, actor, WORDS)
+
+
+def around(case: Case, **more: Any) -> Around:
+    return Around(case, FLOW, people=PEOPLE, **more)
 
 
 # --- Who sees what -----------------------------------------------------------------------------------------------
@@ -99,8 +107,14 @@ def test_an_officers_colleague_sees_the_outline_and_nothing_personal(assigned: C
     assert {"reference", "state", "clocks"} <= set(shown)
     assert "personal" not in shown
     assert "details" not in shown
-    assert views.shown_classes(assigned, FLOW, COLLEAGUE) == []
+    assert views.shown_classes(around(assigned), COLLEAGUE) == []
     assert views.facts_shown(assigned, FLOW, COLLEAGUE) == {"contact": [], "address": [], "details": []}
+
+
+def test_the_duty_inspector_sees_of_a_case_what_the_sergeant_sees(assigned: Case) -> None:
+    shown = shown_to(assigned, INSPECTOR)
+    assert {**shown, "moves": []} == {**shown_to(assigned, SERGEANT), "moves": []}
+    assert views.shown_classes(around(assigned), INSPECTOR) == views.shown_classes(around(assigned), SERGEANT)
 
 
 def test_resourcing_sees_whom_to_ask_for_and_where_but_not_how_the_risk_stands(assigned: Case) -> None:
@@ -108,14 +122,14 @@ def test_resourcing_sees_whom_to_ask_for_and_where_but_not_how_the_risk_stands(a
     sent = moved(assigned, OFFICER, "dispatch_emergency")
     shown = shown_to(sent, RESOURCING)
     assert set(shown["personal"]) == {"victim_name", "safe_number", "code_word", "address"}
-    assert views.shown_classes(sent, FLOW, RESOURCING) == ["contact", "address"]
+    assert views.shown_classes(around(sent), RESOURCING) == ["contact", "address"]
     assert not {"risk", "actions", "handover_note", "answers"} & set(shown)
 
 
 @pytest.mark.parametrize("actor", OUTSIDERS, ids=lambda actor: str(actor.id))
 def test_evaluators_and_administrators_see_nothing_of_a_case(assigned: Case, actor: Actor) -> None:
     assert not views.may_see(assigned, actor)
-    assert views.shown_classes(assigned, FLOW, actor) == []
+    assert views.shown_classes(around(assigned), actor) == []
 
 
 def test_the_seat_is_told_to_the_officer_who_sits_in_it_and_the_victims_seat_to_nobody(assigned: Case) -> None:
@@ -134,8 +148,8 @@ def test_the_call_handler_is_not_shown_the_risk_answers(assigned: Case) -> None:
     case = moved(case, OFFICER, "assess_risk", risk_tool="dash", risk_answers=questions, risk_level="standard")
     assert shown_to(case, HANDLER)["risk"] is None
     assert shown_to(case, OFFICER)["risk"]["answers"] == questions
-    assert "risk" in views.shown_classes(case, FLOW, OFFICER)
-    assert "risk" not in views.shown_classes(case, FLOW, HANDLER)
+    assert "risk" in views.shown_classes(around(case), OFFICER)
+    assert "risk" not in views.shown_classes(around(case), HANDLER)
 
 
 def test_a_quick_exit_is_told_apart_from_a_closed_page_until_a_new_link_is_sent(assigned: Case) -> None:
@@ -219,15 +233,8 @@ def test_answers_are_gathered_and_empty_ones_left_out() -> None:
 
 def test_a_form_that_was_refused_shows_what_was_typed_and_the_error_beside_it(opened: Case) -> None:
     view = next(v for v in decide.view_moves(FLOW, opened, HANDLER, basis()) if v.move.id == "request_deployment")
-    form = form_views.form_view(
-        view,
-        opened,
-        FLOW,
-        WORDS,
-        form_views.Choices(),
-        {"response_grade": "priority"},
-        {"deployment_reason": "Fill in"},
-    )
+    choices = Choices(FLOW, WORDS, AT, opened)
+    form = form_views.form_view(view, opened, choices, {"response_grade": "priority"}, {"deployment_reason": "Fill in"})
     assert form.field("response_grade").value == "priority"
     assert form.field("deployment_reason").error == "Fill in"
     assert form.version == opened.version

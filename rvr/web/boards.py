@@ -1,0 +1,194 @@
+"""What each role's home shows now: open cases with their clocks, referrals, alarms. References, no names of victims."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+from sqlmodel import Session, col, select
+
+from rvr.core.commands import Actor
+from rvr.core.moment import iso
+from rvr.core.workflow import Workflow
+from rvr.desk import Desk
+from rvr.messages import Catalogue
+from rvr.store.tables import CaseRow, EventRow, every
+from rvr.web import case_parts, rendering, views
+from rvr.web.context import DESK, WORDS, SignedIn
+
+ALARMS_H = 12
+"""How long an alarm stays on the board of the role that it was for: a shift."""
+
+REFERRALS_D = 90
+"""How far back an advocate's home looks for referrals."""
+
+DECIDED = ("allocated", "filed", "closed")
+
+
+async def fragment(app: web.Application, signed: SignedIn) -> str:
+    """This person's home, without the page around it."""
+    desk, words = app[DESK], app[WORDS]
+    home = rendering.home_of(signed)
+    if home == "advocate":
+        return rendering.render(app, "_referrals.html", signed, referrals=await _referrals(desk, signed.actor, words))
+    people, roster = await desk.people(), await desk.roster()
+    rows = await board(app, signed, await (_decided(desk) if home == "investigator" else desk.open_cases()))
+    alarms = await _alarms(desk, rows, signed.roles, words)
+    context = {
+        "rows": rows,
+        "sections": list(_sections(rows, home, signed.actor)),
+        "alarms": alarms,
+        "roster": views.roster_rows(roster, people, words),
+        "capacity": await desk.capacity(),
+        "desk_open": views.desk_is_open(rendering.force_of(app), desk.observe()),
+        "me": signed.actor.id,
+    }
+    return rendering.render(app, "_board.html", signed, **context)
+
+
+async def board(app: web.Application, signed: SignedIn, cases: Iterable[CaseRow]) -> list[dict[str, Any]]:
+    """The rows that are on this person's board, the most urgent first."""
+    desk, words, home = app[DESK], app[WORDS], rendering.home_of(signed)
+    people, flows = await desk.people(), desk.definitions.workflows
+    rows = [
+        views.board_row(row, flows[row.workflow], people, words)
+        | {
+            "linked": views.may_read(row, signed.actor) or home in ("resourcing", "control_room_specialist"),
+            "accept": _accept(row, flows[row.workflow], signed.actor),
+        }
+        for row in cases
+        if row.workflow in flows and _on_board(row, signed, home)
+    ]
+    return sorted(rows, key=views.board_order)
+
+
+def _on_board(row: CaseRow, signed: SignedIn, home: str) -> bool:
+    match home:
+        case "call_handler":
+            return row.opened_by == signed.actor.id
+        case "resourcing":
+            running = {clock["clock"] for clock in row.clocks}
+            return row.emergency or row.state == "deployment" or bool(running & {"attendance", "emergency_attendance"})
+    return True
+
+
+def _accept(row: CaseRow, flow: Workflow, actor: Actor) -> str:
+    """The move by which this person takes an offered case, where the workflow lets the person's role."""
+    moves = flow.open_to(row.state) if row.state in flow.states else ()
+    return next((m.id for m in moves if m.event == "HandoverAccepted" and actor.roles & set(m.who)), "")
+
+
+Fits = Callable[[Mapping[str, Any], Actor], bool]
+
+
+def _to_accept(row: Mapping[str, Any], actor: Actor) -> bool:
+    waits = any(clock["id"] == "acceptance" for clock in row["clocks"])
+    return waits and row["team"] in actor.units
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table of a board."""
+
+    caption: str
+    """Its code in the catalogue; `no_...` is said while it is empty."""
+    fits: Fits
+    quiet: bool = False
+    """Left out while it is empty."""
+
+
+OFFERED = Section("handovers", lambda row, actor: bool(row["accept"]))
+REPORTS = Section("to_review", lambda row, actor: row["state"] == "review")
+MINE = Section("my_cases", lambda row, actor: (row["officer"] or {}).get("id") == actor.id)
+
+
+def _all(caption: str) -> Section:
+    return Section(caption, lambda row, actor: True)
+
+
+SECTIONS: Mapping[str, tuple[Section, ...]] = {
+    "sergeant": (OFFERED, REPORTS, _all("board")),
+    "inspector": (OFFERED, REPORTS, _all("board")),
+    "officer": (MINE, replace(OFFERED, quiet=True), _all("board")),
+    "call_handler": (_all("my_calls"),),
+    "resourcing": (_all("deployments"),),
+    "investigator": (Section("to_accept", _to_accept, quiet=True), _all("decided")),
+    "control_room_specialist": (_all("board"),),
+}
+"""The tables of each role's board. A case stands in the first that it fits."""
+
+
+def _sections(rows: list[dict[str, Any]], home: str, actor: Actor) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    for section in SECTIONS[home]:
+        here = [row for row in rows if section.fits(row, actor)]
+        rows = [row for row in rows if row not in here]
+        if here or not section.quiet:
+            yield section.caption, here
+
+
+async def _decided(desk: Desk) -> list[CaseRow]:
+    return await desk.store.read(lambda session: every(session, CaseRow, col(CaseRow.state).in_(DECIDED)))
+
+
+# --- Alarms ------------------------------------------------------------------------------------------------------
+
+
+async def _alarms(
+    desk: Desk, rows: Iterable[Mapping[str, Any]], roles: Iterable[str], words: Catalogue
+) -> dict[str, list[dict[str, str]]]:
+    """Alarms of the last hours that were for one of these roles, by case, each kind once with its last time."""
+    since = iso(desk.observe().at - timedelta(hours=ALARMS_H))
+    streams = [f"case/{row['id']}" for row in rows]
+
+    def query(session: Session) -> list[tuple[str, str, bytes]]:
+        told = col(EventRow.type).in_(("AlarmRaised", "HandoverEscalated"))
+        wanted = select(EventRow.stream, EventRow.observed_at, EventRow.public).where(
+            col(EventRow.stream).in_(streams), told, EventRow.observed_at >= since
+        )
+        return list(session.exec(wanted.order_by(col(EventRow.position))))
+
+    found: dict[str, dict[str, str]] = {}
+    for stream, at, public in await desk.store.read(query):
+        data = json.loads(public)["data"]
+        if data["to_role"] in roles:
+            found.setdefault(stream.removeprefix("case/"), {})[str(data.get("about", "handover_waits"))] = at
+    return {
+        case: [{"about": about, "say": words.name("alarm", about), "at": at} for about, at in alarms.items()]
+        for case, alarms in found.items()
+    }
+
+
+# --- An advocate's referrals -------------------------------------------------------------------------------------
+
+
+async def _referrals(desk: Desk, actor: Actor, words: Catalogue) -> list[dict[str, Any]]:
+    """The referrals made to this person's organisations, those first that nobody has received or answered."""
+    shown = []
+    for case_id in await _referred(desk, actor.units, desk.observe().at - timedelta(days=REFERRALS_D)):
+        case = await desk.case(case_id)
+        flow, _ = await desk.definition_of(case)
+        shown += [
+            {**one, "case": case.id, "reference": case.reference, "risk_level": case.risk_level}
+            for one in case_parts.referrals(case, flow, actor.units)
+            if not flow.states[case.state].ended
+        ]
+    order = ("sent", "received")
+    return sorted(shown, key=lambda one: (order.index(one["state"]) if one["state"] in order else 2, one["made_at"]))
+
+
+async def _referred(desk: Desk, partners: frozenset[str], since: datetime) -> list[str]:
+    """Ids of the cases that were referred to one of these partners since then."""
+
+    def query(session: Session) -> list[tuple[str, bytes]]:
+        wanted = select(EventRow.stream, EventRow.public).where(
+            EventRow.type == "ReferralMade", EventRow.observed_at >= iso(since)
+        )
+        return list(session.exec(wanted))
+
+    made = await desk.store.read(query)
+    theirs = (stream for stream, public in made if json.loads(public)["data"]["partner"] in partners)
+    return [stream.removeprefix("case/") for stream in dict.fromkeys(theirs)]

@@ -1,0 +1,300 @@
+"""The page of one case: what is known of it, and every move that this person may make, where it belongs.
+
+The state's own moves stand first; a move about one person, order or referral stands beside it; all others are closed
+under a few headings. Emergency is one press, always in sight.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from markupsafe import Markup
+
+from rvr.core import forms
+from rvr.core.case import Case
+from rvr.core.commands import Actor, MakeMove
+from rvr.core.decide import MoveView
+from rvr.core.errors import Forbidden, NotFound, Reason, Refused, RvrError, Stale, Unavailable
+from rvr.core.events import Recorded
+from rvr.core.moment import iso
+from rvr.core.workflow import Workflow
+from rvr.messages import Catalogue
+from rvr.store.tables import AccountRow
+from rvr.web import auth, form_views, question_views, rendering, views
+from rvr.web.around import gather
+from rvr.web.case_parts import Around
+from rvr.web.choices import Choices, officers_to_choose
+from rvr.web.context import DESK, MEDIA, SIGNED_IN, WORDS, SignedIn
+from rvr.web.form_views import FormView
+
+FRAGMENT = "X-RVR-Fragment"
+"""A form that is sent by script asks with this header for the case's fragment in place of a redirect: during a call
+the page must not be left."""
+
+HEADINGS = ("people", "safeguarding", "investigation", "response", "")
+"""Under which the moves of each shared part stand, in this order; all else stands under the last."""
+
+BESIDE = {
+    "match_person": "candidate",
+    "reject_match": "candidate",
+    "match_order": "live_order",
+    "change_suspect": "suspect",
+    "record_arrest": "suspect",
+    "receive_referral": "referral",
+    "close_referral": "referral",
+}
+"""Moves that stand beside what they are about, each with the field that names it."""
+
+PLACED = frozenset({"dispatch_emergency", "clear_line", "clear_line_with_plan"})
+"""Moves that have a place of their own on the page."""
+
+IN_STEPS = {
+    "review": frozenset(
+        [
+            *("assign_officer", "raise_level", "plan_safeguarding"),
+            *("refer_to_marac", "consider_evidence_led", "endorse_filing"),
+        ]
+    ),
+}
+"""State -> moves that stand in its steps beside those that it is there for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A move that was not made: its form is shown again as it was filled in."""
+
+    move: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    general: tuple[str, ...] = ()
+    status: int = 200
+    stale: bool = False
+
+
+NO_TROUBLE = Trouble()
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """The case, as this person may see it."""
+    around = await gather(request.app[DESK], request.match_info["id"], request[SIGNED_IN].actor)
+    return await _respond(request, around, NO_TROUBLE)
+
+
+async def make_move(request: web.Request) -> web.StreamResponse:
+    """Makes a move: back to the case, or the form again with the reasons beside it."""
+    desk, actor, post = request.app[DESK], request[SIGNED_IN].actor, await auth.form_of(request)
+    around = await gather(desk, request.match_info["id"], actor)
+    case, move = around.case, around.flow.moves.get(request.match_info["move"])
+    if move is None:
+        raise NotFound(Reason("unknown-move", {"move": request.match_info["move"]}))
+    form = form_views.form_from(post, around.flow, move.fields, desk.observe().at)
+    command = MakeMove(form_views.command_id(post), case.id, move.id, form, _version(post))
+    try:
+        await desk.handle(command, actor)
+    except (Refused, Stale, Forbidden, Unavailable) as error:
+        trouble = _trouble(request, move.id, post, error)
+        return await _respond(request, await gather(desk, case.id, actor), trouble)
+    try:
+        after = await gather(desk, case.id, actor)
+    except NotFound:  # made, and by that no longer this person's
+        return _leave(request, "/")
+    return await _respond(request, after, NO_TROUBLE) if FRAGMENT in request.headers else _leave(request, case.id)
+
+
+def _leave(request: web.Request, case: str) -> web.Response:
+    place = "/" if case == "/" else f"/cases/{case}"
+    if FRAGMENT in request.headers:
+        return web.Response(status=200, headers={"X-RVR-Go": place})
+    return web.Response(status=303, headers={"Location": place})
+
+
+def _version(post: Mapping[str, Any]) -> int | None:
+    given = str(post.get("expected_version", ""))
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 10 else None
+
+
+def _trouble(request: web.Request, move: str, post: Mapping[str, Any], error: RvrError) -> Trouble:
+    words = request.app[WORDS]
+    return Trouble(
+        move=move,
+        values={name: str(value) for name, value in post.items()},
+        errors=form_views.errors_of(error, words),
+        general=tuple(_said(reason, words) for reason in error.reasons if not reason.field),
+        status=error.status,
+        stale=isinstance(error, Stale),
+    )
+
+
+def _said(reason: Reason, words: Catalogue) -> str:
+    """A stale form is told what happened by the event's name as people read it."""
+    if reason.code == "stale":
+        what = words.name("event", str(reason.params["what"]))
+        return words.say("page.stale", what=what, who=reason.params["who"] or words.say("page.the_desk"))
+    return words.reason(reason)
+
+
+async def _respond(request: web.Request, around: Around, trouble: Trouble) -> web.Response:
+    signed = request[SIGNED_IN]
+    await auth.looked(request, around.case, views.shown_classes(around, signed.actor))
+    inner = await _inner(request.app, signed, around, trouble)
+    if FRAGMENT in request.headers:
+        return web.Response(text=inner, status=trouble.status, content_type="text/html")
+    html = rendering.render(
+        request.app,
+        "case.html",
+        signed,
+        case_id=around.case.id,
+        reference=around.case.reference,
+        inner=Markup(inner),  # noqa: S704 - made by our own template
+        may_call="officer" in signed.roles,
+        ice=json.dumps([server.for_browser() for server in request.app[MEDIA].ice_servers]),
+    )
+    return web.Response(text=html, status=trouble.status, content_type="text/html")
+
+
+async def fragment(request: web.Request, case_id: str) -> str:
+    """The case as it is now, for an open page. Raises NotFound for somebody who may no longer see it."""
+    signed = request[SIGNED_IN]
+    around = await gather(request.app[DESK], case_id, signed.actor)
+    await auth.looked(request, around.case, views.shown_classes(around, signed.actor))
+    return await _inner(request.app, signed, around, NO_TROUBLE)
+
+
+async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble: Trouble) -> str:
+    desk, words, actor = app[DESK], app[WORDS], signed.actor
+    case, flow = around.case, around.flow
+    whole, partner = views.sees_whole(case, actor), views.is_partner(case, actor)
+    moves = [view for view in await desk.moves(case, actor) if whole or partner or not view.move.asks]
+    officers = officers_to_choose(await desk.roster(), around.people, words)
+    choices = Choices(flow, words, desk.observe(), case, actor, around.known, officers)
+    made = _forms(around, moves, choices, trouble)
+    shown = views.case_json(around, moves, actor, words)
+    context = {
+        "case": shown,
+        "forms": made,
+        "trouble": trouble,
+        "labels": _labels(flow),
+        "beside": _beside(made, case, flow, around, trouble),
+    }
+    if partner:
+        contact = views.labelled(shown["safe_contact"], flow)
+        return rendering.render(app, "_referral.html", signed, contact=contact, **context)
+    first = [made[name] for name in flow.states[case.state].next if name in made]
+    context |= {
+        "whole": whole,
+        "facts": views.facts_shown(case, flow, actor),
+        "seat": views.live_seat(case, actor),
+        "presence": views.presence_of(case),
+        "next": first,
+        "groups": _groups(made, {form.id for form in first} | IN_STEPS.get(case.state, frozenset())),
+        "roles": actor.roles,
+        "turn": _turn(case, flow, words, actor),
+        "capacity": await desk.capacity(),
+        "desk_open": views.desk_is_open(flow.force, desk.observe()),
+        "wording": flow.wording,
+        "assessed": question_views.assessed(case, flow, words),
+        "criteria": flow.criteria,
+        "history": _history(around.log, around.people, words) if whole else [],
+    }
+    return rendering.render(app, "_case.html", signed, **context)
+
+
+def _turn(case: Case, flow: Workflow, words: Catalogue, actor: Actor) -> dict[str, Any] | None:
+    """Whose step it is and what it is, in the state's words."""
+    role, say = flow.states[case.state].acting(case.officer)
+    if not role or not say:
+        return None
+    mine = role in actor.roles and (role != "officer" or case.officer in ("", actor.id))
+    return {"mine": mine, "who": words.name("role", role), "say": say}
+
+
+def _labels(flow: Workflow) -> dict[str, dict[str, str]]:
+    """The words of each field's options."""
+    return {
+        one.id: {str(option.value): str(option.label) for option in forms.options_of(flow, one)}
+        for one in flow.fields.values()
+    }
+
+
+# --- The moves, and where each stands ----------------------------------------------------------------------------
+
+
+def _forms(around: Around, moves: Iterable[MoveView], choices: Choices, trouble: Trouble) -> dict[str, FormView]:
+    assert choices.by is not None  # noqa: S101 - made for this person
+    known = form_views.known_values(around.case, around.flow, choices.by)
+    made = {}
+    for view in moves:
+        troubled = view.move.id == trouble.move
+        values, errors = (trouble.values, trouble.errors) if troubled else (known if view.move.corrects else {}, {})
+        made[view.move.id] = form_views.form_view(view, around.case, choices, values, errors)
+    return made
+
+
+def _beside(
+    made: Mapping[str, FormView], case: Case, flow: Workflow, around: Around, trouble: Trouble
+) -> dict[str, dict[str, FormView]]:
+    """Move -> what it is about -> its form: for each candidate, order, suspect and referral that it may be made for."""
+    found: dict[str, dict[str, FormView]] = {}
+    for move, name in BESIDE.items():
+        form = made.get(move)
+        if form is None or not form.allowed:
+            continue
+        values = trouble.values if trouble.move == move else {}
+        options = [option.value for option in form.field(name).options]
+        found[move] = {value: form.about(str(n), values, **{name: value}) for n, value in enumerate(options, 1)}
+    for suspect in case.suspects.values():
+        state = flow.suspect_states.get(suspect.status)
+        steps = state.to if state else ()
+        if suspect.id in found.get("change_suspect", {}):
+            changed = found["change_suspect"]
+            changed[suspect.id] = changed[suspect.id].only("suspect_status", steps)
+        if "arrested" not in steps:
+            found.get("record_arrest", {}).pop(suspect.id, None)
+    for referral in case.referrals.values():
+        if referral.received_at:
+            found.get("receive_referral", {}).pop(referral.id, None)
+    return found
+
+
+def _groups(made: Mapping[str, FormView], elsewhere: set[str]) -> list[tuple[str, list[FormView]]]:
+    """The moves that stand nowhere else and can be made, under the heading of their part."""
+    apart = elsewhere | PLACED | set(BESIDE)
+    rest = [form for name, form in made.items() if name not in apart and form.allowed]
+    rest.sort(key=lambda form: form.tone == "warning")
+    by_part = {part: [form for form in rest if _heading(form) == part] for part in HEADINGS}
+    return [(part or "other", forms_) for part, forms_ in by_part.items() if forms_]
+
+
+def _heading(form: FormView) -> str:
+    return form.part if form.part in HEADINGS else ""
+
+
+# --- The log -----------------------------------------------------------------------------------------------------
+
+
+def _history(log: Iterable[Recorded], people: Mapping[str, AccountRow], words: Catalogue) -> list[dict[str, Any]]:
+    """What happened, newest first, in words; the same thing many times in a row by one person is one line."""
+    told: list[dict[str, Any]] = []
+    for recorded in reversed(list(log)):
+        event = recorded.event
+        if told and (told[-1]["type"], told[-1]["by"]) == (event.type, event.by):
+            told[-1]["times"] += 1
+            continue
+        who = people.get(event.by)
+        told.append(
+            {
+                "version": recorded.version,
+                "type": event.type,
+                "by": event.by,
+                "times": 1,
+                "what": words.name("event", event.type),
+                "who": who.name if who else words.name("role", event.by_role),
+                "at": iso(event.at.at),
+                "stated": event.stated_at,
+            }
+        )
+    return told
