@@ -241,7 +241,7 @@ def test_contacts_are_checked_and_are_no_part_of_a_version(root: Path, change: C
     before = load(root, "wmp")
     change("contacts/wmp.toml", "+447700900999", "+447700900111")
     after = load(root, "wmp")
-    assert [one.to for one in after.contacts.on_call] == ["+447700900111"]
+    assert [one.to for one in after.contacts.on_call] == ["+447700900111", "+447700900997"]
     assert after.workflows["da-desk"].hash == before.workflows["da-desk"].hash
     change("contacts/wmp.toml", "bswa =", "bsva =")
     change("contacts/wmp.toml", 'channel = "sms"', 'channel = "pigeon"')

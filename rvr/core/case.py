@@ -14,6 +14,7 @@ from typing import Any
 
 from rvr.core import events as e
 from rvr.core.moment import iso, parse_iso
+from rvr.core.risk import rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,8 @@ class Case:
     """An officer has been with the victim since that."""
     risk: e.RiskAssessed | None = None
     risk_level: str = ""
+    risk_highest: str = ""
+    """The highest level that this case ever had."""
     actions: Mapping[str, Action] = field(default_factory=dict)
     referrals: Mapping[str, Referral] = field(default_factory=dict)
     suspects: Mapping[str, Suspect] = field(default_factory=dict)
@@ -149,6 +152,10 @@ class Case:
     """Live civil orders that concern these people, each with whether it was breached."""
     appointment: e.AppointmentMade | None = None
     """The agreed time, until the link is sent or contact is lost."""
+    outstanding: int = 0
+    """Suspects who are sought and not yet arrested."""
+    last_attempt: str = ""
+    """What came of the last attempt to reach the victim since contact was lost."""
     escalations: Mapping[str, str] = field(default_factory=dict)
     """Rule -> what it proposes."""
     endorsed_by: str = ""
@@ -165,6 +172,8 @@ class Case:
     entitlement: str = ""
     """What the Victims' Code entitles the victim to: standard or enhanced; empty while no contact is agreed."""
     contact_plan: str = ""
+    disclosure: str = ""
+    """requested, or what was decided about a disclosure (Clare's Law)."""
     outcome_code: str = ""
     clocks: Mapping[str, RunningClock] = field(default_factory=dict)
     runs: Mapping[str, int] = field(default_factory=dict)
@@ -481,7 +490,7 @@ def _(fact: e.SessionEnded, case: Case, event: e.Event) -> dict[str, Any]:
 @_changes.register
 def _(fact: e.ContactLost, case: Case, event: e.Event) -> dict[str, Any]:
     """Safety that was confirmed before contact broke is not safety now."""
-    return {"safety": None, "appointment": None}
+    return {"safety": None, "appointment": None, "last_attempt": ""}
 
 
 @_changes.register
@@ -491,12 +500,17 @@ def _(fact: e.AppointmentMade, case: Case, event: e.Event) -> dict[str, Any]:
 
 @_changes.register
 def _(fact: e.ContactAttempted, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"exited": False} if fact.result == "reached" else {}
+    return {"last_attempt": fact.result, "exited": case.exited and fact.result != "reached"}
 
 
 @_changes.register
 def _(fact: e.DeploymentRequested, case: Case, event: e.Event) -> dict[str, Any]:
     return {"response_grade": fact.response_grade, "attended": False}
+
+
+@_changes.register
+def _(fact: e.DeploymentCalledOff, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"response_grade": ""}
 
 
 @_changes.register
@@ -527,17 +541,21 @@ def _(fact: e.OfficerAttended, case: Case, event: e.Event) -> dict[str, Any]:
 
 @_changes.register
 def _(fact: e.RiskAssessed, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"risk": fact, "risk_level": fact.risk_level}
+    return {"risk": fact, **_graded(case, fact.risk_level)}
+
+
+def _graded(case: Case, level: str) -> dict[str, Any]:
+    return {"risk_level": level, "risk_highest": max(case.risk_highest, level, key=rank)}
 
 
 @_changes.register
 def _(fact: e.RiskReported, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"risk_level": fact.risk_level}
+    return _graded(case, fact.risk_level)
 
 
 @_changes.register
 def _(fact: e.GradeOverridden, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"risk_level": fact.after}
+    return _graded(case, fact.after)
 
 
 @_changes.register
@@ -575,6 +593,16 @@ def _referral(case: Case, id_: str, **changed: str) -> dict[str, Any]:
 @_changes.register
 def _(fact: e.ContactAgreed, case: Case, event: e.Event) -> dict[str, Any]:
     return {"entitlement": fact.entitlement, "contact_plan": fact.how}
+
+
+@_changes.register
+def _(fact: e.DisclosureRequested, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"disclosure": "requested"}
+
+
+@_changes.register
+def _(fact: e.DisclosureDecided, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"disclosure": fact.result}
 
 
 @_changes.register
@@ -638,7 +666,7 @@ def _(fact: e.SuspectAdded, case: Case, event: e.Event) -> dict[str, Any]:
 @_changes.register
 def _(fact: e.SuspectStatusChanged, case: Case, event: e.Event) -> dict[str, Any]:
     changed = replace(case.suspects[fact.suspect], status=fact.after, since=iso(event.at.at))
-    return {"suspects": {**case.suspects, fact.suspect: changed}}
+    return {"suspects": {**case.suspects, fact.suspect: changed}, "outstanding": fact.outstanding}
 
 
 @_changes.register

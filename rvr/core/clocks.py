@@ -79,6 +79,8 @@ def _begins_again(
     """A start while it runs begins a new run, but what ends a pause goes on with the old one. With `by`, a higher grade
     brings the end forward, and no second start puts it off.
     """
+    if not clock.restarts:
+        return False
     if clock.until_fact:
         return not running.ends_at or abs(parse_iso(fresh.ends_at) - parse_iso(running.ends_at)) >= timedelta(seconds=1)
     if not clock.by:
@@ -148,6 +150,12 @@ def _paused(clock: ClockDef, running: RunningClock, hours: Hours, at: Moment) ->
         verdict="uncertain" if _in_doubt(running, at) else "",
         counted_us=running.counted_us + calendar.counted_us(clock.counts, hours, running.since, until),
     )
+
+
+def all_stopped(workflow: Workflow, case: Case, at: Moment) -> tuple[e.ClockChange, ...]:
+    """What becomes of the clocks of a case in which nothing more can happen."""
+    hours = workflow.force.hours
+    return tuple(_stopped(workflow.clocks[name], one, hours, at, moot=True) for name, one in case.clocks.items())
 
 
 def _stopped(clock: ClockDef, running: RunningClock, hours: Hours, at: Moment, *, moot: bool) -> e.ClockChange:

@@ -296,7 +296,7 @@ def _settle(
         made.append(event)
         case = apply(case, event)
         if not waiting and role in STAFF and not isinstance(fact, e.EscalationProposed):
-            waiting += escalation.proposals(workflow, case, basis.history, Facts(case, by, basis), at)
+            waiting += escalation.proposals(workflow, case, basis, Facts(case, by, basis), at)
     return Decision(case, tuple(made), _on_officers(case.id, made))
 
 

@@ -13,19 +13,20 @@ from rvr.core.conditions import Facts
 from rvr.core.events import EscalationProposed
 from rvr.core.history import PastCase
 from rvr.core.moment import Moment
+from rvr.core.vocabulary import Basis
 from rvr.core.workflow import Rule, Workflow
 
 COUNTS = ("pair", "victim", "suspect_victims", "marac_pair")
 """What a rule may count."""
 
 
-def proposals(
-    workflow: Workflow, case: Case, history: Sequence[PastCase], facts: Facts, at: Moment
-) -> list[EscalationProposed]:
+def proposals(workflow: Workflow, case: Case, basis: Basis, facts: Facts, at: Moment) -> list[EscalationProposed]:
     """Every rule that holds now and was not proposed for this case before."""
-    found = []
+    history, found = basis.history, []
     for rule in workflow.rules.values():
         if rule.id in case.escalations or (rule.counts and not history):  # a first case repeats nothing
+            continue
+        if rule.counts == "suspect_victims" and _victim_in_doubt(case, basis):
             continue
         if rule.when is not None and not rule.when.holds(facts):
             continue
@@ -44,8 +45,14 @@ def proposals(
     ]
 
 
+def _victim_in_doubt(case: Case, basis: Basis) -> bool:
+    """Somebody has still to say whether the victim is one of an earlier case: until then nobody counts as another."""
+    proposed = {one.person_id for one in basis.candidates if one.role == "victim"}
+    return case.victim_id not in proposed and not proposed <= case.not_the_same
+
+
 def _counted(rule: Rule, case: Case, history: Sequence[PastCase]) -> tuple[int, tuple[PastCase, ...]]:
-    """What the rule counts, this case included, and the earlier cases that it rests on."""
+    """What the rule counts, this case included, and the earlier cases that it rests on; a rule of risk: its points."""
     match rule.counts:
         case "pair":
             cases = past.of_pair(history, case.victim_id, case.suspect_id, case.opened_at, rule.within_days)
@@ -60,4 +67,4 @@ def _counted(rule: Rule, case: Case, history: Sequence[PastCase]) -> tuple[int, 
             cases = past.of_pair(history, case.victim_id, case.suspect_id, case.opened_at, rule.within_days)
             heard = tuple(one for one in cases if one.marac)
             return len(heard), heard
-    return 0, ()
+    return case.risk.score if case.risk else 0, ()

@@ -373,6 +373,13 @@ class DeploymentRequested(Fact):
 
 
 @fact
+class DeploymentCalledOff(Fact):
+    """Officers who were on their way are not needed any more."""
+
+    reason: str = public("Code of the reason")
+
+
+@fact
 class AppointmentMade(Fact):
     """The victim named a time at which it is safe to speak."""
 
@@ -484,6 +491,7 @@ class ReferralReceived(Fact):
     """The partner has the referral."""
 
     referral: str = public("Id of the referral")
+    waiting: int = public("Referrals of the case that no partner has received yet", unit="referrals", default=0)
 
 
 @fact
@@ -492,6 +500,8 @@ class ReferralClosed(Fact):
 
     referral: str = public("Id of the referral")
     result: str = public("contacted, unable or declined")
+    waiting: int = public("Referrals of the case that no partner has received yet", unit="referrals", default=0)
+    unanswered: int = public("Referrals that are received and not answered yet", unit="referrals", default=0)
 
 
 @fact

@@ -174,7 +174,10 @@ def _contact(asked: Asked, mode: str) -> list[e.Fact]:
 
 def _reached(asked: Asked) -> list[e.Fact]:
     facts = plain(asked)
-    if not any(isinstance(one, e.ContactAttempted) and one.result == "reached" for one in facts):
+    result = next((one.result for one in facts if isinstance(one, e.ContactAttempted)), "")
+    if result == "wrong_person":  # somebody else has the telephone: nothing more goes to it
+        return [*facts, e.DetailsRecorded(details={"safe_to_text": "no"}, personal={})]
+    if result != "reached":
         return facts
     if "investigator" in asked.by.roles:
         return [*facts, *([] if asked.case.investigator_contact else [e.InvestigatorContactMade()])]
@@ -297,7 +300,11 @@ def _referral(asked: Asked) -> list[e.Fact]:
         raise Refused(Reason("no-such-referral", {}, "referral"))
     if "advocate" in asked.by.roles and referral.partner not in asked.by.units:
         raise Refused(Reason("another-partners-referral", {}, "referral"))
-    return plain(asked)
+    others = [one for one in asked.case.referrals.values() if one.id != referral.id and not one.result]
+    waiting = len([one for one in others if not one.received_at])
+    if received:
+        return [e.ReferralReceived(**_filled(asked), waiting=waiting)]
+    return [e.ReferralClosed(**_filled(asked), waiting=waiting, unanswered=len(others) - waiting)]
 
 
 def _marac(asked: Asked) -> list[e.Fact]:

@@ -247,6 +247,11 @@ def _wrong(question: Question, answer: Any, scale: tuple[Step, ...]) -> str:
     return "" if taken else "not-its-answer"
 
 
+def rank(level: str) -> int:
+    """Where a level stands, from the lowest; below all of them where there is none."""
+    return LEVELS.index(level) if level in LEVELS else -1
+
+
 def below(level: str, other: str) -> bool:
-    """Whether the first level is lower than the second; nothing is lower than an unknown level."""
-    return bool(other) and LEVELS.index(level) < LEVELS.index(other)
+    """Whether the first level is lower than the second; nothing is lower than no level."""
+    return rank(level) < rank(other)

@@ -64,6 +64,7 @@ OF_CASE: Mapping[str, Callable[[Case], Any]] = {
     "safety.place_verified": lambda case: case.safety.place_verified if case.safety else None,
     "order_breached": lambda case: "yes" in case.orders.values(),
     "risk_level": lambda case: case.risk_level,
+    "risk_highest": lambda case: case.risk_highest,
     "risk_tool": lambda case: case.risk.tool if case.risk else None,
     "risk_score": lambda case: case.risk.score if case.risk else None,
     "actions": lambda case: len(case.actions),
@@ -82,8 +83,11 @@ OF_CASE: Mapping[str, Callable[[Case], Any]] = {
     "team": lambda case: case.team,
     "accepted_by": lambda case: case.accepted_by,
     "investigator_contact": lambda case: case.investigator_contact,
+    "suspects_outstanding": lambda case: case.outstanding,
+    "last_attempt": lambda case: case.last_attempt,
     "suspects_not_arrested": lambda case: _count(s for s in case.suspects.values() if s.status != "arrested"),
     "support": lambda case: case.support,
+    "disclosure": lambda case: case.disclosure,
     "entitlement": lambda case: case.entitlement,
 }
 """What a condition may ask of the case."""

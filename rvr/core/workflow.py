@@ -180,6 +180,8 @@ class ClockDef:
     by: str = ""
     """A fact of the case that chooses the target."""
     targets: Mapping[str, int] = field(default_factory=dict)
+    restarts: bool = True
+    """Whether a start while it runs begins a new run; otherwise the promise that was given first stands."""
     until_fact: str = ""
     """A fact that holds the time at which it ends: an appointment, a date of an action. Without one it does not run."""
     thresholds: tuple[Threshold, ...] = ()

@@ -227,7 +227,7 @@ class WorkflowReader(Reading):
 
     def _clocks(self, grades: Mapping[str, int]) -> dict[str, w.ClockDef]:
         clocks = {}
-        optional = "why starts stops cancels runs_in by targets until_fact thresholds board"
+        optional = "why starts stops cancels runs_in by targets restarts until_fact thresholds board"
         optional += " counts paused_in pauses resumes why_paused"
         for file, key, table in self.tables("clocks", "name target_s", optional):
             by = table.get("by", "")
@@ -246,6 +246,7 @@ class WorkflowReader(Reading):
                 resumes=tuple(self._triggers(file, key, table.get("resumes", ()))),
                 why_paused=table.get("why_paused", ""),
                 by=by,
+                restarts=table.get("restarts", True),
                 until_fact=table.get("until_fact", ""),
                 targets=table.get("targets", grades if by == "response_grade" else {}),
                 thresholds=tuple(self._thresholds(file, key, table.get("thresholds", ()))),

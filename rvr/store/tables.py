@@ -26,6 +26,7 @@ class EventRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("stream", "version", name="event_stream_version"),
         UniqueConstraint("event_id", name="event_event_id"),
+        Index("event_type_observed_at", "type", "observed_at"),
         {"sqlite_autoincrement": True},
     )
 

@@ -48,8 +48,9 @@ WHOLE = frozenset({"call_handler", "sergeant", "inspector", "officer", "investig
 OUTLINE = frozenset({"officer", "control_room_specialist"})
 """Roles that see the reference, the state and the clocks of every case."""
 
-FOR_PARTNERS = ("safe_number", "safe_to_text", "who_sees_phone")
-"""The answers that an advocate needs to make contact safely; no other answer is shown to a partner organisation."""
+FOR_PARTNERS = ("victim_name", "safe_number", "safe_to_text", "who_sees_phone")
+"""The answers that an advocate needs to make contact safely: whom to ask for, and how. No other answer is shown to a
+partner organisation."""
 
 SHOWN_TO_PARTNERS = ("safe_contact", "risk_level", "children", "referral")
 """What the access log calls a look at a referral."""

@@ -13,7 +13,7 @@ from rvr.core.history import PastCase
 from rvr.core.identity import Candidate
 from rvr.core.moment import iso
 from rvr.core.orders import Order
-from rvr.core.vocabulary import Facts
+from rvr.core.vocabulary import Basis, Facts
 from tests.builders import (
     ADVOCATE,
     HANDLER,
@@ -42,7 +42,7 @@ def proposed(*history: PastCase) -> set[str]:
     story = a_case()
     case = replace(story.case, victim_id="vera", suspect_id="sid")
     facts = Facts(case)
-    return {one.rule for one in proposals(story.workflow, case, history, facts, story.universe.at)}
+    return {one.rule for one in proposals(story.workflow, case, Basis((), history=history), facts, story.universe.at)}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_rule_is_in_force_on_its_days_only() -> None:
     rules = {id_: replace(rule, until=date(2026, 11, 21)) for id_, rule in story.workflow.rules.items()}
     flow = replace(story.workflow, rules=rules)
     history = [past(1, 10), past(2, 20)]
-    assert proposals(flow, case, history, Facts(case), story.universe.at) == []
+    assert proposals(flow, case, Basis((), history=tuple(history)), Facts(case), story.universe.at) == []
 
 
 def test_a_proposal_names_its_cases_and_is_made_once() -> None:

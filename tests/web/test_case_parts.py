@@ -75,6 +75,7 @@ def test_an_advocate_sees_how_to_make_contact_the_risk_the_children_and_the_note
     seen = shown(story, ADVOCATE)
     assert {move.pop("id") for move in seen.pop("moves")} == {"receive_referral", "close_referral"}
     assert seen.pop("safe_contact") == {
+        "victim_name": "Ann Example",
         "safe_number": "+447700900123",
         "safe_to_text": "yes",
         "who_sees_phone": "Nobody",

@@ -1,4 +1,5 @@
-"""Who is named in more than one case: identities, civil orders; and to which units a member of staff belongs.
+"""Who is named in more than one case: identities, civil orders; to which units a member of staff belongs; and an index
+by which boards find what was written lately.
 
 The read rows are made again from the log at the next start (`projections.MADE_AS`): no step fills them.
 """
@@ -15,6 +16,7 @@ def text(name: str, **more: object) -> sa.Column[str]:
 
 
 def upgrade() -> None:
+    op.create_index("event_type_observed_at", "event", ["type", "observed_at"])
     for person in ("victim_id", "suspect_id"):
         op.add_column("case_row", text(person, server_default=""))
         op.create_index(f"case_row_{person}", "case_row", [person])
