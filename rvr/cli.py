@@ -14,16 +14,17 @@ import os
 import secrets
 import signal
 import sys
-import uuid
+from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 from aiohttp import web
 
-from rvr import calls, config, definitions, importing, people, timekeeping, walk
+from rvr import calls, config, definitions, importing, operating, people, terminal, walk
 from rvr import log as logs
 from rvr.config import ROOT, SettingFault, Settings
 from rvr.core import events as e
@@ -33,13 +34,16 @@ from rvr.desk import Desk
 from rvr.media import MediaUnavailable, Observation
 from rvr.media.rooms import Rooms
 from rvr.messages import catalogue
+from rvr.opening import Fault, open_desk, open_store
 from rvr.outbox import DemoSender, Outbox
 from rvr.periodic import Periodic
-from rvr.realtime import Hub
 from rvr.rehearsal import coverage, scenarios
+from rvr.store import access
+from rvr.store.checkpoints import RefusesToSign
 from rvr.store.engine import CannotOpen
 from rvr.store.store import Store
 from rvr.ticker import Ticker
+from rvr.writing import Writing
 
 log = structlog.get_logger()
 
@@ -48,49 +52,16 @@ SHUTDOWN_S = 3.0
 LOOK_S = 0.5
 """How often due clocks and the outbox are looked at: one indexed query each, about 0.1 ms."""
 
+CHECKPOINT_S = 1.0
+"""How often the head of the log is signed when something changed: what a later intruder could still change unseen."""
+
 RECONCILE_S = 5.0
 """How often the media plane is told the whole of what is wanted, whatever was missed."""
 
 ROOMS_CHANGE = (e.SessionPrepared, e.SessionEnded, e.VictimExited)
 
 
-class Fault(Exception):
-    """A sentence for the person at the terminal; exit code 1."""
-
-
 # --- Wiring ------------------------------------------------------------------------------------------------------
-
-
-@contextlib.asynccontextmanager
-async def open_store(settings: Settings, *, existing: bool = False) -> AsyncIterator[Store]:
-    """The store of these settings. With `existing`, a folder without one is a fault, not a new store."""
-    store = Store(settings.data_path, settings.key_path, force=settings.force)
-    if existing and not store.file.exists():
-        raise Fault(f"There is no RVR database in {settings.data_path}: name its folder with --data.")
-    await store.start()
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-@contextlib.asynccontextmanager
-async def open_desk(settings: Settings, *, existing: bool = False) -> AsyncIterator[Desk]:
-    """The desk on its store, without anything that moves by itself."""
-    defined = definitions.load(Path(settings.workflows), settings.force)
-    async with open_store(settings, existing=existing) as store:
-        desk = Desk(
-            store,
-            defined,
-            Hub(),
-            observe=timekeeping.observe,
-            join_url=settings.victim_url,
-            link_text=settings.link_text,
-            new_id=lambda: str(uuid.uuid4()),
-            staff_url=settings.base_url,
-        )
-        await desk.start()
-        yield desk
 
 
 @contextlib.asynccontextmanager
@@ -148,7 +119,12 @@ async def serve(settings: Settings) -> None:
     async with open_desk(settings) as desk:
         password = await _accounts(desk, settings)
         async with open_media(desk, settings) as media:
-            looks = (Periodic(Ticker(desk).tick, LOOK_S), Periodic(Outbox(desk, DemoSender()).deliver, LOOK_S))
+            looks = (
+                Periodic(Ticker(desk).tick, LOOK_S),
+                Periodic(Outbox(desk, DemoSender()).deliver, LOOK_S),
+                Periodic(Writing(desk).look, LOOK_S),
+                Periodic(partial(_sign, desk.store), CHECKPOINT_S),
+            )
             runner = await _listen(desk, media, settings)
             for look in looks:
                 look.start()
@@ -159,6 +135,13 @@ async def serve(settings: Settings) -> None:
                 await runner.cleanup()
                 for look in looks:
                     await look.stop()
+                await _sign(desk.store)
+
+
+async def _sign(store: Store) -> None:
+    """Signs the head of the log. A refusal is no fault of the look: the store told it, and /health/ready tells it."""
+    with contextlib.suppress(RefusesToSign):
+        await store.checkpoint()
 
 
 async def _accounts(desk: Desk, settings: Settings) -> str:
@@ -276,16 +259,24 @@ def walk_through(workflow: str, force: str, seed: int) -> int:
 
 
 async def export(
-    settings: Settings, out: Path, project: Path | None, start: datetime | None, end: datetime | None
+    settings: Settings,
+    out: Path,
+    project: Path | None,
+    start: datetime | None,
+    end: datetime | None,
+    recipient: str = "",
+    **proofs: bool,
 ) -> None:
-    """Writes the evaluator's data package."""
+    """Writes the evaluator's data package. A disclosure: in the access log before it leaves."""
     from rvr.evaluation import package
     from rvr.evaluation.pseudonyms import CannotExport
 
     async with open_store(settings, existing=True) as store:
         key = project or settings.project_key_path
+        told = terminal.entry("disclosure", "export", recipient=recipient or terminal.user())
+        await store.write(lambda connection: access.record(connection, told))
         try:
-            summary = await package.export(store, out, project_key=key, from_=start, to=end)
+            summary = await package.export(store, out, project_key=key, from_=start, to=end, **proofs)
         except CannotExport as fault:
             raise Fault(str(fault)) from None
     say(f"{out}: {summary.cases} cases, {summary.events} events")
@@ -308,23 +299,41 @@ async def import_file(settings: Settings, file: Path, kind: str, mapping: Path |
         except BadInput as wrong:
             sys.stderr.write("".join(f"{words.reason(reason)}\n" for reason in wrong.reasons))
             return 2
+        if not dry_run:
+            told = terminal.entry("collection", f"import.{kind}")
+            await desk.store.write(lambda connection: access.record(connection, told))
         tally = await job.run(refused, progress)
     say(words.say("import.dry_run" if dry_run else "import.done", **dataclasses.asdict(tally)))
     return 1 if tally.refused else 0
 
 
 async def verify(settings: Settings) -> int:
-    """Checks the chains of the live store: each case's, and the access log's."""
+    """Checks the live store: the chain of each case and of the access log, and all events against the signed heads."""
     async with open_store(settings, existing=True) as store:
         faults = await store.verify()
+        head, events, key = await store.head(), await store.position(), store.notary.verifier
     for fault in faults:
         say(str(fault))
-    say(
-        f"{len(faults)} faults"
-        if faults
-        else "No fault: all that both logs hold is as it was written. docs/LOG.md says what this does not prove."
-    )
+    if faults:
+        say(f"{len(faults)} faults")
+    else:
+        say("No fault: all that both logs hold is as it was written. docs/LOG.md says what this does not prove.")
+        if head:
+            say(f"Proven: the first {head.size} events are those of the head that was signed last, in their order.")
+        since = events - (head.size if head else 0)
+        say(f"Proven of the {since} events that no head covers yet, and of the access log: no chain is broken.")
+        say("Not proven: that what was typed is true; anything against whoever holds the key file and heads.txt.")
+    if head:
+        say(f"Signed head: {head.size} events, root {b64encode(head.root).decode()}, signed at {head.at}")
+    say(f"Public key: {key}")
     return 1 if faults else 0
+
+
+def verify_export(path: Path, key: str) -> int:
+    """Checks an export with the program that it carries itself, as it is in this version."""
+    from rvr.evaluation import verify as package
+
+    return package.main(path, key)
 
 
 def say(line: str) -> None:
@@ -342,6 +351,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     store = argparse.ArgumentParser(add_help=False)
     store.add_argument("--data", help="folder of the database (default var/data)")
+    store.add_argument("--key-file", metavar="FILE", help="the key file (default beside the data folder)")
     store.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML")
     one = verbs.add_parser("serve", parents=[store], help="run the desk (the verb when none is given)")
     one.add_argument("--host")
@@ -363,12 +373,18 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--from", dest="start", type=_time, metavar="TIME", help="cases opened at or after")
     one.add_argument("--to", dest="end", type=_time, metavar="TIME", help="cases opened before")
     one.add_argument("--project", type=Path, metavar="KEYFILE", help="key of this project's pseudonyms")
+    one.add_argument("--proofs", action="store_true", help="prove each row against the signed head of the log")
+    one.add_argument("--with-internal-ids", action="store_true", help="accept that proofs show the desk's own ids")
+    one.add_argument("--recipient", default="", metavar="NAME", help="who gets it, for the access log (default: you)")
     one = verbs.add_parser("import", parents=[store], help="take reports, orders or outcomes over from a CSV file")
     one.add_argument("file", type=Path, metavar="FILE.csv")
     one.add_argument("--kind", choices=tuple(importing.KINDS), default="reports")
     one.add_argument("--mapping", type=Path, metavar="FILE.toml", help="what is called how there: see docs/imports/")
     one.add_argument("--dry-run", action="store_true", help="tell what would be refused, and record nothing")
-    verbs.add_parser("verify", parents=[store], help="check that the log is as it was written")
+    one = verbs.add_parser("verify", parents=[store], help="check that the log, or an export, is as it was written")
+    one.add_argument("path", nargs="?", type=Path, metavar="EXPORT", help="a folder or .zip (default: the live store)")
+    one.add_argument("--key", default="", help="the public key that the export must be signed with")
+    operating.add_verbs(verbs, store)
     verbs.add_parser("help", help="this, and every setting")
     return top
 
@@ -418,18 +434,22 @@ def _run(given: argparse.Namespace) -> int:
             return rehearse(given.path.resolve(), given.force, update=given.update)
         case "walk":
             return walk_through(given.workflow, given.force, given.seed)
-    options: dict[str, Any] = {name: getattr(given, name, None) for name in ("data", "host", "port", "demo")}
+    named = ("data", "key_file", "host", "port", "demo")
+    options: dict[str, Any] = {name: getattr(given, name, None) for name in named}
     settings = config.load(options, file=given.config)
+    if given.verb in operating.VERBS:
+        return operating.run(given, settings)
     match given.verb:
         case "serve":
             asyncio.run(serve(settings))
         case "export":
-            asyncio.run(export(settings, given.out, given.project, given.start, given.end))
+            proofs = {"proofs": given.proofs, "internal_ids": given.with_internal_ids}
+            asyncio.run(export(settings, given.out, given.project, given.start, given.end, given.recipient, **proofs))
         case "import":
             job = import_file(settings, given.file, given.kind, given.mapping, dry_run=given.dry_run)
             return asyncio.run(job)
         case "verify":
-            return asyncio.run(verify(settings))
+            return verify_export(given.path, given.key) if given.path else asyncio.run(verify(settings))
     return 0
 
 

@@ -19,10 +19,21 @@ import structlog
 from sqlmodel import Session, col, select
 
 from rvr import links as tokens
-from rvr.core import clocks, decide
+from rvr.core import clocks, decide, erasure
 from rvr.core import events as e
-from rvr.core.case import Case, fold
-from rvr.core.commands import THE_BOT, Actor, Command, ImportOrder, MakeMove, OpenCase, RunOut, SetDuty
+from rvr.core.case import Case, apply, fold
+from rvr.core.commands import (
+    THE_BOT,
+    Actor,
+    Command,
+    ConfirmErasure,
+    ImportOrder,
+    MakeMove,
+    OpenCase,
+    ProposeErasure,
+    RunOut,
+    SetDuty,
+)
 from rvr.core.errors import NotFound, Reason, Refused, Reused, Stale
 from rvr.core.moment import Moment, iso
 from rvr.core.orders import apply_order, decide_import, fold_order
@@ -127,6 +138,8 @@ class Desk:
 
     async def moves(self, case: Case, by: Actor) -> list[decide.MoveView]:
         """Every move that this person's roles have from here, each allowed or with its reasons."""
+        if erasure.is_erased(case):
+            return []
         workflow, _ = await self.definition_of(case)
         return decide.view_moves(workflow, case, by, await self._basis(case, {}))
 
@@ -243,8 +256,12 @@ class Desk:
                 return await self._decide_duty(command, by, at, asked)
             case ImportOrder():
                 return await self._decide_order(command, by, at, asked)
+            case ProposeErasure() | ConfirmErasure():
+                return await self._decide_erasure(command, by, at, asked)
         recorded = await self.log(command.case)
         case = fold(command.case, recorded)
+        if erasure.is_erased(case):
+            raise Refused(Reason("case-erased"))
         workflow, _ = await self.definition_of(case)
         if isinstance(command, RunOut):
             basis = await self._basis(case, {})
@@ -292,6 +309,29 @@ class Desk:
             order = apply_order(order, event)
         appends = (Append(stream, before.version, events),) if events else ()
         return Batch(command.command_id, by.id, asked, appends, orders=(order,)), Case("")
+
+    async def _decide_erasure(
+        self, command: ProposeErasure | ConfirmErasure, by: Actor, at: Moment, asked: bytes
+    ) -> tuple[Batch, Case]:
+        recorded = await self.log(command.case)
+        case, stream = fold(command.case, recorded), f"case/{command.case}"
+        subject = erasure.Subject(case, recorded, (await self.definition_of(case))[0], self.definitions.retention)
+        if isinstance(command, ProposeErasure):
+            event = erasure.decide_propose(subject, command, by=by, at=at)
+            after = apply(case, event)
+        else:
+            event = erasure.decide_confirm(subject, command, by=by, at=at)
+            after = erasure.forgotten(case.id, recorded, event)
+        batch = Batch(
+            command.command_id,
+            by.id,
+            asked,
+            (Append(stream, case.version, (event,)),),
+            cases=(after,),
+            erases=(stream,) if isinstance(command, ConfirmErasure) else (),
+            result={"case": case.id, "version": after.version},
+        )
+        return batch, after
 
     def _batch(
         self, command: Command, by: Actor, asked: bytes, before: Case, decision: decide.Decision, basis: Basis

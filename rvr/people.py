@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
 
 from rvr.core import events as e
 from rvr.core.commands import THE_BOT, Actor, SetDuty
@@ -59,6 +60,18 @@ async def register(
     )
     await desk.store.write(lambda connection: put(connection, row))
     return row
+
+
+async def authenticate(desk: Desk, username: str, password: str) -> Actor | None:
+    """Whoever this account is, if the password is right: for the terminal. The web counts the tries as well."""
+    rows = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.username == username))
+    if not rows or rows[0].disabled:
+        return None
+    try:
+        PasswordHasher().verify(rows[0].password_hash, password)
+    except (VerificationError, InvalidHashError):
+        return None
+    return Actor(rows[0].id, frozenset(rows[0].roles), rows[0].name, frozenset(rows[0].units))
 
 
 async def seed_demo(desk: Desk, password: str, hasher: PasswordHasher) -> None:

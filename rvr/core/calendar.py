@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from rvr.core.force import Hours
@@ -56,22 +57,34 @@ def _stretches(counts: str, hours: Hours, start: datetime) -> Iterator[Stretch]:
     if counts == "always":
         yield start, _FOREVER
         return
-    for since, until, offset in _steady(ZoneInfo(hours.zone), start):
-        local = (since + offset).date()
-        for day in (local - _DAY, local, local + _DAY):  # yesterday's opening may last over midnight
-            if opening := _opening(counts, hours, day):
-                begin, end = max(opening[0] - offset, since, start), min(opening[1] - offset, until)
-                if begin < end:
-                    yield begin, end
-
-
-def _steady(zone: ZoneInfo, start: datetime) -> Iterator[tuple[datetime, datetime, timedelta]]:
-    """UTC from the midnight before `start` on, in pieces of at most a day, each with the zone's one offset in it."""
-    since = datetime.combine(start.date(), time(0), UTC)
+    day = start.astimezone(UTC).date()
     while True:
-        until, offset = since + _DAY, _offset(zone, since)
-        if _offset(zone, until) != offset:
-            until = _change(zone, since)
+        for since, until in _of_day(counts, hours, day):
+            if until > start:
+                yield max(since, start), until
+        day += _DAY
+
+
+@lru_cache(4096)
+def _of_day(counts: str, hours: Hours, day: date) -> tuple[Stretch, ...]:
+    """The stretches of one day of UTC that count. Kept: every case of a day asks for the same few days."""
+    found = []
+    for since, until, offset in _steady(ZoneInfo(hours.zone), datetime.combine(day, time(0), UTC)):
+        local = (since + offset).date()
+        for near in (local - _DAY, local, local + _DAY):  # yesterday's opening may last over midnight
+            if opening := _opening(counts, hours, near):
+                begin, end = max(opening[0] - offset, since), min(opening[1] - offset, until)
+                if begin < end:
+                    found.append((begin, end))
+    return tuple(found)
+
+
+def _steady(zone: ZoneInfo, midnight: datetime) -> Iterator[tuple[datetime, datetime, timedelta]]:
+    """The day of UTC from its midnight on, in pieces with the zone's one offset in each: two on a day of a change."""
+    since, end = midnight, midnight + _DAY
+    while since < end:
+        offset = _offset(zone, since)
+        until = end if _offset(zone, end) == offset else min(_change(zone, since), end)
         yield since, until, offset
         since = until
 

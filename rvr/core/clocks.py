@@ -6,7 +6,7 @@ count is in `calendar`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,19 +24,20 @@ STEP_US = 500_000
 
 
 def changes(
-    workflow: Workflow, case: Case, fact: e.Fact, state: str, at: Moment, facts: Facts
+    workflow: Workflow, case: Case, fact: e.Fact, state: str, at: Moment, facts_of: Callable[[], Facts]
 ) -> tuple[e.ClockChange, ...]:
     """What this fact, which leaves the case in `state`, does to the case's clocks."""
     ended = workflow.states[state].ended
-    hours, facts = workflow.force.hours, _FactFirst(fact, facts)
-    stopped, started = [], []
+    hours, stopped, started = workflow.force.hours, list[e.ClockChange](), list[e.ClockChange]()
     concerned = workflow.clocks_of(type(fact).__name__, moved=state != case.state)
     for clock in workflow.clocks.values() if ended else concerned:
         running = case.clocks.get(clock.id)
         still = _stands_still(clock, running, fact, state)
         fresh = None
-        if not ended and _starts(clock, fact, case, state) and _has_an_end(clock, facts):
-            fresh = _started(clock, case.runs.get(clock.id, 0) + 1, hours, at, facts)
+        if not ended and _starts(clock, fact, case, state):
+            target_s = _target_s(clock, at, fact, facts_of)
+            if target_s is not None:
+                fresh = _started(clock, case.runs.get(clock.id, 0) + 1, hours, at, target_s)
         if running is not None:
             left = bool(clock.runs_in) and state not in (*clock.runs_in, *clock.paused_in)
             reached = any_match(clock.stops, fact) or (left and not clock.stops)
@@ -51,18 +52,6 @@ def changes(
             if still:
                 started.append(e.ClockChange(clock.id, fresh.run, "paused", fresh.at, fresh.target_s, elapsed_us=0))
     return (*stopped, *started)
-
-
-@dataclass(frozen=True, slots=True)
-class _FactFirst:
-    """A target may depend on what has just happened, and else on the case."""
-
-    fact: e.Fact
-    facts: Facts
-
-    def get(self, name: str, /) -> Any:
-        told = getattr(self.fact, name, None)
-        return self.facts.get(name) if told is None else told
 
 
 def _stands_still(clock: ClockDef, running: RunningClock | None, fact: e.Fact, state: str) -> bool:
@@ -97,20 +86,23 @@ def _starts(clock: ClockDef, fact: e.Fact, case: Case, state: str) -> bool:
     return entered or any_match(clock.starts, fact)
 
 
-def _started(clock: ClockDef, run: int, hours: Hours, at: Moment, facts: Facts) -> e.ClockChange:
-    target_s = _target_s(clock, at, facts)
+def _started(clock: ClockDef, run: int, hours: Hours, at: Moment, target_s: int) -> e.ClockChange:
     times = _times(clock, target_s, hours, at)
     return e.ClockChange(clock.id, run, "started", iso(at.at), target_s, counts=clock.counts, **times)
 
 
-def _has_an_end(clock: ClockDef, facts: Facts) -> bool:
-    return not clock.until_fact or bool(facts.get(clock.until_fact))
-
-
-def _target_s(clock: ClockDef, at: Moment, facts: Facts) -> int:
+def _target_s(clock: ClockDef, at: Moment, fact: e.Fact, facts_of: Callable[[], Facts]) -> int | None:
+    """How long it may take. None for a clock that ends at a time, where there is none."""
     if clock.until_fact:
-        return max(0, -(-(parse_iso(str(facts.get(clock.until_fact))) - at.at) // timedelta(seconds=1)))
-    return clock.targets.get(str(facts.get(clock.by)), clock.target_s) if clock.by else clock.target_s
+        until = _told(clock.until_fact, fact, facts_of)
+        return max(0, -(-(parse_iso(str(until)) - at.at) // timedelta(seconds=1))) if until else None
+    return clock.targets.get(str(_told(clock.by, fact, facts_of)), clock.target_s) if clock.by else clock.target_s
+
+
+def _told(name: str, fact: e.Fact, facts_of: Callable[[], Facts]) -> Any:
+    """A target may depend on what has just happened, and else on the case."""
+    told = getattr(fact, name, None)
+    return facts_of().get(name) if told is None else told
 
 
 def _offset(clock: ClockDef, target_s: int) -> int:

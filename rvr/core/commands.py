@@ -106,4 +106,25 @@ class ImportOrder:
     at: Moment | None = None
 
 
-Command = OpenCase | MakeMove | RunOut | SetDuty | ImportOrder
+@dataclass(frozen=True, slots=True)
+class ProposeErasure:
+    """Propose to destroy a case's key. A second person has to confirm it."""
+
+    command_id: str
+    case: str
+    authority: str
+    """Code of what allows it, from the retention table."""
+    reason: str
+    at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmErasure:
+    """Confirm the proposal as a second person: destroys the key."""
+
+    command_id: str
+    case: str
+    at: Moment | None = None
+
+
+Command = OpenCase | MakeMove | RunOut | SetDuty | ImportOrder | ProposeErasure | ConfirmErasure

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from rvr.core import clocks, escalation, forms
@@ -288,7 +289,7 @@ def _settle(
             by.id,
             role,
             definition=workflow.hash,
-            clocks=clocks.changes(workflow, case, fact, state, at, Facts(case, by, basis)),
+            clocks=clocks.changes(workflow, case, fact, state, at, partial(Facts, case, by, basis)),
             stated_at=stated_at,
             stated_source=source,
             basis=basis.noted() if kind in _RESTS_ON_CAPACITY else {},

@@ -784,6 +784,11 @@ class OrderEnded(Fact):
     because: str = public("Code of the reason")
 
 
+# --- The end of a case's names: registered here, so that they stand behind the others in every list ----------------
+
+from rvr.core.erasure_facts import CaseErased as CaseErased  # noqa: E402
+from rvr.core.erasure_facts import ErasureProposed as ErasureProposed  # noqa: E402
+
 # --- The envelope ------------------------------------------------------------------------------------------------
 
 

@@ -82,7 +82,9 @@ def _phone(workflow: Workflow, field: Field, raw: Any) -> str:
 
 
 def _choice(workflow: Workflow, field: Field, raw: Any) -> str:
-    if raw not in [option.value for option in options_of(workflow, field)]:
+    table = TABLES.get(field.kind)
+    known = table(workflow) if table else [option.value for option in field.options]
+    if not isinstance(raw, str) or raw not in known:
         raise _Bad("not-an-option")
     return str(raw)
 
@@ -185,32 +187,30 @@ KINDS: dict[str, Callable[[Workflow, Field, Any], Any]] = {
 """How each kind of field is read."""
 
 
-def options_of(workflow: Workflow, field: Field) -> Iterable[Any]:
-    """The options of a choice: its own, or the force's areas and teams."""
-    match field.kind:
-        case "area":
-            return tuple(Option(value, label) for value, label in workflow.force.areas.items())
-        case "team":
-            return tuple(Option(value, label) for value, label in workflow.force.teams.items())
-        case "response_grade":
-            return _named(workflow.force.response_grades)
-        case "partner":
-            return _named(workflow.force.partners)
-        case "civil_order":
-            return _named(workflow.force.orders)
-        case "safeguard":
-            return _named(workflow.safeguarding)
-        case "suspect_status":
-            return _named(workflow.suspect_states)
-        case "outcome":
-            return tuple(Option(one.code, f"{one.code} {one.name}") for one in workflow.outcomes.values())
-        case "instrument":
-            return _named(workflow.instruments)
-    return field.options
+TABLES: dict[str, Callable[[Workflow], Mapping[str, Any]]] = {
+    "area": lambda workflow: workflow.force.areas,
+    "team": lambda workflow: workflow.force.teams,
+    "response_grade": lambda workflow: workflow.force.response_grades,
+    "partner": lambda workflow: workflow.force.partners,
+    "civil_order": lambda workflow: workflow.force.orders,
+    "safeguard": lambda workflow: workflow.safeguarding,
+    "suspect_status": lambda workflow: workflow.suspect_states,
+    "outcome": lambda workflow: workflow.outcomes,
+    "instrument": lambda workflow: workflow.instruments,
+}
+"""Kinds of choice that stand for a table of the workflow or the force: what may be chosen, by id."""
 
 
-def _named(table: Mapping[str, Any]) -> tuple[Option, ...]:
-    return tuple(Option(id_, one.name) for id_, one in table.items())
+def options_of(workflow: Workflow, field: Field) -> tuple[Option, ...]:
+    """The options of a choice: its own, or those of the table that it stands for."""
+    if field.kind not in TABLES:
+        return field.options
+    return tuple(Option(id_, _label(field.kind, id_, one)) for id_, one in TABLES[field.kind](workflow).items())
+
+
+def _label(kind: str, id_: str, one: Any) -> str:
+    name = one if isinstance(one, str) else str(one.name)
+    return f"{id_} {name}" if kind == "outcome" else name
 
 
 def json_schema(workflow: Workflow, asks: Iterable[str], may_ask: Iterable[str]) -> dict[str, Any]:

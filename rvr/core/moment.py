@@ -33,7 +33,7 @@ def iso(at: datetime) -> str:
 @lru_cache(1024)
 def _written(at: datetime) -> str:
     """One command writes the same moment a dozen times."""
-    return at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 @lru_cache(1024)

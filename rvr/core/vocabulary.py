@@ -103,9 +103,12 @@ KNOWN_FACTS = frozenset({*OF_CASE, *OF_DESK, "by", "consent.video", "consent.rec
 """What a condition may ask for besides `details.*` and `form.*`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Facts:
-    """The case as named facts, each looked up when a condition asks for it."""
+    """The case as named facts, each looked up when a condition asks for it.
+
+    Not frozen: it is made several times for each move, and freezing would cost more than the look-ups.
+    """
 
     case: Case
     by: Actor | None = None

@@ -14,8 +14,11 @@ from rvr.core import risk
 from rvr.core import workflow as w
 from rvr.core.errors import DefinitionFault
 from rvr.core.force import Contacts
+from rvr.core.retention import Retention
 from rvr.definitions.forces import read_contacts
 from rvr.definitions.reading import Reading, digest
+from rvr.definitions.retention import FILE as RETENTION
+from rvr.definitions.retention import read_retention
 from rvr.definitions.workflows import PARTS, WorkflowReader
 
 __all__ = ["PARTS", "Definitions", "digest", "load", "load_stored"]
@@ -28,6 +31,7 @@ class Definitions:
     workflows: Mapping[str, w.Workflow]
     instruments: Mapping[str, risk.Instrument]
     contacts: Contacts = field(default_factory=Contacts)
+    retention: Retention = field(default_factory=Retention)
 
     def by_hash(self, digest: str) -> w.Workflow | None:
         return next((flow for flow in self.workflows.values() if flow.hash == digest), None)
@@ -50,6 +54,7 @@ def load(root: Path, force: str) -> Definitions:
     for name in sorted({file.split("/")[0] for file in texts if file.endswith("/workflow.toml")}):
         used = (f"{name}/", "parts/", "risk/", "tables/")
         files = {file: text for file, text in texts.items() if file.startswith(used) or file == force_file}
+        files.pop(RETENTION, None)
         reader = WorkflowReader(name, files)
         flow = reader.workflow()
         faults += [fault for fault in reader.faults if fault not in faults]
@@ -57,10 +62,12 @@ def load(root: Path, force: str) -> Definitions:
             flows[flow.id] = flow
             instruments |= reader.instruments
     contacts, more = _contacts(texts, force, flows)
-    faults += more
+    reading = Reading(texts)
+    retention = read_retention(reading)
+    faults += [*more, *reading.faults]
     if faults:
         raise DefinitionFault(faults)
-    return Definitions(flows, instruments, contacts)
+    return Definitions(flows, instruments, contacts, retention)
 
 
 def _contacts(texts: Mapping[str, str], force: str, flows: Mapping[str, w.Workflow]) -> tuple[Contacts, list[str]]:

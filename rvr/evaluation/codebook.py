@@ -49,6 +49,7 @@ ID_FIELDS = {
     "PersonDiffers.person": ROLE,
     "OrderMatched.order": "order",
     "CaseTakenOver.before": "staff",
+    "CaseErased.proposed_by": "staff",
 }
 """Fields of facts that hold an id, and what it is the id of: they leave as pseudonyms. A field whose name means
 something else in other facts stands here with its fact."""
@@ -220,15 +221,27 @@ CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
 # --- README.md -------------------------------------------------------------------------------------------------------
 
 
-def readme(used: Mapping[str, e.DefinitionStored], withheld: int) -> str:
-    """README.md. `used`: the workflows that occur, by content hash; `withheld`: how many texts did not leave."""
+def readme(used: Mapping[str, e.DefinitionStored], withheld: int, *, proofs: bool = False) -> str:
+    """README.md. `used`: the workflows that occur, by content hash; `withheld`: how many texts did not leave; `proofs`:
+    whether each row has its proof."""
     clocks = "\n".join(
         f"\n### `{definition.workflow}`, version `{version[:12]}`\n\n"
         "| clock | name | target (s) | why |\n|---|---|---|---|\n" + "\n".join(stored_text.clock_texts(definition))
         for version, definition in used.items()
     )
     files = "\n".join(f"- `{table.path}`: {table.about}" for table in TABLES)
-    return _README.format(files=files, clocks=clocks, withheld=withheld)
+    return _README.format(files=files, clocks=clocks, withheld=withheld, proofs=_PROOFS if proofs else _NO_PROOFS)
+
+
+_PROOFS = """\
+`proofs/rows.jsonl` ties each row of `events.csv` to that head, in the order of the rows: the event's public part, as it
+was hashed, and the way from there to the root (RFC 6962). **It shows more than the rows do**: the desk's own random ids
+of the case, its people and members of staff, the spoken reference, and answers that the rows withhold. Two packages
+with proofs can be joined by these ids, whatever their projects' keys. What is sealed is not in it, only its hash."""
+
+_NO_PROOFS = """\
+Nothing in this package ties its rows to that head: the signature alone says that they were made from that log. A proof
+for each row would show the desk's own ids; `export --proofs --with-internal-ids` makes a package that has them."""
 
 
 _README = """\
@@ -244,7 +257,9 @@ and publish no rows.
 - `definitions/`: the text of every workflow that decided anything here, in a folder named by its content hash. The
   force's own settings are a part of it, with the numbers of its on-call roles and the addresses of its partners
 - `datapackage.json`: types and keys (Frictionless Data Package v2) and where the data come from
-- `MANIFEST.sha256`: a checksum of each file
+- `checkpoint.txt`: the public key of the log, and the signed head of the log that this was made from
+- `MANIFEST.sha256`: a checksum of each file; `MANIFEST.sig`: its signature
+- `verify.py`: checks all of that, with Python alone
 
 ## How to read it
 
@@ -278,7 +293,12 @@ listed by grade.
 
 ## How to check it
 
-    sha256sum --check MANIFEST.sha256
+    python3 -I verify.py
+
+It says what it proved and what it did not. The first line of `checkpoint.txt` is the key that signed: compare it with
+the one that the force gives you by another way, or give it that one (`python3 -I verify.py . KEY`). The head says how
+many events the log held, and their Merkle root; the signature of `MANIFEST.sha256` covers every file.
+{proofs}
 
 The folder of a definition is named by the SHA-256 of its files as JSON: sorted names, texts, no spaces, UTF-8.
 

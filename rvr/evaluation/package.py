@@ -29,8 +29,10 @@ from sqlmodel import Session, col, func, select
 from rvr.core import events as e
 from rvr.core.errors import Reason, Refused
 from rvr.core.moment import iso, parse_iso
-from rvr.evaluation import codebook, pseudonyms, rows, stored_text, timings
+from rvr.evaluation import codebook, pseudonyms, rows, stored_text, timings, verify
+from rvr.evaluation.proofs import ROWS, Proofs
 from rvr.evaluation.pseudonyms import CannotExport
+from rvr.store.checkpoints import Checkpoint, RefusesToSign
 from rvr.store.store import Store
 from rvr.store.tables import EventRow
 
@@ -38,6 +40,7 @@ FORMAT = "rvr-evaluation/1"
 """Version of the layout: another number means other columns."""
 
 MANIFEST, DATAPACKAGE, README = "MANIFEST.sha256", "datapackage.json", "README.md"
+SIGNATURE, CHECKPOINT, VERIFIER = "MANIFEST.sig", "checkpoint.txt", "verify.py"
 _PARTIAL = ".partial"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """The earliest that the format knows; a real time would change the bytes."""
@@ -69,6 +72,9 @@ class Window:
     """Feed position at which the log was when the export began."""
     cut: datetime | None
     """When the last of these events was recorded."""
+    head: Checkpoint
+    """The earliest signed head of the log that covers them all."""
+    proofs: bool = False
 
     def of(self, log: Iterable[e.Recorded]) -> list[e.Recorded]:
         """What the window shows of a case; nothing for a case that it leaves out."""
@@ -82,25 +88,46 @@ class Window:
 
 
 async def export(
-    store: Store, out: Path, *, project_key: Path, from_: datetime | None = None, to: datetime | None = None
+    store: Store,
+    out: Path,
+    *,
+    project_key: Path,
+    from_: datetime | None = None,
+    to: datetime | None = None,
+    proofs: bool = False,
+    internal_ids: bool = False,
 ) -> Summary:
     """Writes the package to `out`: a zip file where its name ends in `.zip`, else a folder.
 
-    `project_key`: the file of the project's key, made at first use; it must not lie inside the package. Raises Refused
-    when the window is empty, CannotExport when `out` holds something else than an earlier export, or for a key file
-    that cannot be used.
+    `project_key`: the file of the project's key, made at first use; it must not lie inside the package. `proofs`: with
+    the proof of each row, which needs `internal_ids`, for the ids of the desk are in it. Raises Refused when the window
+    is empty, CannotExport when `out` holds something else than an earlier export, for a key file that cannot be used,
+    for proofs without their ids, or when the log's head cannot be signed.
     """
     start, end = (at.astimezone(UTC) if at else None for at in (from_, to))
     if start and end and start >= end:
         raise Refused(Reason("export-window"))
+    if proofs and not internal_ids:
+        raise CannotExport(_DISCLOSES)
     until = await store.position()
-    cut = await store.read(lambda session: _cut(session, start, end, until))
-    window = Window(start, end, until, parse_iso(cut) if cut else None)
+    cut, last = await store.read(lambda session: _cut(session, start, end, until))
+    try:
+        head = await store.head_over(last)
+    except RefusesToSign as refusal:
+        raise CannotExport(f"the log's head cannot be signed: {refusal}") from None
+    window = Window(start, end, until, parse_iso(cut) if cut else None, head, proofs)
     return await asyncio.to_thread(_export, store, out, project_key, window)
 
 
-def _cut(session: Session, start: datetime | None, end: datetime | None, until: int) -> str:
-    """When the last event of the window was recorded."""
+_DISCLOSES = (
+    "proofs show the whole public part of each event: the desk's own random ids of cases, people and staff, the spoken"
+    " reference, and answers that the rows withhold. Two such packages can be joined. Say --with-internal-ids if the"
+    " agreement with the recipient covers that"
+)
+
+
+def _cut(session: Session, start: datetime | None, end: datetime | None, until: int) -> tuple[str, int]:
+    """When the last event of the window was recorded, and its position; nought for an empty window."""
     low, high = iso(start) if start else "", iso(end) if end else "9999"
     opened = select(EventRow.stream).where(
         EventRow.version == 1,
@@ -108,10 +135,11 @@ def _cut(session: Session, start: datetime | None, end: datetime | None, until: 
         col(EventRow.observed_at) >= low,
         col(EventRow.observed_at) < high,
     )
-    wanted = select(func.max(EventRow.recorded_at)).where(
+    wanted = select(func.max(EventRow.recorded_at), func.max(EventRow.position)).where(
         col(EventRow.position) <= until, col(EventRow.recorded_at) < high, col(EventRow.stream).in_(opened)
     )
-    return session.exec(wanted).one() or ""
+    cut, last = session.exec(wanted).one()
+    return cut or "", last or 0
 
 
 def _export(store: Store, out: Path, project_key: Path, window: Window) -> Summary:
@@ -136,15 +164,19 @@ def _build(store: Store, folder: Path, alias: pseudonyms.Alias, window: Window) 
     writing = rows.Writing(alias, definitions, window.cut or datetime.min.replace(tzinfo=UTC))
     (folder / "data").mkdir()
     _write_data(store, folder, window, writing)
+    _write_text(folder / CHECKPOINT, f"{store.notary.verifier}\n\n{window.head.note}")
+    _write_text(folder / VERIFIER, Path(verify.__file__).read_text(encoding="utf-8"))
     _write_rows(folder, codebook.CODEBOOK_TABLE, codebook.codebook_rows())
     used = {version: definitions[version] for version in sorted(writing.used & set(definitions))}
     for version, definition in used.items():
         _write_definition(folder / "definitions" / version, definition)
-    _write_text(folder / README, codebook.readme(used, writing.withheld))
+    _write_text(folder / README, codebook.readme(used, writing.withheld, proofs=window.proofs))
     _write_text(
         folder / DATAPACKAGE, json.dumps(_describe(folder, window, writing), indent=1, ensure_ascii=False) + "\n"
     )
-    _write_text(folder / MANIFEST, "".join(f"{_digest(folder / name)}  {name}\n" for name in _files(folder)))
+    manifest = "".join(f"{_digest(folder / name)}  {name}\n" for name in _files(folder))
+    _write_text(folder / MANIFEST, manifest)
+    _write_text(folder / SIGNATURE, store.notary.sign(manifest))
     return writing
 
 
@@ -155,10 +187,18 @@ def _definitions(store: Store, window: Window) -> Iterator[e.Recorded]:
 def _write_data(store: Store, folder: Path, window: Window, writing: rows.Writing) -> None:
     with ExitStack() as opened:
         put = {table.name: _rows_into(opened, folder, table) for table in codebook.DATA_TABLES}
+        prove = _proofs_into(opened, store, folder, window.head) if window.proofs else None
         for _, streamed in groupby(store.iterate(until=window.until), key=lambda r: r.stream):
             log = window.of(streamed)
             if log:
                 _write_case(log, writing, put)
+                if prove:
+                    prove.put(rows.case_of(writing.alias, log[0]), log)
+
+
+def _proofs_into(opened: ExitStack, store: Store, folder: Path, head: Checkpoint) -> Proofs:
+    (folder / ROWS).parent.mkdir()
+    return Proofs(store, head, opened.enter_context(_new(folder / ROWS)))
 
 
 Put = Callable[[Mapping[str, Any]], None]
@@ -273,7 +313,7 @@ def _check_folder(out: Path) -> None:
         return
     if not out.is_dir():
         raise CannotExport(f"{out} is a file; name a folder, or a file that ends in .zip")
-    foreign = set(_files(out)) - {MANIFEST} - _listed(out)
+    foreign = set(_files(out)) - {MANIFEST, SIGNATURE} - _listed(out)
     if foreign:
         raise CannotExport(f"{out} is not empty and no earlier export ({sorted(foreign)[0]}): name another folder")
 

@@ -17,9 +17,9 @@ from rvr.core.orders import Order
 from rvr.core.roster import Officer
 from rvr.store import envelope
 from rvr.store.engine import Connection, dbapi
-from rvr.store.identities import put_case_identities, put_order_identities
+from rvr.store.identities import erase, put_case_identities, put_order_identities
 from rvr.store.ledger import GENESIS
-from rvr.store.messages import Message, put_message
+from rvr.store.messages import Message, drop_messages, put_message
 from rvr.store.projections import put_case, put_officer, put_order
 from rvr.store.sealing import Sealer
 from rvr.store.tables import CommandRow, LinkRow, put
@@ -53,6 +53,8 @@ class Batch:
     links: tuple[LinkRow, ...] = ()
     """Join links that are new or changed (bound, revoked), as they are afterwards."""
     messages: tuple[Message, ...] = ()
+    erases: tuple[str, ...] = ()
+    """Streams whose key is destroyed by this, with what was made of it."""
     result: Mapping[str, Any] = field(default_factory=dict)
     """The answer, for the same command again. Ids and versions only: it is stored in clear."""
 
@@ -90,6 +92,9 @@ def append(connection: Connection, sealer: Sealer, batch: Batch, force: str, rec
         put(connection, link)
     for message in batch.messages:
         put_message(connection, sealer, message, recorded_at)
+    for stream in batch.erases:
+        erase(connection, stream)
+        drop_messages(connection, stream.removeprefix("case/"))
     put(connection, _command_row(batch, recorded, recorded_at))
     return recorded
 

@@ -34,7 +34,7 @@ class Delivery:
 
     message: Message
     status: str
-    """queued, sent or failed."""
+    """queued, sent, failed, or dropped with the case's key."""
     attempts: int
     created_at: str
     next_at: str
@@ -76,6 +76,14 @@ def attempted(connection: Connection, message_id: str, *, status: str, next_at: 
         "UPDATE message SET attempts = attempts + 1, status = :status, next_at = :next_at, sent_at = :sent_at"
         " WHERE id = :id",
         {"id": message_id, "status": status, "next_at": next_at, "sent_at": sent_at},
+    )
+
+
+def drop_messages(connection: Connection, case_id: str) -> None:
+    """What still waits for this case is never sent."""
+    connection.execute(
+        "UPDATE message SET status = 'dropped', next_at = '' WHERE case_id = :case_id AND status = 'queued'",
+        {"case_id": case_id},
     )
 
 

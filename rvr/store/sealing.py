@@ -11,7 +11,7 @@ import hmac
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +45,8 @@ class DataKey:
 class Sealer:
     """Seals and opens with the keys of one store. Keeps no opened key, so that a destroyed one is gone at once."""
 
-    def __init__(self, keys: Keys) -> None:
-        self._keys = keys
+    def __init__(self, keys: Keys, reread: Callable[[], Keys] | None = None) -> None:
+        self._keys, self._reread = keys, reread
 
     def fingerprint(self, told: bytes) -> bytes:
         """HMAC-SHA256 under the index key."""
@@ -86,13 +86,29 @@ class Sealer:
                 "key_id": key.id,
                 "scope": scope,
                 "master_id": master_id,
-                "wrapped": _encrypt(master, key.secret, f"{scope}|{key.id}"),
+                "wrapped": _encrypt(master, key.secret, place_of(scope, key.id)),
             },
         )
         return key
 
     def _unwrap(self, key_id: str, scope: str, master_id: str, wrapped: bytes) -> DataKey:
-        return DataKey(key_id, _decrypt(self._keys.master(master_id), wrapped, f"{scope}|{key_id}"))
+        return DataKey(key_id, _decrypt(self._master(master_id), wrapped, place_of(scope, key_id)))
+
+    def _master(self, master_id: str) -> bytes:
+        """A master key that is not known yet was made while this process ran: the key file has it."""
+        if self._reread is not None and all(known != master_id for known, _ in self._keys.masters):
+            self._keys = self._reread()
+        return self._keys.master(master_id)
+
+
+def place_of(scope: str, key_id: str) -> str:
+    """To which place a wrapped data key is bound."""
+    return f"{scope}|{key_id}"
+
+
+def rewrap(wrapped: bytes, place: str, old: bytes, new: bytes) -> bytes:
+    """A wrapped data key under another master key. Raises SealBroken."""
+    return _encrypt(new, _decrypt(old, wrapped, place), place)
 
 
 def seal_event(key: DataKey, stream: str, version: int, kind: str, fields: Mapping[str, Any]) -> bytes:

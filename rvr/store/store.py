@@ -7,26 +7,41 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from rvr.core.errors import Unavailable
 from rvr.core.events import Recorded
 from rvr.core.moment import Moment, iso
-from rvr.store import access, envelope, keys, ledger, log, migrations, projections
+from rvr.store import access, checkpoints, envelope, keys, ledger, log, migrations, projections
+from rvr.store.checkpoints import Checkpoint, HeadFault, Heads, RefusesToSign, Sequencer, Shown
 from rvr.store.engine import CannotOpen, Connection, connect, dbapi, engine_fault, reader
 from rvr.store.log import Batch, CommandSeen
+from rvr.store.merkle import Tree
 from rvr.store.messages import driver
+from rvr.store.notes import Notary
 from rvr.store.sealing import Sealer
+from rvr.store.tables import SettingRow, put
 from rvr.store.writer import Writer
 from rvr.timekeeping import observe as observe_now
 
 T = TypeVar("T")
+
+warn = structlog.get_logger()
+
+PROBED_FOR_S = 1.0
+
+MOST_HELD = 10_000
+"""Jobs that wait for room on the disk: an hour of looks at a busy desk."""
 
 READERS = 4
 """Threads for reads: a query takes about a millisecond, and all of them share the machine with the media workers."""
@@ -36,6 +51,10 @@ class Store:
     """One database file with its key file. Use `start` and `close` once each."""
 
     sealer: Sealer
+    notary: Notary
+    """Signs checkpoints and exports."""
+    refusal: RefusesToSign | None = None
+    """Why no checkpoint is signed; None while all is as it was signed before."""
 
     def __init__(
         self, folder: Path, key_file: Path, *, force: str = "", observe: Callable[[], Moment] = observe_now
@@ -46,7 +65,12 @@ class Store:
         self._observe = observe
         self._writer: Writer
         self._engine: Engine
+        self._heads: Heads
+        self._sequencer: Sequencer
+        self._sequencing = asyncio.Lock()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="rvr-reader")
+        self._held: list[Callable[[Connection], object]] = []
+        self._probed = float("-inf")
 
     async def start(self) -> None:
         """Opens the store, made or migrated where needed. Raises CannotOpen, whose message says why."""
@@ -57,14 +81,23 @@ class Store:
             raise CannotOpen(fault)
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = keys.load(self._key_file, data=self.file.parent, database_exists=self.file.exists())
-        self.sealer = Sealer(found)
-        open_writing = partial(connect, self.file, found.database, write=True)
-        migrations.run(open_writing, {"created_at": iso(self._observe().at), "envelope": envelope.FORMAT})
+        self.sealer = Sealer(found, self._reread_keys)
+        self._open_writing = open_writing = partial(connect, self.file, found.database, write=True)
+        origin = "/".join(part for part in ("rvr", self._force, secrets.token_hex(8)) if part)
+        facts = {"created_at": iso(self._observe().at), "envelope": envelope.FORMAT, "log": origin}
+        migrations.run(open_writing, facts)
         with contextlib.closing(open_writing()) as connection:
             projections.refresh(connection, self.sealer)
+            (origin,) = connection.execute("SELECT value FROM setting WHERE key = 'log'").fetchone()
+        self.notary = Notary(origin, found.signing)
+        self._heads = Heads(self._key_file.with_name("heads.txt"), origin)
+        self._sequencer = Sequencer(self.notary, self._heads)
         self._writer = Writer(open_writing)
         self._writer.start()
         self._engine = reader(partial(connect, self.file, found.database, write=False), READERS)
+
+    def _reread_keys(self) -> keys.Keys:
+        return keys.load(self._key_file, data=self.file.parent, database_exists=True)
 
     async def close(self) -> None:
         """Finishes what waits, then closes. What is asked afterwards is refused."""
@@ -75,13 +108,66 @@ class Store:
     async def append(self, batch: Batch) -> list[Recorded]:
         """Records one command durably. Raises CommandSeen, Conflict, ReferenceTaken, or Unavailable (outcome
         unknown: repeat it)."""
-        return await self._writer.do(
+        recorded = await self._writer.do(
             lambda connection: log.append(connection, self.sealer, batch, self._force, iso(self._observe().at))
         )
+        if batch.erases:
+            await asyncio.to_thread(self._empty_journal)
+        return recorded
+
+    def _empty_journal(self) -> None:
+        """So that no destroyed key stays in the write-ahead log. A long read may keep it until the log's next reset."""
+        with contextlib.suppress(CannotOpen, dbapi.Error), contextlib.closing(self._open_writing()) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def write(self, job: Callable[[Connection], T]) -> T:
         """Runs a job on the writing connection, in a transaction: for the few rows that are no events."""
         return await self._writer.do(job)
+
+    @property
+    def fault(self) -> str:
+        """Why the log cannot be written just now, as a reason's code; empty when it can."""
+        return self._writer.fault
+
+    @property
+    def holds(self) -> int:
+        """How many jobs wait for room on the disk."""
+        return len(self._held)
+
+    async def write_or_hold(self, job: Callable[[Connection], object]) -> None:
+        """Runs a job as `write` does; while the disk takes nothing it is held in memory and written first thing after.
+
+        For what must not keep somebody from reading, such as the note of a look: a process that ends before there is
+        room again loses it. Raises Unavailable when too much is held.
+        """
+        try:
+            await self._writer.do(job)
+        except Unavailable:
+            if not self.fault or len(self._held) >= MOST_HELD:
+                raise
+            self._held.append(job)
+
+    async def probe(self) -> None:
+        """Writes a row and what was held. Raises Unavailable while the log cannot be written.
+
+        While all is well, once a second at most: whoever asks for our health must not wear the disk out.
+        """
+        if not self.fault and not self._held and time.monotonic() - self._probed < PROBED_FOR_S:
+            return
+        at = iso(self._observe().at)
+        held, self._held = self._held, []
+
+        def write(connection: Connection) -> None:
+            put(connection, SettingRow(key="probed_at", value=at))
+            for job in held:
+                job(connection)
+
+        try:
+            await self._writer.do(write)
+        except BaseException:
+            self._held = held + self._held
+            raise
+        self._probed = time.monotonic()
 
     async def read(self, query: Callable[[Session], T]) -> T:
         """Runs a query in a reader's thread, in one snapshot, on a session that cannot write."""
@@ -111,13 +197,65 @@ class Store:
         """A keyed hash: equal for equal input, and not to be found by trying every telephone number."""
         return self.sealer.fingerprint(told)
 
-    async def verify(self) -> list[ledger.Fault]:
-        """Every fault of the timing log and of the access log."""
-        return await self.read(lambda session: _faults(driver(session)))
+    async def checkpoint(self) -> Checkpoint | None:
+        """Signs the head of the log as it is committed now; None when that head is signed already.
+
+        Raises RefusesToSign for a log that is not what was signed before: `refusal` then says so until it is.
+        """
+        async with self._sequencing:
+            try:
+                while await self.read(lambda session: self._sequencer.take(driver(session))):
+                    pass
+                signed = await self.write(lambda connection: self._sequencer.sign(connection, iso(self._observe().at)))
+            except RefusesToSign as refusal:
+                if self.refusal is None or str(self.refusal) != str(refusal):
+                    warn.error("checkpoint_refused", code=refusal.code)
+                self.refusal = refusal
+                raise
+            self.refusal = None
+            return signed
+
+    async def head(self) -> Checkpoint | None:
+        """The newest checkpoint."""
+        return await self.read(lambda session: checkpoints.last(driver(session)))
+
+    async def head_over(self, position: int) -> Checkpoint:
+        """The earliest checkpoint over the events up to this position, signed now where there is none.
+
+        Raises RefusesToSign.
+        """
+        while (found := await self.read(lambda session: checkpoints.covering(driver(session), position))) is None:
+            await self.checkpoint()
+        return found
+
+    def tree(self, size: int) -> Tree:
+        """The tree over the events up to this position, for proofs. For a thread of the caller's own."""
+        return Tree(leaf for start in range(0, size, checkpoints.CHUNK) for leaf in self._leaves(start, size))
+
+    def _leaves(self, after: int, size: int) -> list[bytes]:
+        until = min(after + checkpoints.CHUNK, size)
+        return self._in_session(lambda session: [leaf for _, leaf in checkpoints.leaves(driver(session), after, until)])
+
+    def shown(self, stream: str) -> dict[int, Shown]:
+        """Version -> what a proof shows of the stream's events. For a thread of the caller's own."""
+        return self._in_session(lambda session: checkpoints.shown(driver(session), stream))
+
+    async def verify(self) -> list[ledger.Fault | HeadFault]:
+        """Every fault of the timing log, of its signed heads, and of the access log."""
+        return await self.read(lambda session: self._faults(driver(session)))
+
+    def _faults(self, connection: Connection) -> list[ledger.Fault | HeadFault]:
+        heads = checkpoints.verify(connection, self.notary, self._heads)  # first: it fixes the snapshot
+        return [*ledger.verify_all(connection), *heads, *access.verify(connection)]
 
     async def rebuild(self) -> None:
         """Makes the read rows again from the log."""
-        await self._writer.do(lambda connection: projections.rebuild(connection, self.sealer))
+        await self.replay()
+
+    async def replay(self) -> list[str]:
+        """The same; the tables whose rows were not what the log says. One transaction: readers see the old rows until
+        the new ones are whole, and what would write waits."""
+        return await self._writer.do(lambda connection: projections.replay(connection, self.sealer))
 
     def iterate(self, *, kind: str = "case/", until: int | None = None, chunk: int = 50) -> Iterator[Recorded]:
         """All events of the streams of a kind up to feed position `until`, public part only: streams in the order in
@@ -144,7 +282,3 @@ def _chunk(session: Session, *, kind: str, after: int, until: int, limit: int) -
         recorded for stream, _ in found for recorded in log.load(connection, None, stream) if recorded.position <= until
     ]
     return events, found[-1][1] if found else 0
-
-
-def _faults(connection: Connection) -> list[ledger.Fault]:
-    return [*ledger.verify_all(connection), *access.verify(connection)]

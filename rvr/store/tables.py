@@ -46,6 +46,19 @@ class EventRow(SQLModel, table=True):
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class CheckpointRow(SQLModel, table=True):
+    """A signed head of the Merkle tree over the events by position (see `checkpoints`)."""
+
+    __tablename__ = "checkpoint"
+
+    size: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    """How many events it covers: those up to this position."""
+    root: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    at: str
+    note: str
+    """The whole signed note (C2SP tlog-checkpoint)."""
+
+
 class CommandRow(SQLModel, table=True):
     """A command that was carried out, so that the same one again gives the same answer."""
 
@@ -210,7 +223,7 @@ class MessageRow(SQLModel, table=True):
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_at: str
     status: str = "queued"
-    """queued, sent or failed."""
+    """queued, sent, failed, or dropped with the case's key."""
     attempts: int = 0
     next_at: str = ""
     sent_at: str = ""

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rvr.core.errors import Unavailable
+from rvr.core.errors import Reason, Unavailable
 from rvr.store.engine import Connection, dbapi
 
 T = TypeVar("T")
@@ -25,6 +25,16 @@ Job = Callable[[Connection], T]
 
 BATCH = 64
 """Jobs in one commit: beyond it the wait grows faster than the throughput (measured up to 128 callers)."""
+
+
+_CODES = {
+    "SQLITE_FULL": "disk-full",
+    "SQLITE_READONLY": "disk-read-only",
+    "SQLITE_IOERR": "disk-error",
+    "SQLITE_CANTOPEN": "disk-error",
+    "SQLITE_CORRUPT": "disk-error",
+}
+"""What the engine calls a fault that lasts until somebody does something, and the reason that people read."""
 
 
 @dataclass(slots=True)
@@ -45,6 +55,8 @@ class Writer:
         self._lock = threading.Lock()
         self._open = False
         self._thread: threading.Thread | None = None
+        self.fault = ""
+        """Why the last write failed, as a reason's code; empty once one has succeeded."""
 
     def start(self) -> None:
         """Opens the connection. Raises what stands against that."""
@@ -59,7 +71,7 @@ class Writer:
         waiting = _Waiting(job, loop, loop.create_future())
         with self._lock:
             if not self._open:
-                raise Unavailable()
+                raise Unavailable(Reason("unavailable"))
             self._queue.put(waiting)
         result: T = await waiting.future
         return result
@@ -85,7 +97,11 @@ class Writer:
         while more:
             batch, more = self._take()
             if batch:
+                before = connection.total_changes
                 _commit(connection, batch)
+                told = _fault(batch)
+                if told or connection.total_changes > before:
+                    self.fault = told
                 _answer(batch)
         connection.close()
 
@@ -120,7 +136,9 @@ def _attempt(connection: Connection, waiting: _Waiting) -> None:
     connection.execute("SAVEPOINT job")
     try:
         waiting.result = waiting.job(connection)
-    except Exception as error:  # noqa: BLE001 (its own caller gets it)
+    except Exception as error:
+        if not connection.in_transaction:  # the engine rolled the whole of it back
+            raise
         waiting.error = _unavailable(error) if _of_the_engine(error) else error
         connection.execute("ROLLBACK TO job")
     connection.execute("RELEASE job")
@@ -133,9 +151,17 @@ def _of_the_engine(error: Exception) -> bool:
 
 
 def _unavailable(error: Exception) -> Unavailable:
-    unavailable = Unavailable()
+    told = str(getattr(error, "sqlite_errorname", ""))
+    code = next((code for name, code in _CODES.items() if told.startswith(name)), "unavailable")
+    unavailable = Unavailable(Reason(code))
     unavailable.__cause__ = error
     return unavailable
+
+
+def _fault(batch: list[_Waiting]) -> str:
+    """What keeps the log from being written; empty where it was a lock, or nothing."""
+    told = (waiting.error.reasons[0].code for waiting in batch if isinstance(waiting.error, Unavailable))
+    return next((code for code in told if code in _CODES.values()), "")
 
 
 def _roll_back(connection: Connection) -> None:

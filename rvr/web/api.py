@@ -359,7 +359,10 @@ async def live(request: web.Request) -> web.StreamResponse:
 
 
 async def ready(request: web.Request) -> web.StreamResponse:
-    """The log can be written and read."""
+    """The log can be written and read. Degraded: it is not what was signed before, and its head is signed no more."""
     desk = request.app[DESK]
-    await desk.store.write(lambda connection: connection.execute("SELECT 1").fetchone())
-    return answer({"status": "ready", "position": await desk.store.position()})
+    await desk.store.probe()
+    told: dict[str, object] = {"status": "ready", "position": await desk.store.position()}
+    if desk.store.refusal:
+        told |= {"status": "degraded", "reason": f"log-{desk.store.refusal.code}"}
+    return answer(told)

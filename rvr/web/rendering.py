@@ -91,6 +91,7 @@ def render(app: web.Application, template: str, signed: SignedIn | None, **conte
         "force": force.name,
         "zone": force.hours.zone,
         "now": iso(app[DESK].observe().at),
+        "unwritable": app[DESK].store.fault,
     }
     return app[TEMPLATES].get_template(template).render(common | context)
 

@@ -189,6 +189,7 @@ def outline(case: Case, workflow: Workflow, words: Catalogue) -> dict[str, Any]:
         "version": case.version,
         "owner": {"role": owner, "name": words.name("role", owner)} if owner else None,
         "emergency": case.emergency,
+        "erased_at": case.first.get("CaseErased"),
         "risk_level": case.risk_level or None,
         "clocks": [
             _clock(workflow, dataclasses.asdict(running) | {"started_at": iso(running.started_at)})

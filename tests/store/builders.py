@@ -15,6 +15,7 @@ from rvr.core.orders import Order, apply_order
 from rvr.core.roster import Officer, apply_officer
 from rvr.store import Append, Batch, Store
 from rvr.store import keys as key_file
+from rvr.store.access import Access, Signin
 from rvr.store.engine import Connection, connect
 
 START = datetime(2026, 11, 22, 21, 18, 4, 118221, tzinfo=UTC)
@@ -116,3 +117,8 @@ def an_order(order_id: str, clock: Clock, *more: e.Fact, before: Order | None = 
         after = apply_order(after, one)
     part = Append(f"order/{order_id}", order.version, events)
     return Batch(f"{order_id}-{after.version}", "importer", b"", (part,), orders=(after,))
+
+
+def a_note(clock: Clock, what: str = "keys.rotate") -> Access:
+    """An operator's row in the access log."""
+    return Access(Signin("terminal", "terminal:test", "terminal"), "alteration", what, clock.at)

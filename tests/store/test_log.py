@@ -219,6 +219,8 @@ async def test_a_second_start_changes_nothing(store: Store, place: Place, clock:
     again = place.store(clock)
     await again.start()
     settings = {row.key: row.value for row in await again.read(lambda s: every(s, SettingRow))}
+    log = settings.pop("log")
+    assert log == store.notary.name
     assert settings == {"created_at": "2026-11-22T21:18:04.118221Z", "envelope": "1", "rows": MADE_AS}
     assert [recorded.event.type for recorded in await again.load("case/1")] == ["CaseOpened"]
     await again.close()

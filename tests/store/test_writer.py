@@ -102,11 +102,48 @@ class _Watched:
         return self.real.execute(sql, *values)
 
     @property
+    def total_changes(self) -> int:
+        return self.real.total_changes
+
+    @property
     def in_transaction(self) -> bool:
         return self.real.in_transaction
 
     def close(self) -> None:
         self.real.close()
+
+
+async def test_a_full_disk_is_told_until_a_write_succeeds_and_what_was_held_is_written_then(store: Store) -> None:
+    pages = await store.write(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
+    await store.write(lambda c: c.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    with pytest.raises(Unavailable) as told:
+        await store.write(setting("k" + "x" * 100_000))
+    assert ([reason.code for reason in told.value.reasons], store.fault) == (["disk-full"], "disk-full")
+    await store.write(lambda c: c.execute("SELECT 1").fetchone())
+    assert store.fault == "disk-full", "a job that writes nothing proves nothing"
+    await store.write_or_hold(setting("held" + "x" * 100_000))
+    with pytest.raises(Unavailable):
+        await store.probe()
+    await store.write(lambda c: c.execute("PRAGMA max_page_count = 100000").fetchone())
+    await store.probe()
+    assert store.fault == ""
+    assert any(row.key.startswith("held") for row in await store.read(lambda s: every(s, SettingRow)))
+    with pytest.raises(ZeroDivisionError):
+        await store.write_or_hold(lambda c: 1 / 0)
+
+
+async def test_a_disk_that_takes_no_writing_is_told_until_it_does_again(store: Store, place: Place) -> None:
+    connection = place.connection()
+    writer = Writer(lambda: connection)
+    writer.start()
+    connection.execute("PRAGMA query_only = 1")
+    with pytest.raises(Unavailable) as told:
+        await writer.do(setting("k"))
+    assert ([reason.code for reason in told.value.reasons], writer.fault) == (["disk-read-only"], "disk-read-only")
+    connection.execute("PRAGMA query_only = 0")
+    await writer.do(setting("k"))
+    assert writer.fault == ""
+    await asyncio.to_thread(writer.stop)
 
 
 async def test_a_failed_commit_fails_the_whole_batch_and_keeps_nothing(store: Store, place: Place) -> None:
@@ -123,7 +160,7 @@ async def test_a_failed_commit_fails_the_whole_batch_and_keeps_nothing(store: St
     await writer.do(setting("later"))
     await asyncio.to_thread(writer.stop)
     kept = {row.key for row in await store.read(lambda s: every(s, SettingRow))}
-    assert kept == {"created_at", "envelope", "rows", "later"}
+    assert kept == {"created_at", "envelope", "log", "rows", "later"}
 
 
 async def test_a_clean_stop_finishes_what_waits_and_refuses_what_comes_after(place: Place, clock: Clock) -> None:

@@ -1,0 +1,45 @@
+"""Who is at the terminal, for the access log: the operating system's user name as it is, since that log is there to
+hold people to account, and lies encrypted.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+
+from rvr.store.access import Access, Signin
+from rvr.timekeeping import observe
+
+ROLE = "terminal"
+
+
+def user() -> str:
+    """The name that the system gives to the user id, not what the environment says; behind sudo with who called it."""
+    if os.name != "posix":
+        return getpass.getuser()
+    import pwd
+
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container without a table of users
+        name = str(os.getuid())
+    caller = os.environ.get("SUDO_USER", "") if os.getuid() == 0 else ""
+    return f"{name}/{caller}" if caller else name
+
+
+def entry(category: str, what: str, *, case_id: str | None = None, reason: str = "", recipient: str = "") -> Access:
+    """A row of the access log for what is done here and now."""
+    signin = Signin(ROLE, f"{ROLE}:{user()}", ROLE)
+    return Access(signin, category, what, observe().at, case_id, reason, recipient)
+
+
+def password(username: str) -> str:
+    """Asked for without an echo; where nobody types, one line of standard input."""
+    if sys.stdin.isatty():
+        return getpass.getpass(f"Password of {username}: ")
+    return sys.stdin.readline().rstrip("\n")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
