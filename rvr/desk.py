@@ -141,7 +141,7 @@ class Desk:
         if erasure.is_erased(case):
             return []
         workflow, _ = await self.definition_of(case)
-        return decide.view_moves(workflow, case, by, await self._basis(case, {}))
+        return decide.view_moves(workflow, case, by, await self._basis(case, {}, by))
 
     async def known(self, case: Case) -> Known:
         """What is known of the case's people from elsewhere: earlier cases, candidates, live civil orders."""
@@ -249,7 +249,7 @@ class Desk:
                 workflow = self.definitions.workflows.get(command.workflow)
                 if workflow is None:
                     raise NotFound(Reason("no-such-workflow"))
-                basis = replace(await self._basis(None, {}), reference=_reference())
+                basis = replace(await self._basis(None, {}, by), reference=_reference())
                 decision = decide.decide_open(command, workflow, case_id=self.new_id(), by=by, at=at, basis=basis)
                 return self._batch(command, by, asked, Case(decision.case.id), decision, basis), decision.case
             case SetDuty():
@@ -264,11 +264,11 @@ class Desk:
             raise Refused(Reason("case-erased"))
         workflow, _ = await self.definition_of(case)
         if isinstance(command, RunOut):
-            basis = await self._basis(case, {})
+            basis = await self._basis(case, {}, by)
             decision = decide.decide_run_out(case, command, workflow, at=at, basis=basis)
         else:
             await self._refuse_stale(case, recorded, command)
-            basis = await self._basis(case, command.form)
+            basis = await self._basis(case, command.form, by)
             try:
                 decision = decide.decide_move(case, command, workflow, by=by, at=at, basis=basis)
             except Refused as refused:
@@ -356,7 +356,7 @@ class Desk:
             result={"case": after.id, "version": after.version},
         )
 
-    async def _basis(self, case: Case | None, form: Mapping[str, Any]) -> Basis:
+    async def _basis(self, case: Case | None, form: Mapping[str, Any], by: Actor) -> Basis:
         workflow, now = (await self.definition_of(case))[0] if case else self._any_workflow(), self.observe()
         at = iso(now.at)
 
@@ -365,11 +365,12 @@ class Desk:
             return every(session, OfficerRow), timing_log.position(driver(session)), elsewhere
 
         rows, position, elsewhere = await self.store.read(look_up)
-        named = {case.officer if case else "", str(form.get("officer", ""))}
+        named = {case.officer if case else "", str(form.get("officer", "")), by.id}
         return Basis(
             ids=tuple(self.new_id() for _ in range(4)),
             capacity=_capacity(rows, position, desk_open=clocks.is_open(workflow.force.hours, now)),
             officers={row.id: _officer(row) for row in rows if row.id in named},
+            now=at,
             history=tuple(dict.fromkeys((*elsewhere.history, *elsewhere.would_add))),
             candidates=elsewhere.candidates,
             orders=elsewhere.orders,

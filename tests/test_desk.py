@@ -588,7 +588,7 @@ async def test_a_decision_rests_on_the_candidates_the_history_and_the_live_order
     await at.store.append(an_order("o1", Clock()))
     at.universe.pass_(60)
     second = await at.desk.case(await at.a_case("call_taking", **born))
-    basis = await at.desk._basis(replace(second, suspect_id=first.suspect_id), {})
+    basis = await at.desk._basis(replace(second, suspect_id=first.suspect_id), {}, HANDLER)
     assert [one.person_id for one in basis.candidates] == [first.victim_id]
     assert [one.case for one in basis.history] == [first.id]
     assert [one.id for one in basis.orders] == ["o1"]
@@ -611,6 +611,27 @@ async def test_the_confirmation_of_a_third_occasion_proposes_the_specialists_in_
     proposed = outcome.recorded[-1].event.fact
     assert isinstance(proposed, e.EscalationProposed)
     assert first.reference in proposed.cases
+
+
+# --- Another force ------------------------------------------------------------------------------------------------
+
+
+async def test_where_no_sergeant_stands_between_the_officer_who_takes_the_caller_is_bound_and_no_other_can(
+    at: AtWork,
+) -> None:
+    await at.reopen(load(WORKFLOWS, "kent-like"))
+    opening = OpenCase(at.universe.new_id(), dict(OPENING) | {"lpa": "north"})
+    case = (await at.desk.handle(opening, HANDLER)).case.id
+    await at.does(HANDLER, case, "answer_criteria", **all_met())
+    await at.does(HANDLER, case, "record_consent", consent_kind="video", consent_answer="given")
+    await at.does(HANDLER, case, "offer_handover")
+    won, lost = await at_once(*(at.does(who, case, "accept_handover") for who in (OFFICER, OFFICER_2)))
+    assert (len(won), len(lost)) == (1, 1)
+    taken = await at.desk.case(case)
+    assert taken.engaged
+    assert {row.id for row in await at.desk.roster() if row.case_id == case} == {taken.officer}
+    winner = OFFICER if taken.officer == OFFICER.id else OFFICER_2
+    assert (await at.does(winner, case, "send_link")).case.state == "waiting_room"
 
 
 # --- Who hears of it away from the screens ------------------------------------------------------------------------

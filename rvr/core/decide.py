@@ -59,7 +59,7 @@ def view_moves(workflow: Workflow, case: Case, by: Actor, basis: Basis) -> list[
     ]
 
 
-_ANYBODYS = ("EmergencyDispatched", "HandoverAccepted")
+_ANYBODYS = ("EmergencyDispatched", "HandoverAccepted", "HandoverDeclined")
 """Facts that everybody may bring about whose role the workflow names, whosever case it is."""
 
 

@@ -36,6 +36,11 @@ def _written(at: datetime) -> str:
     return at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
+def seconds_between(start: str, end: str) -> int:
+    """Whole UTC seconds from one time to another; negative where the second lies before the first."""
+    return int((parse_iso(end) - parse_iso(start)).total_seconds())
+
+
 @lru_cache(1024)
 def parse_iso(text: str) -> datetime:
     """The UTC time that `iso` wrote; also takes any ISO 8601 time that names its offset.

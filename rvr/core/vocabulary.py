@@ -13,6 +13,7 @@ from rvr.core.case import Case, Session
 from rvr.core.commands import Actor
 from rvr.core.history import PastCase
 from rvr.core.identity import Candidate
+from rvr.core.moment import seconds_between
 from rvr.core.orders import Order
 from rvr.core.roster import Capacity, Officer
 
@@ -34,6 +35,9 @@ class Basis:
     """People in other cases who may be this victim or suspect, the likeliest first."""
     orders: tuple[Order, ...] = ()
     """Live civil orders that may concern this victim or suspect, the likeliest first."""
+
+    now: str = ""
+    """UTC time of the decision."""
 
     def noted(self) -> dict[str, Any]:
         """What the deciding event keeps of it."""
@@ -99,7 +103,9 @@ OF_DESK: Mapping[str, Callable[[Capacity], Any]] = {
 }
 """What a condition may ask of the desk, where the decision is told of it."""
 
-KNOWN_FACTS = frozenset({*OF_CASE, *OF_DESK, "by", "consent.video", "consent.recording", "consent.evaluation"})
+KNOWN_FACTS = frozenset(
+    {*OF_CASE, *OF_DESK, "by", "appointment_in_s", "consent.video", "consent.recording", "consent.evaluation"}
+)
 """What a condition may ask for besides `details.*` and `form.*`."""
 
 
@@ -122,6 +128,8 @@ class Facts:
             return of_case(self.case)
         if name == "by":
             return self.by.id if self.by else None
+        if name == "appointment_in_s":
+            return self._appointment_in_s()
         room, _, rest = name.partition(".")
         match room:
             case "details":
@@ -133,6 +141,12 @@ class Facts:
             case "desk" if self.basis is not None:
                 return OF_DESK[name](self.basis.capacity)
         return None
+
+    def _appointment_in_s(self) -> int | None:
+        """Whole seconds until the agreed time; None without one."""
+        if self.case.appointment is None or self.basis is None or not self.basis.now:
+            return None
+        return seconds_between(self.basis.now, self.case.appointment.starts_at)
 
 
 def _open(session: Session | None) -> bool:

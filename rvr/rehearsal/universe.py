@@ -13,7 +13,7 @@ from rvr.core.commands import THE_BOT, THE_MEDIA, Actor
 from rvr.core.force import Force
 from rvr.core.history import PastCase
 from rvr.core.identity import Candidate
-from rvr.core.moment import Moment
+from rvr.core.moment import Moment, iso
 from rvr.core.orders import Order
 from rvr.core.roster import Capacity, Officer
 from rvr.core.vocabulary import Basis
@@ -81,6 +81,7 @@ class Universe:
             reference=self.reference,
             capacity=Capacity(len(on), free, 1, tuple(officer.id for officer in on), desk_open),
             officers=dict(self.officers),
+            now=iso(self.wall),
             history=self.history,
             candidates=tuple(candidates),
             orders=self.orders,
