@@ -16,7 +16,7 @@ from rvr.core.forms import options_of
 from rvr.core.identity import STRENGTH, Candidate
 from rvr.core.moment import Moment, parse_iso
 from rvr.core.orders import Order
-from rvr.core.workflow import Field, Workflow
+from rvr.core.workflow import Criterion, Field, Workflow
 from rvr.messages import Catalogue
 from rvr.store.history import Known
 from rvr.store.tables import AccountRow, OfficerRow
@@ -54,6 +54,11 @@ class Choices:
     by: Actor | None = None
     known: Known = NOTHING_KNOWN
     officers: tuple[Choice, ...] = ()
+
+    @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """The safety questions that are in force today."""
+        return tuple(self.workflow.criteria_on(self._now.date()).values())
 
     def of(self, field: Field) -> tuple[Choice, ...]:
         """The options of a field; none for a field without."""

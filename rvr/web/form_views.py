@@ -272,7 +272,7 @@ def _field(
         value=value,
         error=errors.get(field.id, ""),
         options=options,
-        questions=_questions(workflow, field, values, faulty=faulty),
+        questions=_questions(choices, field, values, faulty=faulty),
         tools=tools(workflow, field.id, values, faulty=faulty) if field.kind == "risk_answers" else (),
         max=field.max,
     )
@@ -285,10 +285,10 @@ def _widget(field: Field, options: tuple[Choice, ...]) -> str:
     return "hidden" if field.kind == "instrument" and len(options) < 2 else widget
 
 
-def _questions(workflow: Workflow, field: Field, values: Mapping[str, str], *, faulty: bool) -> tuple[Question, ...]:
+def _questions(choices: Choices, field: Field, values: Mapping[str, str], *, faulty: bool) -> tuple[Question, ...]:
     match field.kind:
         case "criteria":
-            return criteria(workflow, field.id, values, faulty=faulty)
+            return criteria(choices.criteria, field.id, values, faulty=faulty)
         case "checks":
             return checks(field, values, faulty=faulty)
     return ()

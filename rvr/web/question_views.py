@@ -15,7 +15,7 @@ from typing import Any
 from rvr.core import risk
 from rvr.core.case import Case
 from rvr.core.forms import CHECK_ANSWERS
-from rvr.core.workflow import Field, Workflow
+from rvr.core.workflow import Criterion, Field, Workflow
 from rvr.messages import Catalogue
 
 TOOL = "risk_tool"
@@ -110,9 +110,11 @@ class Assessed:
 # --- Asking ------------------------------------------------------------------------------------------------------
 
 
-def criteria(workflow: Workflow, field: str, values: Mapping[str, str], *, faulty: bool) -> tuple[Question, ...]:
-    """The safety questions."""
-    boxes = [(f"{field}.{criterion.id}", criterion) for criterion in workflow.criteria.values()]
+def criteria(
+    asked: Iterable[Criterion], field: str, values: Mapping[str, str], *, faulty: bool
+) -> tuple[Question, ...]:
+    """The safety questions that are asked that day."""
+    boxes = [(f"{field}.{criterion.id}", criterion) for criterion in asked]
     return tuple(
         Question(box, str(number), one.ask, values.get(box, ""), faulty and not values.get(box), one.why)
         for number, (box, one) in enumerate(boxes, 1)

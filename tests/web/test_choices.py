@@ -135,3 +135,11 @@ def test_a_move_about_one_thing_has_boxes_of_its_own_and_only_its_own_errors() -
 )
 def test_a_length_of_time_is_said_in_its_largest_whole_unit(seconds: int, said: str) -> None:
     assert span(seconds, WORDS) == said
+
+
+def test_a_question_is_asked_on_the_days_on_which_it_is_in_force() -> None:
+    adult = replace(FLOW.criteria["adult"], until=MONDAY.at.date())
+    flow = replace(FLOW, criteria=FLOW.criteria | {"adult": adult})
+    tuesday = replace(MONDAY, at=MONDAY.at + timedelta(days=1))
+    asked = [{one.id for one in Choices(flow, WORDS, at).criteria} for at in (MONDAY, tuesday)]
+    assert asked == [set(FLOW.criteria), set(FLOW.criteria) - {"adult"}]
