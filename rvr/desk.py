@@ -37,7 +37,6 @@ from rvr.core.commands import (
 from rvr.core.errors import NotFound, Reason, Refused, Reused, Stale
 from rvr.core.moment import Moment, iso
 from rvr.core.orders import apply_order, decide_import, fold_order
-from rvr.core.risk import Instrument
 from rvr.core.roster import Capacity, Officer, apply_officer
 from rvr.core.vocabulary import Basis
 from rvr.core.workflow import Workflow
@@ -94,7 +93,7 @@ class Desk:
         self._join_url, self._staff_url, self._link_text = join_url, staff_url, link_text
         self.new_id = new_id
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._stored: dict[str, tuple[Workflow, dict[str, Instrument]]] = {}
+        self._stored: dict[str, Workflow] = {}
         self.on_recorded: Callable[[Sequence[e.Recorded]], Awaitable[None]] | None = None
         """Told after each recorded command: the media plane then reconciles what it should hold open."""
 
@@ -123,11 +122,11 @@ class Desk:
             raise NotFound(Reason("no-such-case"))
         return recorded
 
-    async def definition_of(self, case: Case) -> tuple[Workflow, Mapping[str, Instrument]]:
-        """The workflow that the case began under, with its instruments."""
+    async def definition_of(self, case: Case) -> Workflow:
+        """The workflow that the case began under."""
         current = self.definitions.by_hash(case.definition)
         if current is not None:
-            return current, self.definitions.instruments
+            return current
         if case.definition not in self._stored:
             (recorded,) = await self.store.load(f"definition/{case.definition}")
             stored = recorded.event.fact
@@ -140,7 +139,7 @@ class Desk:
         """Every move that this person's roles have from here, each allowed or with its reasons."""
         if erasure.is_erased(case):
             return []
-        workflow, _ = await self.definition_of(case)
+        workflow = await self.definition_of(case)
         return decide.view_moves(workflow, case, by, await self._basis(case, {}, by))
 
     async def known(self, case: Case) -> Known:
@@ -262,7 +261,7 @@ class Desk:
         case = fold(command.case, recorded)
         if erasure.is_erased(case):
             raise Refused(Reason("case-erased"))
-        workflow, _ = await self.definition_of(case)
+        workflow = await self.definition_of(case)
         if isinstance(command, RunOut):
             basis = await self._basis(case, {}, by)
             decision = decide.decide_run_out(case, command, workflow, at=at, basis=basis)
@@ -315,7 +314,7 @@ class Desk:
     ) -> tuple[Batch, Case]:
         recorded = await self.log(command.case)
         case, stream = fold(command.case, recorded), f"case/{command.case}"
-        subject = erasure.Subject(case, recorded, (await self.definition_of(case))[0], self.definitions.retention)
+        subject = erasure.Subject(case, recorded, await self.definition_of(case), self.definitions.retention)
         if isinstance(command, ProposeErasure):
             event = erasure.decide_propose(subject, command, by=by, at=at)
             after = apply(case, event)
@@ -357,7 +356,7 @@ class Desk:
         )
 
     async def _basis(self, case: Case | None, form: Mapping[str, Any], by: Actor) -> Basis:
-        workflow, now = (await self.definition_of(case))[0] if case else self._any_workflow(), self.observe()
+        workflow, now = await self.definition_of(case) if case else self._any_workflow(), self.observe()
         at = iso(now.at)
 
         def look_up(session: Session) -> tuple[list[OfficerRow], int, Known]:

@@ -23,8 +23,7 @@ from rvr.evaluation.package import export
 from rvr.store import projections
 from rvr.store.messages import Message, put_message
 from rvr.store.tables import ClockRow, IdentityRow, MessageRow, every
-from tests.evaluation.days import CANARY, SECRETS, STAFF, WORKFLOWS, Days, definitions
-from tests.store.builders import Clock, Place
+from tests.evaluation.days import CANARY, SECRETS, STAFF, WORKFLOWS, Days, a_desk, definitions
 
 ROOT = Path(__file__).parents[1]
 ADMIN = Actor("admin-1", frozenset({"administrator"}), "Ash")
@@ -35,13 +34,8 @@ SIX, TEN = timedelta(days=6 * 365 + 2), timedelta(days=10 * 365 + 3)
 
 @pytest.fixture
 async def days(tmp_path: Path) -> AsyncIterator[Days]:
-    clock, place = Clock(), Place(tmp_path / "data", tmp_path / "keys" / "keys.json")
-    store = place.store(clock)
-    await store.start()
-    told = Days(store, clock, definitions())
-    await told.start()
-    yield told
-    await store.close()
+    async with a_desk(tmp_path) as told:
+        yield told
 
 
 async def a_void(days: Days, **form: str) -> str:

@@ -16,21 +16,16 @@ from rvr.core.erasure import is_erased
 from rvr.core.errors import RvrError
 from rvr.store import projections
 from rvr.ticker import Ticker
-from tests.evaluation.days import STAFF, Days, definitions
+from tests.evaluation.days import STAFF, Days, a_desk
 from tests.evaluation.stories import a_week
-from tests.store.builders import Clock, Place
+from tests.store.builders import Place
 from tests.test_erasure import ADMIN, INSPECTOR, TEN
 
 
 @pytest.fixture
 async def days(tmp_path: Path) -> AsyncIterator[Days]:
-    clock, place = Clock(), Place(tmp_path / "data", tmp_path / "keys" / "keys.json")
-    store = place.store(clock)
-    await store.start()
-    told = Days(store, clock, definitions())
-    await told.start()
-    yield told
-    await store.close()
+    async with a_desk(tmp_path) as told:
+        yield told
 
 
 async def a_random_week(days: Days, dice: random.Random) -> list[str]:

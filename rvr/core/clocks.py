@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rvr.core import calendar
 from rvr.core import events as e
@@ -17,7 +16,7 @@ from rvr.core.case import Case, RunningClock
 from rvr.core.conditions import Facts
 from rvr.core.force import Hours
 from rvr.core.moment import Moment, iso, parse_iso
-from rvr.core.workflow import ClockDef, Workflow, any_match
+from rvr.core.workflow import ClockDef, Threshold, Workflow, any_match
 
 STEP_US = 500_000
 """Wall clock and boot clock differ by more than this when the wall clock was set: the duration is then in doubt."""
@@ -194,10 +193,10 @@ def judge(elapsed_us: int, target_s: int, error_us: int) -> str:
     return "met" if elapsed_us <= target_s * 1_000_000 else "breached"
 
 
-def threshold_of(clock: ClockDef, running: RunningClock, after_s: int) -> str:
-    """The move that the workflow makes at this threshold of a running clock; empty when it only flags."""
+def threshold_of(clock: ClockDef, running: RunningClock, after_s: int) -> Threshold | None:
+    """What the workflow says of a running clock so many seconds after its start."""
     offset = _offset(clock, running.target_s)
-    return next((t.do for t in clock.thresholds if offset + t.after_s == after_s), "")
+    return next((one for one in clock.thresholds if offset + one.after_s == after_s), None)
 
 
 def is_due(running: RunningClock, after_s: int, at: Moment) -> bool:
@@ -219,7 +218,7 @@ def due_boottime_ns(running: RunningClock, due: datetime) -> int:
 
 def is_open(hours: Hours, at: Moment) -> bool:
     """Whether the desk's hours include this moment, in the force's own time zone; the same time twice: always open."""
-    local = at.at.astimezone(ZoneInfo(hours.zone)).time()
+    local = hours.local(at.at).time()
     if hours.opens < hours.closes:
         return hours.opens <= local < hours.closes
     return local >= hours.opens or local < hours.closes

@@ -173,7 +173,8 @@ def decide_run_out(case: Case, command: RunOut, workflow: Workflow, *, at: Momen
     if running is None or running.run != command.run or not clocks.is_due(running, command.after_s, at):
         return Decision(case)
     clock = workflow.clocks[command.clock]
-    move = workflow.moves.get(clocks.threshold_of(clock, running, command.after_s))
+    threshold = clocks.threshold_of(clock, running, command.after_s)
+    move = workflow.moves.get(threshold.do) if threshold else None
     here = move is not None and case.state in move.sources
     can = move is not None and here and not _unmet(workflow, move.needs, Facts(case, THE_BOT, basis))
     due_at = next(when for seconds, when in running.due if seconds == command.after_s)

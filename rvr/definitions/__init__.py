@@ -26,12 +26,17 @@ __all__ = ["PARTS", "Definitions", "digest", "load", "load_stored"]
 
 @dataclass(frozen=True)
 class Definitions:
-    """Everything that the desk runs on: the workflows by id, and the instruments by id."""
+    """Everything that the desk runs on."""
 
     workflows: Mapping[str, w.Workflow]
-    instruments: Mapping[str, risk.Instrument]
+    """By id."""
     contacts: Contacts = field(default_factory=Contacts)
     retention: Retention = field(default_factory=Retention)
+
+    @property
+    def instruments(self) -> dict[str, risk.Instrument]:
+        """The risk tools of all workflows, by id."""
+        return {id_: tool for flow in self.workflows.values() for id_, tool in flow.instruments.items()}
 
     def by_hash(self, digest: str) -> w.Workflow | None:
         return next((flow for flow in self.workflows.values() if flow.hash == digest), None)
@@ -47,7 +52,6 @@ def load(root: Path, force: str) -> Definitions:
         path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sorted(root.rglob("*.toml"))
     }
     flows: dict[str, w.Workflow] = {}
-    instruments: dict[str, risk.Instrument] = {}
     force_file = f"forces/{force}.toml"
     if force_file not in texts:
         raise DefinitionFault([f"{force_file}: there is no such force"])
@@ -60,26 +64,19 @@ def load(root: Path, force: str) -> Definitions:
         faults += [fault for fault in reader.faults if fault not in faults]
         if flow is not None:
             flows[flow.id] = flow
-            instruments |= reader.instruments
-    contacts, more = _contacts(texts, force, flows)
-    reading = Reading(texts)
-    retention = read_retention(reading)
-    faults += [*more, *reading.faults]
+    apart, partners = Reading(texts), {partner for flow in flows.values() for partner in flow.force.partners}
+    contacts = read_contacts(apart, f"contacts/{force}.toml", partners)
+    retention = read_retention(apart)
+    faults += apart.faults
     if faults:
         raise DefinitionFault(faults)
-    return Definitions(flows, instruments, contacts, retention)
+    return Definitions(flows, contacts, retention)
 
 
-def _contacts(texts: Mapping[str, str], force: str, flows: Mapping[str, w.Workflow]) -> tuple[Contacts, list[str]]:
-    reading = Reading(texts)
-    partners = {partner for flow in flows.values() for partner in flow.force.partners}
-    return read_contacts(reading, f"contacts/{force}.toml", partners), reading.faults
-
-
-def load_stored(workflow_id: str, files: Mapping[str, str]) -> tuple[w.Workflow, dict[str, risk.Instrument]]:
+def load_stored(workflow_id: str, files: Mapping[str, str]) -> w.Workflow:
     """A workflow from its stored text: how a running case gets the definition that it began with."""
     reader = WorkflowReader(workflow_id, files)
     flow = reader.workflow()
     if flow is None or reader.faults:
         raise DefinitionFault(reader.faults)
-    return flow, reader.instruments
+    return flow

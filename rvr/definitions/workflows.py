@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from rvr.core import risk, soundness
+from rvr.core import soundness
 from rvr.core import workflow as w
 from rvr.definitions.forces import read_force
 from rvr.definitions.instruments import read_instruments
@@ -33,7 +33,6 @@ class WorkflowReader(Reading):
     def __init__(self, name: str, files: Mapping[str, str]) -> None:
         super().__init__(files)
         self.name = name
-        self.instruments: dict[str, risk.Instrument] = {}
         self.origins: dict[tuple[str, str], str] = {}
         """(part, key) -> the file that it comes from, where that is not the workflow's own."""
 
@@ -54,7 +53,7 @@ class WorkflowReader(Reading):
         self._unknown_files()
         states = self._states()
         opens = self.keys(f"{self.name}/workflow.toml", "opens", top["opens"], "who asks", "may_ask groups") or {}
-        self.instruments = read_instruments(self, top.get("instruments", []))
+        instruments = read_instruments(self, top.get("instruments", []))
         flow = w.Workflow(
             id=top["id"],
             name=top["name"],
@@ -74,7 +73,7 @@ class WorkflowReader(Reading):
             criteria=self._criteria(),
             routes=self._routes(),
             force=force,
-            instruments=self.instruments,
+            instruments=instruments,
             consent_wording=str(top.get("consent_wording", "")),
             wording=top.get("wording", {}),
             safeguarding=self._safeguarding(),

@@ -9,11 +9,12 @@ from typing import Any
 
 from rvr.core import decide
 from rvr.core import events as e
-from rvr.core.case import Case, RunningClock
+from rvr.core.case import Case
+from rvr.core.clocks import threshold_of
 from rvr.core.commands import THE_BOT, Actor, MakeMove, OpenCase, RunOut
 from rvr.core.errors import Reason, RvrError
 from rvr.core.roster import Officer, apply_officer
-from rvr.core.workflow import ClockDef, Threshold, Workflow
+from rvr.core.workflow import Workflow
 from rvr.rehearsal.universe import Universe
 
 
@@ -29,12 +30,6 @@ class Happening:
     """The move that was made, by a person or by the workflow itself; empty for an opening or a mere reminder."""
     undone: tuple[Reason, ...] = ()
     """Why the workflow did not make the move that the threshold is for."""
-
-
-def threshold_of(clock: ClockDef, running: RunningClock, after_s: int) -> Threshold | None:
-    """What the workflow says of a running clock at this moment; where it counts from the target, by that."""
-    offset = running.target_s if clock.by or clock.until_fact else 0
-    return next((one for one in clock.thresholds if offset + one.after_s == after_s), None)
 
 
 @dataclass

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rvr.core import events as e
+from rvr.core.clocks import threshold_of
 from rvr.core.workflow import Workflow
-from rvr.rehearsal.case import Happening, Rehearsal, threshold_of
+from rvr.rehearsal.case import Happening, Rehearsal
 
 REASONS = tuple(
     f"{what}_reason"

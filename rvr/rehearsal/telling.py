@@ -13,11 +13,12 @@ from typing import Any
 
 from rvr.core import events as e
 from rvr.core.case import Case
+from rvr.core.clocks import threshold_of
 from rvr.core.errors import Reason
 from rvr.core.moment import parse_iso
 from rvr.core.workflow import Workflow
 from rvr.messages import catalogue
-from rvr.rehearsal.case import Happening, threshold_of
+from rvr.rehearsal.case import Happening
 from rvr.rehearsal.values import clock
 
 DRAWN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}|[0-9a-f]{64}")

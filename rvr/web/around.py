@@ -28,7 +28,7 @@ async def gather(desk: Desk, case_id: str, actor: Actor) -> Around:
 async def gathered(desk: Desk, case_id: str, log: Sequence[Recorded], actor: Actor) -> Around:
     """The case that this log adds up to; whoever made a move is answered, also when the case is theirs no longer."""
     case = fold(case_id, log)
-    flow, _ = await desk.definition_of(case)
+    flow = await desk.definition_of(case)
     known = await desk.known(case) if "people" in views.classes_for(case, actor) else Known()
     others = {past.case for past in known.history} | {one.id for c in known.candidates for one in c.cases}
     rows = await desk.store.read(lambda session: every(session, CaseRow, col(CaseRow.id).in_(others)))

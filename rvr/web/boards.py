@@ -170,7 +170,7 @@ async def _referrals(desk: Desk, actor: Actor, words: Catalogue) -> list[dict[st
     shown = []
     for case_id in await _referred(desk, actor.units, desk.observe().at - timedelta(days=REFERRALS_D)):
         case = await desk.case(case_id)
-        flow, _ = await desk.definition_of(case)
+        flow = await desk.definition_of(case)
         shown += [
             {**one, "case": case.id, "reference": case.reference, "risk_level": case.risk_level}
             for one in case_parts.referrals(case, flow, actor.units)

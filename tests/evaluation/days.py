@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from rvr.realtime import Hub
 from rvr.store import Store
 from rvr.store.tables import AccountRow, put
 from tests.builders import FILING
-from tests.store.builders import START, Clock, a_batch, event
+from tests.store.builders import START, Clock, Place, a_batch, event
 
 CANARY = "Kanarienvogel"
 """Stands in every text that must not leave."""
@@ -168,7 +169,7 @@ class Days:
 
     async def screens(self, case: str, **answers: str) -> None:
         """The safety questions are answered; all well unless told otherwise."""
-        flow, _ = await self.desk.definition_of(await self.desk.case(case))
+        flow = await self.desk.definition_of(await self.desk.case(case))
         met = {criterion.id: criterion.met for criterion in flow.criteria.values()}
         await self.does(case, "handler", "answer_criteria", 31.5, answers={**met, **answers})
 
@@ -201,7 +202,7 @@ class Days:
         await self.does(case, "officer", move, 90, alone="yes", place_verified="yes", **hidden)
 
     async def assessed(self, case: str) -> None:
-        _, instruments = await self.desk.definition_of(await self.desk.case(case))
+        instruments = (await self.desk.definition_of(await self.desk.case(case))).instruments
         answers = {question.id: "no" for question in instruments["dash"].questions} | {"separation": "yes"}
         told = {"risk_tool": "dash", "risk_answers": answers, "risk_level": "medium", "rationale": f"{CANARY} why"}
         await self.does(case, "officer", "assess_risk", 600, **told)
@@ -273,3 +274,17 @@ async def with_every_fact(days: Days) -> None:
     """Appends a case with one of every fact, as no workflow would make it."""
     case = Case(str(uuid.uuid4()))
     await days.store.append(a_batch("every-fact", case, *every_fact(days.clock)))
+
+
+@contextlib.asynccontextmanager
+async def a_desk(folder: Path) -> AsyncIterator[Days]:
+    """Days on a store of its own, in this folder."""
+    clock = Clock()
+    store = Place(folder / "data", folder / "keys" / "keys.json").store(clock)
+    await store.start()
+    try:
+        days = Days(store, clock, definitions())
+        await days.start()
+        yield days
+    finally:
+        await store.close()
