@@ -351,6 +351,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     store = argparse.ArgumentParser(add_help=False)
     store.add_argument("--data", help="folder of the database (default var/data)")
+    store.add_argument("--database", metavar="URL", help="postgresql://USER@HOST/NAME in place of that folder")
     store.add_argument("--key-file", metavar="FILE", help="the key file (default beside the data folder)")
     store.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML")
     one = verbs.add_parser("serve", parents=[store], help="run the desk (the verb when none is given)")
@@ -434,7 +435,7 @@ def _run(given: argparse.Namespace) -> int:
             return rehearse(given.path.resolve(), given.force, update=given.update)
         case "walk":
             return walk_through(given.workflow, given.force, given.seed)
-    named = ("data", "key_file", "host", "port", "demo")
+    named = ("data", "database", "key_file", "host", "port", "demo")
     options: dict[str, Any] = {name: getattr(given, name, None) for name in named}
     settings = config.load(options, file=given.config)
     if given.verb in operating.VERBS:

@@ -62,6 +62,9 @@ _REFERENCE = "23456789CDFGHJKMNPQRTVWXYZ"
 
 BOARD = "board"
 
+FOLLOW = 500
+"""Events read in one step of the feed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -94,11 +97,12 @@ class Desk:
         self.new_id = new_id
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._stored: dict[str, Workflow] = {}
+        self._told, self._following = 0, asyncio.Lock()
         self.on_recorded: Callable[[Sequence[e.Recorded]], Awaitable[None]] | None = None
         """Told after each recorded command: the media plane then reconciles what it should hold open."""
 
     async def start(self) -> None:
-        """Stores the text of every definition that new cases will run under."""
+        """Stores the text of every definition that new cases will run under; what was recorded before is not told."""
         for flow in self.definitions.workflows.values():
             stream = f"definition/{flow.hash}"
             if not await self.store.load(stream):
@@ -107,6 +111,7 @@ class Desk:
                 batch = Batch(self.new_id(), THE_BOT.id, b"", (Append(stream, 0, (event,)),))
                 with contextlib.suppress(Conflict):  # another process stored the same text this moment
                     await self.store.append(batch)
+        self._told = await self.store.position()
 
     # --- Reading -------------------------------------------------------------------------------------------------
 
@@ -434,16 +439,39 @@ class Desk:
     # --- Telling -------------------------------------------------------------------------------------------------
 
     async def _tell(self, recorded: list[e.Recorded]) -> None:
-        for one in recorded:
-            kind, _, subject = one.stream.partition("/")
-            self.hub.publish(Message(one.position, one.stream, one.event.type, subject))
-            if kind in ("case", "officer"):
-                self.hub.publish(Message(one.position, BOARD, one.event.type, subject))
-        if self.on_recorded is not None:
-            try:
-                await self.on_recorded(recorded)
-            except Exception:  # what is recorded has happened; the media plane reconciles at its next occasion
-                log.exception("media_not_told")
+        """What is recorded has happened: what fails here is told at the next occasion."""
+        if self.store.bell is not None:
+            self.store.bell.ring()
+        try:
+            await self.follow()
+            await self._media(recorded)
+        except Exception:
+            log.exception("not_told")
+
+    async def catch_up(self) -> None:
+        """Tells what other processes on the database have recorded: another desk, or a verb at a terminal."""
+        await self._media(await self.follow())
+
+    async def follow(self) -> list[e.Recorded]:
+        """Tells open screens of all that was recorded since the last time, by whomever, in its order; what that was."""
+        found: list[e.Recorded] = []
+        async with self._following:
+            while fresh := await self.store.events_after(self._told, FOLLOW):
+                for one in fresh:
+                    self._publish(one)
+                self._told = fresh[-1].position
+                found += fresh
+        return found
+
+    def _publish(self, one: e.Recorded) -> None:
+        kind, _, subject = one.stream.partition("/")
+        self.hub.publish(Message(one.position, one.stream, one.event.type, subject))
+        if kind in ("case", "officer"):
+            self.hub.publish(Message(one.position, BOARD, one.event.type, subject))
+
+    async def _media(self, recorded: list[e.Recorded]) -> None:
+        if recorded and self.on_recorded is not None:
+            await self.on_recorded(recorded)
 
 
 def _officer(row: OfficerRow) -> Officer:

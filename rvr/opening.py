@@ -11,6 +11,7 @@ from rvr import definitions, timekeeping
 from rvr.config import Settings
 from rvr.desk import Desk
 from rvr.realtime import Hub
+from rvr.store.place import Place
 from rvr.store.store import Store
 
 
@@ -18,12 +19,19 @@ class Fault(Exception):
     """A sentence for the person at the terminal; exit code 1."""
 
 
+def place_of(settings: Settings, *, existing: bool = False) -> Place:
+    """Where the store of these settings lies. Raises Fault, with `existing`, where there is none."""
+    place = Place(settings.data_path, settings.key_path, settings.database)
+    if existing and not place.exists():
+        named = place.where if place.url else settings.data_path
+        raise Fault(f"There is no RVR database in {named}: name it with --data or --database.")
+    return place
+
+
 @contextlib.asynccontextmanager
 async def open_store(settings: Settings, *, existing: bool = False) -> AsyncIterator[Store]:
-    """The store of these settings. With `existing`, a folder without one is a fault, not a new store."""
-    store = Store(settings.data_path, settings.key_path, force=settings.force)
-    if existing and not store.file.exists():
-        raise Fault(f"There is no RVR database in {settings.data_path}: name its folder with --data.")
+    """The store of these settings. With `existing`, a place without one is a fault, not a new store."""
+    store = Store(place_of(settings, existing=existing), force=settings.force)
     await store.start()
     try:
         yield store

@@ -22,12 +22,10 @@ from rvr.core.commands import Actor, ConfirmErasure, ProposeErasure
 from rvr.core.erasure import is_erased, proposal
 from rvr.core.retention import Retention
 from rvr.desk import Desk
-from rvr.opening import Fault, open_desk, open_store
-from rvr.store import backup, keyring, shares
+from rvr.opening import Fault, open_desk, open_store, place_of
+from rvr.store import backup, keyring, shares, sqlite
 from rvr.store.access import Access
 from rvr.store.access import record as note
-from rvr.store.engine import dbapi
-from rvr.store.keyring import Place
 from rvr.store.sealing import SealBroken
 from rvr.store.store import Store
 from rvr.store.tables import CaseRow, every
@@ -78,20 +76,9 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
                 asyncio.run(_erase(given, settings))
     except (shares.BadShare, SealBroken) as wrong:
         raise Fault(str(wrong)) from None
-    except (dbapi.Error, OSError) as broken:
+    except (sqlite.dbapi.Error, OSError) as broken:
         raise Fault(f"{given.verb}: {broken}. Nothing was put in place.") from None
     return 0
-
-
-def place_of(settings: Settings) -> Place:
-    return Place(settings.data_path / "rvr.db", settings.key_path)
-
-
-def _existing(settings: Settings) -> Place:
-    place = place_of(settings)
-    if not place.database.exists():
-        raise Fault(f"There is no RVR database in {settings.data_path}: name its folder with --data.")
-    return place
 
 
 # --- Keys --------------------------------------------------------------------------------------------------------
@@ -110,7 +97,7 @@ def _show_keys(given: argparse.Namespace, settings: Settings) -> None:
 
 
 def _rotate_keys(given: argparse.Namespace, settings: Settings) -> None:
-    master, count = keyring.rotate(_existing(settings), entry("alteration", "keys.rotate"))
+    master, count = keyring.rotate(place_of(settings, existing=True), entry("alteration", "keys.rotate"))
     say(f"master key {master} wraps every data key now: {count} were wrapped anew")
     say("Split the key file again: the shares that there are restore the file of before.")
 
@@ -128,7 +115,7 @@ def _restore_keys(given: argparse.Namespace, settings: Settings) -> None:
     if given.out is None or not given.shares:
         raise Fault("keys restore needs the files of the shares and --out FILE")
     tried = keyring.restore(place_of(settings), given.shares, given.out, entry("alteration", "keys.restore"))
-    opens = f"it opens {place_of(settings).database}" if tried else "there is no database here to try it on"
+    opens = f"it opens {place_of(settings).where}" if tried else "there is no database here to try it on"
     say(f"{given.out}: the key file, restored; {opens}")
 
 
@@ -146,7 +133,7 @@ _KEYS = {
 
 def _backup(out: Path, settings: Settings) -> None:
     told = entry("disclosure", "backup", recipient=str(out.resolve()))
-    made = backup.make(_existing(settings), out.resolve(), settings.force, told)
+    made = backup.make(place_of(settings, existing=True), out.resolve(), settings.force, told)
     say(f"{out}: up to position {made.position}, {made.size} bytes, examined: no fault")
     say(f"The keys are not in it. It opens with {settings.key_path}.")
 

@@ -99,7 +99,7 @@ _WAY: tuple[tuple[str, tuple[tuple[Actor, str, Mapping[str, Any]], ...]], ...] =
 
 
 async def _open(place: Place, universe: Universe, defined: Definitions) -> tuple[Store, Desk]:
-    store = Store(place.data, place.key_file, force="wmp", observe=universe)
+    store = Store(place, force="wmp", observe=universe)
     await store.start()
     text = "Here is the link {for you}: {link}"
     desk = Desk(

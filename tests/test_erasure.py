@@ -106,7 +106,7 @@ async def test_two_people_erase_a_case_and_nothing_that_named_anybody_can_be_rea
     assert await days.store.verify() == []
     rows = await days.store.read(lambda session: every(session, IdentityRow, IdentityRow.stream == f"case/{case}"))
     assert rows == []
-    assert (days.store.file.parent / "rvr.db-wal").stat().st_size == 0, "no destroyed key stays in the journal"
+    assert (days.store.place.data / "rvr.db-wal").stat().st_size == 0, "no destroyed key stays in the journal"
     await export(days.store, tmp_path / "out", project_key=tmp_path / "project.json")
     told = (tmp_path / "out" / "data" / "events.csv").read_text()
     assert told.count("CaseErased") == 1

@@ -26,8 +26,7 @@ from rvr.config import Settings
 from rvr.core.commands import Actor as Person
 from rvr.core.commands import MakeMove, OpenCase
 from rvr.opening import open_desk
-from rvr.store.engine import connect
-from rvr.store.keyring import Place
+from rvr.store.place import Place
 from tests.serving import OPENING, PASSWORD, ROOT, served
 
 Run = Callable[..., tuple[int, str]]
@@ -88,8 +87,8 @@ def cases(data: Path, workflows: Path, count: int = 1) -> list[str]:
 
 
 def rows(data: Path, query: str) -> list[Any]:
-    place = Place(data / "rvr.db", Settings(data=str(data)).key_path)
-    connection = connect(place.database, place.keys().database, write=True)
+    place = Place(data, Settings(data=str(data)).key_path)
+    connection = place.database(place.keys()).connect(write=True)
     try:
         return connection.execute(query).fetchall()
     finally:

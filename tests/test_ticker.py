@@ -31,7 +31,7 @@ def universe() -> Universe:
 @pytest.fixture
 async def desk(tmp_path: Path, universe: Universe) -> AsyncIterator[Desk]:
     place = Place(tmp_path / "data", tmp_path / "keys" / "keys.json")
-    store = Store(place.data, place.key_file, force="wmp", observe=universe)
+    store = Store(place, force="wmp", observe=universe)
     await store.start()
     made = Desk(store, shipped(), Hub(), observe=universe, join_url="", link_text="{link}", new_id=universe.new_id)
     await made.start()

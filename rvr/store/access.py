@@ -100,15 +100,14 @@ def verify(connection: Connection) -> list[Fault]:
     """Every fault of the access log; a cut tail shows in the numbers that were given."""
     faults: list[Fault] = []
     seq, previous = 0, GENESIS
-    for values in connection.execute(_SELECT):
+    for values in connection.rows(_SELECT):
         row = dict(zip(_COLUMNS, values, strict=True))
         if (row["seq"], row["previous"]) != (seq + 1, previous):
             faults.append(Fault("access", row["seq"], "previous"))
         if row["hash"] != _told(row):
             faults.append(Fault("access", row["seq"], "hash"))
         seq, previous = row["seq"], row["hash"]
-    given = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'access'").fetchone() or (0,)
-    return faults if given[0] == seq else [*faults, Fault("access", seq, "tail")]
+    return faults if connection.given("access") == seq else [*faults, Fault("access", seq, "tail")]
 
 
 def _fields(access: Access) -> dict[str, Any]:

@@ -19,8 +19,10 @@ from pathlib import Path
 from rvr.core.moment import iso
 from rvr.store import access, keys, ledger, log
 from rvr.store.access import Access
-from rvr.store.engine import CannotOpen, Connection, connect, dbapi
-from rvr.store.keyring import Place, misfits
+from rvr.store.engine import CannotOpen, Connection, transaction
+from rvr.store.keyring import misfits
+from rvr.store.place import Place
+from rvr.store.sqlite import connect, dbapi
 
 FORMAT = "rvr-backup/1"
 MANIFEST = "MANIFEST.json"
@@ -50,16 +52,16 @@ def make(place: Place, out: Path, force: str, note: Access) -> Manifest:
 
     The access log says so before the copy is made: the copy has that row, too.
     """
+    _refuse_server(place)
     _refuse_filled(out)
-    if out.resolve().is_relative_to(place.database.parent.resolve()):
-        raise CannotOpen(f"{out} lies inside the data folder {place.database.parent}: it would be lost with it")
+    if out.resolve().is_relative_to(place.data.resolve()):
+        raise CannotOpen(f"{out} lies inside the data folder {place.data}: it would be lost with it")
 
     def fill(draft: Path) -> Manifest:
-        copy = draft / place.database.name
+        copy = draft / place.file.name
         with place.opened() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            access.record(connection, note)
-            connection.execute("COMMIT")
+            with transaction(connection):
+                access.record(connection, note)
             connection.execute("VACUUM INTO :copy", {"copy": str(copy)})
         _sync(copy)
         found = place.keys()
@@ -75,7 +77,8 @@ def make(place: Place, out: Path, force: str, note: Access) -> Manifest:
 
 def restore(backup: Path, place: Place, note: Access) -> Manifest:
     """Puts a backup into a new data folder, and examines it there. Raises CannotOpen, and leaves no folder then."""
-    data = place.database.parent
+    _refuse_server(place)
+    data = place.data
     _refuse_filled(data)
     manifest = read(backup)
     if place.key_file.resolve().is_relative_to(data.resolve()):
@@ -84,7 +87,7 @@ def restore(backup: Path, place: Place, note: Access) -> Manifest:
         raise CannotOpen(f"the key file {place.key_file} is missing: put it there, or name it with --key-file")
 
     def fill(draft: Path) -> Manifest:
-        copy = draft / place.database.name
+        copy = draft / place.file.name
         shutil.copyfile(backup / manifest.file, copy)
         _sync(copy)
         if (copy.stat().st_size, _digest(copy)) != (manifest.size, manifest.sha256):
@@ -110,6 +113,13 @@ def read(backup: Path) -> Manifest:
     if manifest.format != FORMAT or Path(manifest.file).name != manifest.file:
         raise CannotOpen(f"{backup} is a backup of another format")
     return manifest
+
+
+def _refuse_server(place: Place) -> None:
+    if place.url:
+        raise CannotOpen(
+            f"{place.where}: a server is copied with its own tools (pg_basebackup, pg_dump); see docs/LOG.md"
+        )
 
 
 def _refuse_filled(folder: Path) -> None:

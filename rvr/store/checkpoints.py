@@ -164,7 +164,7 @@ def _one(connection: Connection, which: str, size: int) -> Checkpoint | None:
 
 def leaves(connection: Connection, after: int, until: int) -> Iterator[tuple[int, bytes]]:
     """(position, leaf hash) of the events behind `after` up to `until`, in order."""
-    rows = connection.execute(
+    rows = connection.rows(
         "SELECT position, hash FROM event WHERE position > :after AND position <= :until ORDER BY position",
         {"after": after, "until": until},
     )
@@ -253,7 +253,9 @@ class Sequencer:
         if self._marks(connection) != self._proven or (latest and latest.size >= head.size):
             return None
         signed = Checkpoint(*head, at, self._notary.note(text(self._notary.name, head)))
-        connection.execute("INSERT INTO checkpoint (size, root, at, note) VALUES (?, ?, ?, ?)", signed)
+        connection.execute(
+            "INSERT INTO checkpoint (size, root, at, note) VALUES (:size, :root, :at, :note)", signed._asdict()
+        )
         if head not in self._proven:  # it is, where a kill came between the line and the commit of the row
             self._heads.append(head, at)
             self._proven = [head]
@@ -297,7 +299,7 @@ def verify(connection: Connection, notary: Notary, heads: Heads) -> list[HeadFau
 
 
 def _signed(connection: Connection, notary: Notary, faults: list[HeadFault]) -> Iterator[Head]:
-    for values in connection.execute("SELECT size, root, at, note FROM checkpoint ORDER BY size"):
+    for values in connection.rows("SELECT size, root, at, note FROM checkpoint ORDER BY size"):
         row = Checkpoint(*values)
         if not _true(row, notary):
             faults.append(HeadFault("signature", _UNSIGNED.format(size=row.size)))

@@ -1,97 +1,128 @@
-"""How the database file is opened: SQLCipher with a raw key, every pragma set and read back.
+"""What the store needs of a database engine, and nothing of any one engine: `sqlite` and `postgres` give it.
 
-Python's own SQLite is not used: releases before 3.51.3 can lose committed data when the write-ahead log is reset
-(SQLite release notes, 3.51.3). This module knows nothing of tables.
+Statements are written once, with parameters as `:name`, in what both engines understand. Of several processes on one
+database one writes at a time: positions are then dense and in the order of the commits on either engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
-import sqlcipher3.dbapi2 as dbapi
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy import Engine
 
-if TYPE_CHECKING:  # sqlcipher3 carries no types; its interface is the one of the standard library
-    from sqlite3 import Connection, Cursor
-else:
-    Connection, Cursor = dbapi.Connection, dbapi.Cursor
+from rvr.core.errors import Reason, Unavailable
 
-__all__ = ["CannotOpen", "Connection", "Cursor", "connect", "dbapi", "engine_fault", "reader", "schema_engine"]
+__all__ = ["Attempt", "CannotOpen", "Committer", "Connection", "Cursor", "Database", "transaction", "unavailable"]
 
-OLDEST_SAFE = (3, 51, 3)
-BUSY_MS = 5_000
-"""How long a statement waits for another process, such as a command line verb beside the service."""
-
-_WRITING = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "recursive_triggers": 1, "secure_delete": 1}
-"""synchronous 2 is FULL: a commit is on the disk before it is answered. recursive_triggers: without it INSERT OR
-REPLACE deletes past the triggers that forbid it. secure_delete: a destroyed key leaves no copy in free pages."""
+T = TypeVar("T")
+Values = Mapping[str, Any]
+NONE: Values = {}
 
 
 class CannotOpen(Exception):
     """The store cannot be opened. The message says why, for the person who starts the service."""
 
 
-def engine_fault(version: tuple[int, ...]) -> str:
-    """Why this SQLite must not be used; empty when it may."""
-    if tuple(version) >= OLDEST_SAFE:
-        return ""
-    told, safe = (".".join(map(str, v)) for v in (version, OLDEST_SAFE))
-    return f"SQLite {told} can lose committed data (WAL reset fault): {safe} or newer is needed"
+class Cursor(Protocol):
+    """What a statement found."""
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
-def connect(file: Path, key: bytes, *, write: bool) -> Connection:
-    """A connection that leaves transactions to its user. Raises CannotOpen for a wrong key or a refused pragma."""
-    connection: Connection = dbapi.connect(
-        str(file), timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
-    )
+class Connection(Protocol):
+    """The driver's own connection, below SQLAlchemy's as well."""
+
+    def execute(self, sql: str, values: Values = NONE, /) -> Cursor:
+        """Runs one statement."""
+
+    def rows(self, sql: str, values: Values = NONE, /) -> Iterator[Any]:
+        """What a statement finds, row by row, in memory that does not grow with it. For reads."""
+
+    def given(self, table: str) -> int:
+        """The highest number that an append-only table ever gave, also to a row that is gone."""
+
+    def begin(self) -> None:
+        """Begins to write, once no other process does."""
+
+    def commit(self) -> None:
+        """Returns when all since `begin` is on the disk."""
+
+    def rollback(self) -> None:
+        """Undoes all since `begin`, if there is anything to undo."""
+
+    def close(self) -> None: ...
+
+
+@contextlib.contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """All of it is kept, on the disk, or nothing."""
+    connection.begin()
     try:
-        _unlock(connection, file, key)
-        _set_up(connection, write)
+        yield
+        connection.commit()
     except BaseException:
-        connection.close()
+        connection.rollback()
         raise
-    return connection
 
 
-def _unlock(connection: Connection, file: Path, key: bytes) -> None:
-    connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
-    if not connection.execute("PRAGMA cipher_version").fetchone():
-        raise CannotOpen("this build of sqlcipher3 has no SQLCipher: the database would lie in clear")
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except dbapi.DatabaseError as error:
-        if "not a database" in str(error) or "malformed" in str(error):
-            raise CannotOpen(f"{file} does not open with this key file: another key, or a damaged file") from error
-        raise CannotOpen(f"{file} cannot be read: {error}") from error
+@dataclass(slots=True)
+class Attempt:
+    """One job of a commit, and what became of it."""
+
+    job: Callable[[Connection], Any]
+    result: Any = None
+    error: Exception | None = None
 
 
-def _set_up(connection: Connection, write: bool) -> None:
-    if not write:
-        connection.execute("PRAGMA query_only = ON")
-        return
-    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the disk there
-    for name, value in _WRITING.items():
-        connection.execute(f"PRAGMA {name} = {value}").fetchall()
-        (found,) = connection.execute(f"PRAGMA {name}").fetchone()
-        if found != value:
-            raise CannotOpen(f"the database refuses {name} = {value}: it stays {found}")
+class Committer(Protocol):
+    """The one writing connection of a process, for one thread."""
+
+    def commit(self, batch: Sequence[Attempt]) -> bool:
+        """Runs the jobs in one durable transaction; one that fails takes none of the others along.
+
+        A job may be run again, where nothing of it was kept. Its error is its own, or Unavailable where the engine
+        failed: the outcome is then unknown. True when something was written. Raises nothing.
+        """
+
+    def close(self) -> None: ...
 
 
-def reader(open_one: Callable[[], Connection], size: int) -> Engine:
-    """The engine for reads: `size` connections that cannot write, each read in one snapshot."""
-    return _engine(open_one, "BEGIN", poolclass=QueuePool, pool_size=size, max_overflow=size)
+class Database(Protocol):
+    """Where the rows lie."""
+
+    where: str
+    """As people are told it, without a password."""
+
+    def check(self) -> None:
+        """Raises CannotOpen for an engine, or a setting of it, that could lose what was committed."""
+
+    def connect(self, *, write: bool) -> Connection:
+        """A connection of one's own. Raises CannotOpen."""
+
+    def committer(self) -> Committer: ...
+
+    def reader(self, size: int) -> Engine:
+        """For reads: `size` connections that cannot write, each read in one snapshot."""
+
+    def schema_engine(self) -> Engine:
+        """For migrations: one writing connection, one transaction."""
+
+    def lost(self, error: Exception) -> bool:
+        """Whether a read failed with its connection only, and may be tried on another."""
+
+    def empty_journal(self) -> None:
+        """So that a destroyed key stays nowhere in the engine's own files, as far as that can be had."""
 
 
-def schema_engine(open_one: Callable[[], Connection]) -> Engine:
-    """The engine for migrations: one writing connection, one transaction."""
-    return _engine(open_one, "BEGIN IMMEDIATE", poolclass=NullPool)
-
-
-def _engine(open_one: Callable[[], Connection], begin: str, **pool: Any) -> Engine:
-    engine = create_engine("sqlite://", module=dbapi, creator=open_one, **pool)
-    # With isolation_level None the driver begins nothing by itself (SQLAlchemy, "pysqlite transactions").
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    return engine
+def unavailable(error: Exception, code: str) -> Unavailable:
+    """What the sender of a command is told when the engine failed."""
+    told = Unavailable(Reason(code))
+    told.__cause__ = error
+    return told

@@ -56,14 +56,16 @@ class Stored(NamedTuple):
 _COLUMNS = ", ".join(Stored._fields)
 
 _INSERT = (
-    "INSERT INTO event (stream, version, event_id, type, observed_at, recorded_at, public, sealed, salt1, salt2,"
-    " previous, hash) VALUES (:stream, :version, :event_id, :type, :observed_at, :recorded_at, :public, :sealed,"
-    " :salt1, :salt2, :previous, :hash)"
+    "INSERT INTO event (position, stream, version, event_id, type, observed_at, recorded_at, public, sealed, salt1,"
+    " salt2, previous, hash) VALUES (:position, :stream, :version, :event_id, :type, :observed_at, :recorded_at,"
+    " :public, :sealed, :salt1, :salt2, :previous, :hash)"
 )
 
 
-def write(connection: Connection, sealer: Sealer, stream: str, head: Head, event: Event, stamp: Stamp) -> Recorded:
-    """Appends one event behind `head`."""
+def write(
+    connection: Connection, sealer: Sealer, stream: str, head: Head, event: Event, stamp: Stamp, position: int
+) -> Recorded:
+    """Appends one event behind `head`, at the next feed position."""
     version, event_id = head.version + 1, str(uuid.uuid4())
     fields, hidden = event.fact.split()
     key = sealer.key_for(connection, stream) if hidden else None
@@ -77,8 +79,9 @@ def write(connection: Connection, sealer: Sealer, stream: str, head: Head, event
         "type": event.type,
         "observed_at": iso(event.at.at),
         "recorded_at": stamp.recorded_at,
+        "position": position,
     }
-    position = connection.execute(_INSERT, row).lastrowid or 0
+    connection.execute(_INSERT, row)
     recorded_at = parse_iso(stamp.recorded_at)
     return Recorded(event, stream, version, position, event_id, stamp.command_id, stamp.force, recorded_at, row["hash"])
 

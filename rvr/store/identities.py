@@ -36,7 +36,7 @@ def erase(connection: Connection, stream: str) -> None:
 
     The log still verifies; nothing that named anybody can be read or matched again.
     """
-    connection.execute("UPDATE data_key SET wrapped = x'' WHERE scope = :stream", {"stream": stream})
+    connection.execute("UPDATE data_key SET wrapped = :none WHERE scope = :stream", {"stream": stream, "none": b""})
     connection.execute("DELETE FROM identity_row WHERE stream = :stream", {"stream": stream})
 
 

@@ -6,10 +6,8 @@ kept. A write transaction of the database is the lock: two rotations at once can
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,8 @@ from typing import Any
 from rvr.core.moment import iso
 from rvr.store import access, keys, shares
 from rvr.store.access import Access
-from rvr.store.engine import CannotOpen, Connection, connect
+from rvr.store.engine import CannotOpen, Connection, transaction
+from rvr.store.place import Place
 from rvr.store.sealing import SealBroken, place_of, rewrap
 
 AT_A_TIME = 200
@@ -25,23 +24,6 @@ AT_A_TIME = 200
 
 ROTATING = "rotating"
 """In the key file while a rotation has not come to its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a store and its key file lie."""
-
-    database: Path
-    key_file: Path
-
-    def keys(self) -> keys.Keys:
-        return keys.load(self.key_file, data=self.database.parent, database_exists=True)
-
-    @contextlib.contextmanager
-    def opened(self) -> Iterator[Connection]:
-        """A writing connection. Raises CannotOpen."""
-        with contextlib.closing(connect(self.database, self.keys().database, write=True)) as connection:
-            yield connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +43,9 @@ def create(place: Place) -> str:
     """A key file where there is none; the id of its master key. Raises CannotOpen, and overwrites nothing."""
     if place.key_file.exists():
         raise CannotOpen(f"{place.key_file} is there already: nothing was changed")
-    if place.database.exists():
-        raise CannotOpen(f"{place.database} has a key file already, another would not open it: restore that one")
-    keys.load(place.key_file, data=place.database.parent, database_exists=False)
+    if place.exists():
+        raise CannotOpen(f"{place.where} has a key file already, another would not open it: restore that one")
+    keys.load(place.key_file, data=place.data, database_exists=False)
     return place.keys().masters[-1][0]
 
 
@@ -71,7 +53,7 @@ def show(place: Place) -> list[Master]:
     """The master keys, oldest first, without a secret."""
     masters = keys.raw(place.key_file)["masters"]
     wraps: Counter[str] = Counter()
-    if place.database.exists():
+    if place.exists():
         with place.opened() as connection:
             wraps.update(dict(connection.execute(_WRAPPED)))
     last = masters[-1]["id"]
@@ -89,7 +71,7 @@ def rotate(place: Place, note: Access) -> tuple[str, int]:
     """
     file = place.key_file.resolve()
     with place.opened() as connection:
-        with _transaction(connection):
+        with transaction(connection):
             told = keys.raw(file)
             if ROTATING not in told:
                 told["masters"].append(keys.fresh_master())
@@ -99,7 +81,7 @@ def rotate(place: Place, note: Access) -> tuple[str, int]:
         found, done = keys.parse(told, file), 0
         while count := _rewrap_some(connection, found):
             done += count
-        with _transaction(connection):
+        with transaction(connection):
             told = keys.raw(file)
             told.pop(ROTATING, None)
             keys.replace(file, told)
@@ -109,7 +91,7 @@ def rotate(place: Place, note: Access) -> tuple[str, int]:
 def _rewrap_some(connection: Connection, found: keys.Keys) -> int:
     """Wraps some of the data keys that are not yet under the newest master key; how many."""
     newest, key = found.masters[-1]
-    with _transaction(connection):
+    with transaction(connection):
         rows = connection.execute(
             "SELECT key_id, scope, master_id, wrapped FROM data_key WHERE master_id <> :newest AND length(wrapped) > 0"
             " LIMIT :most",
@@ -132,11 +114,11 @@ def split(place: Place, out: Path, force: str, need: int, of: int, note: Access)
         raise CannotOpen("a rotation of the keys was cut off: finish it first (keys rotate)")
     if out.exists() and any(out.iterdir()):
         raise CannotOpen(f"{out} is not empty: name a new folder")
-    if out.resolve().is_relative_to(place.database.parent.resolve()):
+    if out.resolve().is_relative_to(place.data.resolve()):
         raise CannotOpen(f"{out} lies inside the data folder: a copy would open itself")
     made = shares.split(json.dumps(told, separators=(",", ":")).encode(), force, need, of)
-    if place.database.exists():
-        with place.opened() as connection, _transaction(connection):
+    if place.exists():
+        with place.opened() as connection, transaction(connection):
             access.record(connection, note)
     files = []
     for one in made:
@@ -153,17 +135,17 @@ def restore(place: Place, files: list[Path], out: Path, note: Access) -> bool:
     """
     if out.exists():
         raise CannotOpen(f"{out} is there already: nothing was changed")
-    if out.resolve().is_relative_to(place.database.parent.resolve()):
+    if out.resolve().is_relative_to(place.data.resolve()):
         raise CannotOpen(f"{out} lies inside the data folder: a copy would open itself")
     told: dict[str, Any] = json.loads(shares.join([shares.read(_text(file), file.name) for file in files]))
     found = keys.parse(told, out)
-    tried = place.database.exists()
+    tried = place.exists()
     if tried:
-        with contextlib.closing(connect(place.database, found.database, write=True)) as connection:
+        with place.opened(found) as connection:
             faults = misfits(connection, found)
             if faults:
-                raise CannotOpen(f"the key file of these shares does not open {place.database}: {faults[0]}")
-            with _transaction(connection):
+                raise CannotOpen(f"the key file of these shares does not open {place.where}: {faults[0]}")
+            with transaction(connection):
                 access.record(connection, note)
     keys.create(out, told)
     return tried
@@ -180,7 +162,8 @@ def misfits(connection: Connection, found: keys.Keys) -> list[str]:
     """Why these keys do not open everything that is sealed: master keys that are missing or are others."""
     faults = []
     for master_id, key_id, scope, wrapped in connection.execute(
-        "SELECT master_id, key_id, scope, wrapped FROM data_key WHERE length(wrapped) > 0 GROUP BY master_id"
+        "SELECT master_id, key_id, scope, wrapped FROM data_key WHERE key_id IN"
+        " (SELECT min(key_id) FROM data_key WHERE length(wrapped) > 0 GROUP BY master_id)"
     ):
         try:
             master = found.master(master_id)
@@ -188,15 +171,3 @@ def misfits(connection: Connection, found: keys.Keys) -> list[str]:
         except (CannotOpen, SealBroken) as fault:
             faults.append(str(fault) if isinstance(fault, CannotOpen) else f"master key {master_id} is another one")
     return faults
-
-
-@contextlib.contextmanager
-def _transaction(connection: Connection) -> Iterator[None]:
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

@@ -149,7 +149,7 @@ def verify_all(connection: Connection) -> list[Fault]:
 
 
 def _entries(connection: Connection, faults: list[Fault]) -> Iterator[Entry]:
-    rows = connection.execute(
+    rows = connection.rows(
         "SELECT stream, version, public, sealed, salt1, salt2, previous, hash, event_id, type, observed_at, recorded_at"
         " FROM event ORDER BY stream, version"
     )
@@ -172,7 +172,7 @@ def _repeats(public: bytes, event_id: str, kind: str, observed_at: str, recorded
 
 def _written(connection: Connection) -> dict[str, int]:
     lengths: dict[str, int] = {}
-    for (writes,) in connection.execute("SELECT writes FROM command"):
+    for (writes,) in connection.rows("SELECT writes FROM command"):
         for stream, version in json.loads(writes):
             lengths[stream] = max(version, lengths.get(stream, 0))
     return lengths
@@ -180,5 +180,4 @@ def _written(connection: Connection) -> dict[str, int]:
 
 def _positions(connection: Connection) -> list[Fault]:
     count, last = connection.execute("SELECT count(*), coalesce(max(position), 0) FROM event").fetchone()
-    given = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone() or (0,)
-    return [] if count == last == given[0] else [Fault("", 0, "positions")]
+    return [] if count == last == connection.given("event") else [Fault("", 0, "positions")]

@@ -16,7 +16,7 @@ from rvr.core.events import Event, Recorded
 from rvr.core.orders import Order
 from rvr.core.roster import Officer
 from rvr.store import envelope
-from rvr.store.engine import Connection, dbapi
+from rvr.store.engine import Connection
 from rvr.store.identities import erase, put_case_identities, put_order_identities
 from rvr.store.ledger import GENESIS
 from rvr.store.messages import Message, drop_messages, put_message
@@ -83,10 +83,17 @@ def append(connection: Connection, sealer: Sealer, batch: Batch, force: str, rec
     """Records the batch. Raises CommandSeen, Conflict or ReferenceTaken: its savepoint then keeps nothing of it."""
     if seen := command(connection, batch.person, batch.command_id):
         raise seen
-    stamp = envelope.Stamp(batch.command_id, force, recorded_at)
-    recorded: list[Recorded] = []
-    for part in batch.appends:
-        recorded += _append(connection, sealer, part, stamp)
+    heads = [_head(connection, part) for part in batch.appends]
+    for case in batch.cases:
+        _refuse_taken(connection, case)
+    stamp, recorded = envelope.Stamp(batch.command_id, force, recorded_at), list[Recorded]()
+    at = position(connection)
+    for part, head in zip(batch.appends, heads, strict=True):
+        for event in part.events:
+            at += 1
+            done = envelope.write(connection, sealer, part.stream, head, event, stamp, at)
+            head = envelope.Head(done.version, done.hash)
+            recorded.append(done)
     _project(connection, sealer, batch, recorded)
     for link in batch.links:
         put(connection, link)
@@ -99,32 +106,27 @@ def append(connection: Connection, sealer: Sealer, batch: Batch, force: str, rec
     return recorded
 
 
-def _append(connection: Connection, sealer: Sealer, part: Append, stamp: envelope.Stamp) -> list[Recorded]:
-    head = _head(connection, part.stream)
+def _head(connection: Connection, part: Append) -> envelope.Head:
+    """The end of the stream. Raises Conflict when that is not where the decision saw it."""
+    row = connection.execute(
+        "SELECT version, hash FROM event WHERE stream = :stream ORDER BY version DESC LIMIT 1", {"stream": part.stream}
+    ).fetchone()
+    head = envelope.Head(*row) if row else envelope.Head(0, GENESIS)
     if head.version != part.expected_version:
         raise Conflict(part.stream, part.expected_version, head.version)
-    recorded = []
-    for event in part.events:
-        done = envelope.write(connection, sealer, part.stream, head, event, stamp)
-        head = envelope.Head(done.version, done.hash)
-        recorded.append(done)
-    return recorded
+    return head
 
 
-def _head(connection: Connection, stream: str) -> envelope.Head:
-    row = connection.execute(
-        "SELECT version, hash FROM event WHERE stream = :stream ORDER BY version DESC LIMIT 1", {"stream": stream}
-    ).fetchone()
-    return envelope.Head(*row) if row else envelope.Head(0, GENESIS)
+def _refuse_taken(connection: Connection, case: Case) -> None:
+    told = {"reference": case.reference, "id": case.id}
+    if connection.execute("SELECT 1 FROM case_row WHERE reference = :reference AND id <> :id", told).fetchone():
+        raise ReferenceTaken(case.reference)
 
 
 def _project(connection: Connection, sealer: Sealer, batch: Batch, recorded: list[Recorded]) -> None:
     last = {done.stream: done.position for done in recorded}
     for case in batch.cases:
-        try:
-            put_case(connection, case, last[f"case/{case.id}"])
-        except dbapi.IntegrityError as error:  # the table's only constraint besides its key
-            raise ReferenceTaken(case.reference) from error
+        put_case(connection, case, last[f"case/{case.id}"])
         put_case_identities(connection, sealer, case)
     for officer in batch.officers:
         put_officer(connection, officer)
@@ -159,10 +161,10 @@ def load(connection: Connection, sealer: Sealer | None, stream: str, after: int 
     return envelope.select(connection, sealer, where, {"stream": stream, "after": after})
 
 
-def feed(connection: Connection, sealer: Sealer, after: int, limit: int) -> list[Recorded]:
-    """The next events of all streams behind that feed position."""
+def feed(connection: Connection, after: int, limit: int) -> list[Recorded]:
+    """The next events of all streams behind that feed position, public part only."""
     where = "position > :after ORDER BY position LIMIT :limit"
-    return envelope.select(connection, sealer, where, {"after": after, "limit": limit})
+    return envelope.select(connection, None, where, {"after": after, "limit": limit})
 
 
 def position(connection: Connection) -> int:

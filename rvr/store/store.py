@@ -12,23 +12,24 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import structlog
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from rvr.core.errors import Unavailable
+from rvr.core.errors import Reason, Unavailable
 from rvr.core.events import Recorded
 from rvr.core.moment import Moment, iso
-from rvr.store import access, checkpoints, envelope, keys, ledger, log, migrations, projections
+from rvr.store import access, checkpoints, envelope, ledger, log, migrations, projections
 from rvr.store.checkpoints import Checkpoint, HeadFault, Heads, RefusesToSign, Sequencer, Shown
-from rvr.store.engine import CannotOpen, Connection, connect, dbapi, engine_fault, reader
+from rvr.store.engine import CannotOpen, Connection, Database
 from rvr.store.log import Batch, CommandSeen
 from rvr.store.merkle import Tree
 from rvr.store.messages import driver
 from rvr.store.notes import Notary
+from rvr.store.place import Place
+from rvr.store.postgres import Bell, Postgres
 from rvr.store.sealing import Sealer
 from rvr.store.tables import SettingRow, put
 from rvr.store.writer import Writer
@@ -46,23 +47,26 @@ MOST_HELD = 10_000
 READERS = 4
 """Threads for reads: a query takes about a millisecond, and all of them share the machine with the media workers."""
 
+READ_FOR_S, AGAIN_S = 3.0, 0.1
+"""How long a read looks for a new connection, and how often: a server that is started again answers within two."""
+
 
 class Store:
-    """One database file with its key file. Use `start` and `close` once each."""
+    """One database with its key file. Use `start` and `close` once each."""
 
     sealer: Sealer
     notary: Notary
     """Signs checkpoints and exports."""
+    bell: Bell | None = None
+    """How other processes on the database are told, and heard; None where there are none to tell."""
     refusal: RefusesToSign | None = None
     """Why no checkpoint is signed; None while all is as it was signed before."""
 
-    def __init__(
-        self, folder: Path, key_file: Path, *, force: str = "", observe: Callable[[], Moment] = observe_now
-    ) -> None:
-        self.file = folder / "rvr.db"
-        self._key_file = key_file
+    def __init__(self, place: Place, *, force: str = "", observe: Callable[[], Moment] = observe_now) -> None:
+        self.place = place
         self._force = force
         self._observe = observe
+        self._database: Database
         self._writer: Writer
         self._engine: Engine
         self._heads: Heads
@@ -77,27 +81,28 @@ class Store:
         await asyncio.to_thread(self._start)
 
     def _start(self) -> None:
-        if fault := engine_fault(dbapi.sqlite_version_info):
-            raise CannotOpen(fault)
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = keys.load(self._key_file, data=self.file.parent, database_exists=self.file.exists())
-        self.sealer = Sealer(found, self._reread_keys)
-        self._open_writing = open_writing = partial(connect, self.file, found.database, write=True)
+        found = self.place.keys(database_exists=self.place.exists())
+        self.sealer = Sealer(found, self.place.keys)
+        self._database = database = self.place.database(found)
+        database.check()
         origin = "/".join(part for part in ("rvr", self._force, secrets.token_hex(8)) if part)
         facts = {"created_at": iso(self._observe().at), "envelope": envelope.FORMAT, "log": origin}
-        migrations.run(open_writing, facts)
-        with contextlib.closing(open_writing()) as connection:
+        opens = self.sealer.fingerprint(b"store").hex()
+        migrations.run(database, {**facts, "opens": opens})
+        with contextlib.closing(database.connect(write=True)) as connection:
+            told = dict(connection.execute("SELECT key, value FROM setting").fetchall())
+            if told["opens"] != opens:
+                raise CannotOpen(f"{self.place.where} does not open with this key file: it belongs to another store")
             projections.refresh(connection, self.sealer)
-            (origin,) = connection.execute("SELECT value FROM setting WHERE key = 'log'").fetchone()
+        origin = told["log"]
         self.notary = Notary(origin, found.signing)
-        self._heads = Heads(self._key_file.with_name("heads.txt"), origin)
+        self._heads = Heads(self.place.key_file.with_name("heads.txt"), origin)
         self._sequencer = Sequencer(self.notary, self._heads)
-        self._writer = Writer(open_writing)
+        self._writer = Writer(database.committer)
         self._writer.start()
-        self._engine = reader(partial(connect, self.file, found.database, write=False), READERS)
-
-    def _reread_keys(self) -> keys.Keys:
-        return keys.load(self._key_file, data=self.file.parent, database_exists=True)
+        self._engine = database.reader(READERS)
+        if isinstance(database, Postgres):
+            self.bell = database.bell()
 
     async def close(self) -> None:
         """Finishes what waits, then closes. What is asked afterwards is refused."""
@@ -112,13 +117,8 @@ class Store:
             lambda connection: log.append(connection, self.sealer, batch, self._force, iso(self._observe().at))
         )
         if batch.erases:
-            await asyncio.to_thread(self._empty_journal)
+            await asyncio.to_thread(self._database.empty_journal)
         return recorded
-
-    def _empty_journal(self) -> None:
-        """So that no destroyed key stays in the write-ahead log. A long read may keep it until the log's next reset."""
-        with contextlib.suppress(CannotOpen, dbapi.Error), contextlib.closing(self._open_writing()) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def write(self, job: Callable[[Connection], T]) -> T:
         """Runs a job on the writing connection, in a transaction: for the few rows that are no events."""
@@ -174,16 +174,26 @@ class Store:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._in_session, query)
 
     def _in_session(self, query: Callable[[Session], T]) -> T:
-        with Session(self._engine) as session:
-            return query(session)
+        until = time.monotonic() + READ_FOR_S
+        while True:
+            try:
+                with Session(self._engine) as session:
+                    return query(session)
+            except Exception as error:
+                if not self._database.lost(error):
+                    raise
+                if time.monotonic() > until:
+                    raise Unavailable(Reason("database-down")) from error
+            self._engine.dispose()  # those that wait in the pool are lost with it
+            time.sleep(AGAIN_S)
 
     async def load(self, stream: str, after: int = 0) -> list[Recorded]:
         """The stream's events behind version `after`."""
         return await self.read(lambda session: log.load(driver(session), self.sealer, stream, after))
 
     async def events_after(self, position: int, limit: int) -> list[Recorded]:
-        """The feed: the next events of all streams."""
-        return await self.read(lambda session: log.feed(driver(session), self.sealer, position, limit))
+        """The feed: the next events of all streams, public part only."""
+        return await self.read(lambda session: log.feed(driver(session), position, limit))
 
     async def position(self) -> int:
         """The feed position of the last event; 0 in an empty log."""

@@ -7,16 +7,47 @@ but those called `sealed` may hold anything that names, locates or quotes a pers
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+)
 from sqlmodel import Field, Session, SQLModel, select
 
 from rvr.store.engine import Connection
 from rvr.store.ledger import canonical
 
 METADATA = SQLModel.metadata
+
+NUMBER = Integer().with_variant(BigInteger(), "postgresql")
+"""SQLite's INTEGER holds 64 bits; PostgreSQL's 32, and a boot clock counts nanoseconds."""
+
+
+class _Text(TypeDecorator[Any]):
+    """JSON as the text that was written, on every engine: a server's own JSON types would write it another way."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str:
+        return canonical(value).decode()
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        return json.loads(value)
+
+
+TOLD = JSON().with_variant(_Text(), "postgresql")
 
 
 class EventRow(SQLModel, table=True):
@@ -30,10 +61,10 @@ class EventRow(SQLModel, table=True):
         {"sqlite_autoincrement": True},
     )
 
-    position: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    position: int | None = Field(default=None, sa_column=Column(NUMBER, primary_key=True))
     """Global feed position: dense, and in the order of the commits."""
     stream: str
-    version: int
+    version: int = Field(sa_type=NUMBER)
     event_id: str
     type: str
     observed_at: str
@@ -51,7 +82,7 @@ class CheckpointRow(SQLModel, table=True):
 
     __tablename__ = "checkpoint"
 
-    size: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    size: int = Field(sa_column=Column(NUMBER, primary_key=True, autoincrement=False))
     """How many events it covers: those up to this position."""
     root: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     at: str
@@ -68,9 +99,9 @@ class CommandRow(SQLModel, table=True):
     command_id: str = Field(primary_key=True)
     body_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     recorded_at: str
-    writes: list[list[Any]] = Field(sa_column=Column(JSON, nullable=False))
+    writes: list[list[Any]] = Field(sa_column=Column(TOLD, nullable=False))
     """[stream, its version afterwards], for each stream that it wrote."""
-    result: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    result: dict[str, Any] = Field(sa_column=Column(TOLD, nullable=False))
 
 
 class DataKeyRow(SQLModel, table=True):
@@ -101,7 +132,7 @@ class CaseRow(SQLModel, table=True):
     workflow: str
     definition: str
     state: str
-    version: int
+    version: int = Field(sa_type=NUMBER)
     opened_at: str
     opened_by: str
     sergeant: str
@@ -124,8 +155,8 @@ class CaseRow(SQLModel, table=True):
     team: str
     lpa: str
     channel: str
-    updated_position: int
-    clocks: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    updated_position: int = Field(sa_type=NUMBER)
+    clocks: list[dict[str, Any]] = Field(sa_column=Column(TOLD, nullable=False))
     """{clock, run, started_at, target_s, due: [[after_s, at], ...], ends_at, paused} of each running clock."""
     victim_id: str
     suspect_id: str
@@ -142,12 +173,12 @@ class ClockRow(SQLModel, table=True):
 
     case_id: str = Field(primary_key=True)
     clock: str = Field(primary_key=True)
-    run: int = Field(primary_key=True)
-    after_s: int = Field(primary_key=True)
+    run: int = Field(primary_key=True, sa_type=NUMBER)
+    after_s: int = Field(primary_key=True, sa_type=NUMBER)
     due_at: str
     started_at: str
     boot: str
-    boottime_ns: int
+    boottime_ns: int = Field(sa_type=NUMBER)
 
 
 class OfficerRow(SQLModel, table=True):
@@ -156,7 +187,7 @@ class OfficerRow(SQLModel, table=True):
     __tablename__ = "officer_row"
 
     id: str = Field(primary_key=True)
-    version: int
+    version: int = Field(sa_type=NUMBER)
     status: str
     case_id: str
 
@@ -182,7 +213,7 @@ class OrderRow(SQLModel, table=True):
     __tablename__ = "order_row"
 
     id: str = Field(primary_key=True)
-    version: int
+    version: int = Field(sa_type=NUMBER)
     kind: str
     lpa: str
     neighbourhood: str
@@ -224,7 +255,7 @@ class MessageRow(SQLModel, table=True):
     created_at: str
     status: str = "queued"
     """queued, sent, failed, or dropped with the case's key."""
-    attempts: int = 0
+    attempts: int = Field(default=0, sa_type=NUMBER)
     next_at: str = ""
     sent_at: str = ""
 
@@ -238,10 +269,10 @@ class AccountRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     username: str
     name: str
-    roles: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    roles: list[str] = Field(sa_column=Column(TOLD, nullable=False))
     password_hash: str
     disabled: bool = False
-    units: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    units: list[str] = Field(default_factory=list, sa_column=Column(TOLD, nullable=False))
     """Ids of the teams and partner organisations that the person belongs to."""
 
 
@@ -268,7 +299,7 @@ class AccessRow(SQLModel, table=True):
         {"sqlite_autoincrement": True},
     )
 
-    seq: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    seq: int | None = Field(default=None, sa_column=Column(NUMBER, primary_key=True))
     at: str
     person: str
     role: str

@@ -87,9 +87,9 @@ def test_writing_comes_back_by_itself_and_the_looks_of_meanwhile_are_written_dow
             assert time.monotonic() < deadline
             time.sleep(0.2)
     from rvr.config import Settings
-    from rvr.store.keyring import Place
+    from rvr.store.place import Place
 
-    with Place(data / "rvr.db", Settings(data=str(data)).key_path).opened() as connection:
+    with Place(data, Settings(data=str(data)).key_path).opened() as connection:
         looks = connection.execute("SELECT what FROM access WHERE category = 'consultation' ORDER BY what").fetchall()
     assert ("details",) in looks
     assert ("contact",) in looks

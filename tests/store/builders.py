@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.core.moment import Moment, iso
 from rvr.core.orders import Order, apply_order
 from rvr.core.roster import Officer, apply_officer
-from rvr.store import Append, Batch, Store
-from rvr.store import keys as key_file
+from rvr.store import Append, Batch, Store, place
 from rvr.store.access import Access, Signin
-from rvr.store.engine import Connection, connect
 
 START = datetime(2026, 11, 22, 21, 18, 4, 118221, tzinfo=UTC)
 BOOT = "0c5a2b7e-1111-4222-8333-444455556666"
@@ -36,20 +36,61 @@ class Clock:
         self.at += timedelta(**time)
 
 
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where a store lies."""
-
-    data: Path
-    key_file: Path
+class Place(place.Place):
+    """Where a store lies, with what tests do there."""
 
     def store(self, clock: Clock) -> Store:
-        return Store(self.data, self.key_file, force="wmp", observe=clock)
+        return Store(self, force="wmp", observe=clock)
 
-    def connection(self) -> Connection:
+    def connection(self) -> Any:
         """A writing connection of the test's own."""
-        found = key_file.load(self.key_file, data=self.data, database_exists=True)
-        return connect(self.data / "rvr.db", found.database, write=True)
+        return self.database(self.keys()).connect(write=True)
+
+    @property
+    def arguments(self) -> list[str]:
+        """As a child process is told it; `Place.told` reads it."""
+        return [str(self.data), str(self.key_file), self.url]
+
+    @classmethod
+    def told(cls, data: str, key_file: str, url: str) -> Place:
+        return cls(Path(data), Path(key_file), url)
+
+    def tamper(self, script: str | Callable[[Any], None]) -> None:
+        """Changes rows as an insider with the database's own rights would, who first takes the triggers off."""
+        connection = self.connection()
+        for table in ("event", "access", "checkpoint"):
+            if self.url:
+                connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            else:
+                connection.executescript(f"DROP TRIGGER {table}_no_update; DROP TRIGGER {table}_no_delete;")
+        if callable(script):
+            script(connection)
+        else:
+            for statement in script.split(";"):
+                connection.execute(statement)
+        connection.close()
+
+
+def number_given(connection: Any, table: str, number: int) -> None:
+    """Forges the highest number that the table ever gave."""
+    known = ("given", "last") if isinstance(connection, psycopg.Connection) else ("sqlite_sequence", "seq")
+    told = {"number": number, "table": table}
+    connection.execute(f"UPDATE {known[0]} SET {known[1]} = :number WHERE name = :table", told)  # noqa: S608
+
+
+def blank(connection: Any, table: str, column: str, where: str) -> None:
+    """Puts zeros in the place of the bytes of a column."""
+    rows = connection.execute(f"SELECT {column} FROM {table} WHERE {where}").fetchall()  # noqa: S608
+    zeros = {"zeros": bytes(len(rows[0][0]))}
+    connection.execute(f"UPDATE {table} SET {column} = :zeros WHERE {where}", zeros)  # noqa: S608
+
+
+def edit_public(connection: Any, position: int) -> None:
+    """Another state in an event's public part."""
+    where = {"position": position}
+    (public,) = connection.execute("SELECT public FROM event WHERE position = :position", where).fetchone()
+    edited = {"public": public.replace(b"handover", b"video"), **where}
+    connection.execute("UPDATE event SET public = :public WHERE position = :position", edited)
 
 
 def event(fact: e.Fact, state: str, clock: Clock, **more: Any) -> e.Event:

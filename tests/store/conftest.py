@@ -16,9 +16,15 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path / "data", tmp_path / "keys" / "keys.json")
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """An empty place on each engine; on files alone for a test that is marked `files`."""
+    url = ""
+    if request.param == "postgres":
+        if request.node.get_closest_marker("files"):
+            pytest.skip("of files")
+        url = request.getfixturevalue("server").database()
+    return Place(tmp_path / "data", tmp_path / "keys" / "keys.json", url)
 
 
 @pytest.fixture

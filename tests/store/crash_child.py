@@ -1,6 +1,6 @@
 """Writes cases as fast as it can and says each acknowledgement on standard output, until it is killed.
 
-Arguments: data folder, key file, the round. A line is the id of a command whose answer has arrived.
+Arguments: the place, the round. A line is the id of a command whose answer has arrived.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ import asyncio
 import itertools
 import os
 import sys
-from pathlib import Path
 
 from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.store import Store
-from tests.store.builders import Clock, a_batch, event, opened
+from tests.store.builders import Clock, Place, a_batch, event, opened
 
 
 async def client(store: Store, clock: Clock, name: str) -> None:
@@ -29,9 +28,9 @@ async def client(store: Store, clock: Clock, name: str) -> None:
             case = apply(case, fact)
 
 
-async def main(data: str, key_file: str, turn: str) -> None:
+async def main(data: str, key_file: str, url: str, turn: str) -> None:
     clock = Clock()
-    store = Store(Path(data), Path(key_file), observe=clock)
+    store = Store(Place.told(data, key_file, url), observe=clock)
     await store.start()
     os.write(1, b"started\n")
     await asyncio.gather(*(client(store, clock, f"{turn}-{number}") for number in range(8)))

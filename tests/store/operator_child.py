@@ -1,6 +1,6 @@
 """Does one of the operator's works slowly, telling each step on standard output, until it is killed.
 
-Arguments: the work, data folder, key file, and for a backup its folder.
+Arguments: the work, the place, and for a backup its folder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rvr.store import backup, keyring
-from tests.store.builders import Clock, a_note
+from tests.store.builders import Clock, Place, a_note
 
 
 def told(work: Callable[..., Any], name: str, pause_s: float = 0.01) -> Callable[..., Any]:
@@ -27,8 +27,8 @@ def told(work: Callable[..., Any], name: str, pause_s: float = 0.01) -> Callable
     return done
 
 
-def main(work: str, data: str, key_file: str, out: str = "") -> None:
-    place = keyring.Place(Path(data) / "rvr.db", Path(key_file))
+def main(work: str, data: str, key_file: str, url: str, out: str = "") -> None:
+    place = Place.told(data, key_file, url)
     note = a_note(Clock())
     if work == "rotate":
         keyring.AT_A_TIME = 2

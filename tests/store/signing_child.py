@@ -1,4 +1,4 @@
-"""Signs one checkpoint and is killed on the way. Arguments: data folder, key file, where."""
+"""Signs one checkpoint and is killed on the way. Arguments: the place, where."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import asyncio
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from rvr.store import Store
 from rvr.store.checkpoints import Heads, Sequencer
-from tests.store.builders import Clock
+from tests.store.builders import Clock, Place
 
 
 def die(*_: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def main(data: str, key_file: str, where: str) -> None:
-    store = Store(Path(data), Path(key_file), observe=Clock())
+async def main(data: str, key_file: str, url: str, where: str) -> None:
+    store = Store(Place.told(data, key_file, url), observe=Clock())
     await store.start()
     if where == "before the row":
         Sequencer.sign = die  # type: ignore[method-assign]

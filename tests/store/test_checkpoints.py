@@ -10,6 +10,7 @@ import subprocess
 import sys
 from base64 import b64decode
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from rvr.store.checkpoints import Head, Heads, RefusesToSign, Sequencer
 from rvr.store.engine import Connection
 from rvr.store.merkle import EMPTY, leaf_hash, verify_consistency, verify_inclusion
 from rvr.store.messages import driver
-from tests.store.builders import Clock, Place, a_batch, event, opened
+from rvr.store.tables import EventRow
+from tests.store.builders import Clock, Place, a_batch, blank, edit_public, event, number_given, opened
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,6 +133,7 @@ async def refuses(store: Store, code: str) -> None:
     assert store.refusal.code == code
 
 
+@pytest.mark.files
 async def test_a_database_put_back_to_yesterday_is_refused_also_when_it_has_grown_again(
     place: Place, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,6 +168,7 @@ async def test_a_database_put_back_to_yesterday_is_refused_also_when_it_has_grow
     await store.close()
 
 
+@pytest.mark.files
 async def test_a_fork_of_the_database_is_refused(place: Place, clock: Clock) -> None:
     store = place.store(clock)
     await store.start()
@@ -186,7 +190,7 @@ async def test_a_fork_of_the_database_is_refused(place: Place, clock: Clock) -> 
 
 async def test_an_event_that_is_missing_is_refused(store: Store, place: Place, clock: Clock) -> None:
     await cases(store, clock, "ab")
-    tamper(place, "DELETE FROM event WHERE position = 3")
+    place.tamper("DELETE FROM event WHERE position = 3")
     again = place.store(clock)
     await again.start()
     await refuses(again, "gap")
@@ -276,7 +280,7 @@ async def test_a_kill_between_append_and_signature_raises_no_alarm(place: Place,
     await cases(store, clock, "a")
     await store.append(a_batch("c1", Case("1"), opened(clock)))
     await store.close()
-    command = [sys.executable, "-m", "tests.store.signing_child", str(place.data), str(place.key_file), at]
+    command = [sys.executable, "-m", "tests.store.signing_child", *place.arguments, at]
     killed = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, check=False)
     assert killed.returncode == -signal.SIGKILL
     again = place.store(clock)
@@ -303,36 +307,23 @@ async def test_verification_beside_a_desk_at_work_raises_no_alarm(store: Store, 
 # --- Twelve ways of changing the log behind the program's back ---------------------------------------------------
 
 
-def tamper(place: Place, script: str | Callable[[Connection], None]) -> None:
-    connection = place.connection()
-    tables = ("event", "access", "checkpoint")
-    for table in tables:
-        connection.executescript(f"DROP TRIGGER {table}_no_update; DROP TRIGGER {table}_no_delete;")
-    connection.executescript(script) if isinstance(script, str) else script(connection)
-    connection.close()
-
-
 def rechain(connection: Connection, stream: str) -> None:
     """Every hash of the stream anew, as an insider with the database key would."""
     previous = ledger.GENESIS
     rows = connection.execute(
-        "SELECT position, stream, version, public, sealed, salt1, salt2 FROM event WHERE stream = ? ORDER BY version",
-        (stream,),
+        "SELECT position, stream, version, public, sealed, salt1, salt2 FROM event"
+        " WHERE stream = :stream ORDER BY version",
+        {"stream": stream},
     ).fetchall()
     for position, *row in rows:
         hashed = ledger.chain(ledger.Entry(*row, previous, b""))
-        connection.execute("UPDATE event SET previous = ?, hash = ? WHERE position = ?", (previous, hashed, position))
+        told = {"previous": previous, "hash": hashed, "position": position}
+        connection.execute("UPDATE event SET previous = :previous, hash = :hash WHERE position = :position", told)
         previous = hashed
 
 
-def edit_public(connection: Connection) -> None:
-    connection.execute(
-        "UPDATE event SET public = CAST(replace(public, 'handover', 'video') AS BLOB) WHERE position = 5"
-    )
-
-
 def rewrite(connection: Connection) -> None:
-    edit_public(connection)
+    edit_public(connection, 5)
     rechain(connection, "case/b")
 
 
@@ -340,15 +331,20 @@ def forget(connection: Connection, streams: set[str]) -> None:
     """Adjusts the commands and the numbers that were given, so that nothing but the heads knows of these streams."""
     for person, command, writes in connection.execute("SELECT person, command_id, writes FROM command").fetchall():
         if {stream for stream, _ in json.loads(writes)} & streams:
-            connection.execute("DELETE FROM command WHERE person = ? AND command_id = ?", (person, command))
+            told = {"person": person, "command": command}
+            connection.execute("DELETE FROM command WHERE person = :person AND command_id = :command", told)
     renumber(connection)
 
 
 def renumber(connection: Connection) -> None:
     rows = connection.execute("SELECT position FROM event ORDER BY position").fetchall()
     for number, (position,) in enumerate(rows, 1):
-        connection.execute("UPDATE event SET position = ? WHERE position = ?", (number, position))
-    connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'event'", (len(rows),))
+        move(connection, position, number)
+    number_given(connection, "event", len(rows))
+
+
+def move(connection: Any, was: int, now: int) -> None:
+    connection.execute("UPDATE event SET position = :now WHERE position = :was", {"was": was, "now": now})
 
 
 def delete_case(connection: Connection) -> None:
@@ -364,38 +360,39 @@ def cut_tail(connection: Connection) -> None:
 
 def insert_back_dated(connection: Connection) -> None:
     """A whole case, chained and numbered, before the others; everything behind moves up by one."""
-    row = connection.execute("SELECT * FROM event WHERE position = 1")
-    names = [column[0] for column in row.description]
-    told = dict(zip(names, row.fetchone(), strict=True))
+    names = list(EventRow.model_fields)
+    row = connection.execute(f"SELECT {', '.join(names)} FROM event WHERE position = 1").fetchone()  # noqa: S608
+    told = dict(zip(names, row, strict=True))
     for (position,) in connection.execute("SELECT position FROM event ORDER BY position DESC").fetchall():
-        connection.execute("UPDATE event SET position = position + 1 WHERE position = ?", (position,))
+        move(connection, position, position + 1)
     public = json.loads(told["public"])
     public["event_id"] = "forged"
     told |= {"position": 1, "stream": "case/forged", "event_id": "forged", "public": ledger.canonical(public)}
     marks = ", ".join(f":{name}" for name in names)
     connection.execute(f"INSERT INTO event ({', '.join(names)}) VALUES ({marks})", told)  # noqa: S608
     rechain(connection, "case/forged")
-    connection.execute("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'event'")
+    number_given(connection, "event", 10)
 
 
 def reorder(connection: Connection) -> None:
     """Two cases' openings change places in the order of all events: no chain knows of that."""
     for was, now in ((1, 100), (2, 1), (100, 2)):
-        connection.execute("UPDATE event SET position = ? WHERE position = ?", (now, was))
-    connection.execute("UPDATE sqlite_sequence SET seq = 9 WHERE name = 'event'")
+        move(connection, was, now)
+    number_given(connection, "event", 9)
 
 
 def swap_cases(connection: Connection) -> None:
     """What happened in one case stands in the other, hashed again."""
     for was, now in (("case/a", "case/x"), ("case/b", "case/a"), ("case/x", "case/b")):
-        connection.execute("UPDATE event SET stream = ? WHERE stream = ? AND version = 2", (now, was))
+        told = {"now": now, "was": was}
+        connection.execute("UPDATE event SET stream = :now WHERE stream = :was AND version = 2", told)
     rechain(connection, "case/a")
     rechain(connection, "case/b")
 
 
-TAMPERS: dict[str, tuple[str | Callable[[Connection], None], str]] = {
-    "edit public": (edit_public, "case/b"),
-    "edit sealed": ("UPDATE event SET sealed = zeroblob(length(sealed)) WHERE position = 5", "case/b"),
+TAMPERS: dict[str, tuple[str | Callable[[Any], None], str]] = {
+    "edit public": (partial(edit_public, position=5), "case/b"),
+    "edit sealed": (partial(blank, table="event", column="sealed", where="position = 5"), "case/b"),
     "delete an event": ("DELETE FROM event WHERE position = 5", "case/b"),
     "cut the tail": (cut_tail, "case/c"),
     "delete a whole case": (delete_case, "case/b"),
@@ -403,7 +400,10 @@ TAMPERS: dict[str, tuple[str | Callable[[Connection], None], str]] = {
     "reorder": (reorder, "case/a"),
     "swap two cases' events": (swap_cases, "case/b"),
     "rewrite and re-chain": (rewrite, "case/b"),
-    "change a checkpoint": ("UPDATE checkpoint SET root = zeroblob(32) WHERE size = 6", "checkpoint of 6 events"),
+    "change a checkpoint": (
+        partial(blank, table="checkpoint", column="root", where="size = 6"),
+        "checkpoint of 6 events",
+    ),
 }
 """Two more have tests of their own: the key replaced, and yesterday's file put back."""
 
@@ -416,7 +416,7 @@ async def test_each_kind_of_tampering_is_found_and_named(place: Place, clock: Cl
     assert await store.verify() == []
     await store.close()
     script, named = TAMPERS[kind]
-    tamper(place, script)
+    place.tamper(script)
     again = place.store(clock)
     await again.start()
     found = [str(fault) for fault in await again.verify()]
@@ -434,7 +434,7 @@ async def test_what_the_chains_alone_would_miss_is_refused_by_the_next_signature
     await store.start()
     await cases(store, clock, "abc")
     await store.close()
-    tamper(place, TAMPERS[kind][0])
+    place.tamper(TAMPERS[kind][0])
     again = place.store(clock)
     await again.start()
     chains = await again.read(lambda s: ledger.verify_all(driver(s)))

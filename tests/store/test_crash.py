@@ -9,8 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from rvr.store import ledger
 from tests.store.builders import Clock, Place
+
+pytestmark = pytest.mark.files
 
 ROOT = Path(__file__).parents[2]
 KILLS = 10
@@ -21,7 +25,7 @@ BEHIND = """SELECT count(*) FROM case_row r
 def run_and_kill(place: Place, turn: int, seconds: float) -> set[str]:
     """The commands that a process acknowledged before it was killed."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "tests.store.crash_child", str(place.data), str(place.key_file), str(turn)],
+        [sys.executable, "-m", "tests.store.crash_child", *place.arguments, str(turn)],
         stdout=subprocess.PIPE,
         cwd=ROOT,
     )

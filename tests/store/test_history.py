@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from rvr.store.engine import Connection
 from rvr.store.history import MOST, Known, history, known
 from rvr.store.identities import erase
 from rvr.store.tables import IdentityRow, OrderRow, every
-from tests.store.builders import Clock, Place, a_batch, an_order, event, opened
+from tests.store.builders import Clock, Place, a_batch, an_order, blank, event, opened
 
 ANN = {"victim_name": "Ann Example", "victim_dob": "1991-04-30"}
 BOB = {"suspect_name": "Bob Example", "suspect_dob": "1988-02-01"}
@@ -194,6 +195,7 @@ async def test_an_order_is_shown_only_while_it_is_live(store: Store, clock: Cloc
 CANARIES = ("zqcanary", "Zqcanary", "900321", "1991-04-30", "1988-02-01")
 
 
+@pytest.mark.files
 async def test_no_name_number_or_date_of_birth_stands_in_the_index_or_beside_it(
     store: Store, place: Place, clock: Clock
 ) -> None:
@@ -255,13 +257,12 @@ async def test_the_index_can_be_made_again_even_where_one_seal_is_broken(
     await store.write(lambda connection: connection.execute("DELETE FROM identity_row").rowcount)
     await store.rebuild()
     assert await identities(store) == whole
-    intruder = place.connection()
-    intruder.executescript("DROP TRIGGER event_no_update; UPDATE event SET sealed = x'00' WHERE stream = 'case/1'")
-    intruder.close()
+    place.tamper(partial(blank, table="event", column="sealed", where="stream = 'case/1'"))
     await store.rebuild()
     assert await identities(store) == [row for row in whole if row["stream"] != "case/1"]
 
 
+@pytest.mark.files
 async def test_what_changes_nobodys_name_writes_nothing_into_the_index(store: Store, clock: Clock) -> None:
     case = await a_case(store, clock, "1", **ANN)
     rows = "SELECT rowid FROM identity_row ORDER BY rowid"
@@ -277,6 +278,7 @@ async def test_what_changes_nobodys_name_writes_nothing_into_the_index(store: St
         "SELECT * FROM case_row WHERE victim_id IN ('a') OR suspect_id IN ('b')",
     ],
 )
+@pytest.mark.files
 async def test_no_look_up_reads_a_whole_table(store: Store, query: str) -> None:
     plan = await store.write(lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall())
     assert not any("SCAN" in str(step) for step in plan), plan

@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rvr.core import events as e
 from rvr.core.case import Case, fold
 from rvr.store import Append, Batch, CannotOpen, Message, Store, keys, messages
-from rvr.store.engine import Connection, connect, engine_fault
+from rvr.store.identities import erase
 from rvr.store.sealing import SealBroken
-from rvr.store.tables import SettingRow, put
-from tests.store.builders import Clock, Place, a_batch, event, opened
+from rvr.store.sqlite import Connection, connect, engine_fault
+from rvr.store.tables import METADATA, SettingRow, put
+from tests.store.builders import Clock, Place, a_batch, blank, event, opened
 
 CANARIES = ("Wilhelmina", "Fitzgerald-Okonkwo", "+447700900321", "17 Larkspur Mews", "B99 7ZX", "he took the keys")
 
@@ -34,6 +38,7 @@ def sealed_events(clock: Clock) -> tuple[e.Event, ...]:
     return tuple(found)
 
 
+@pytest.mark.files
 async def test_no_name_number_or_address_can_be_read_outside_the_sealed_columns(
     store: Store, place: Place, clock: Clock
 ) -> None:
@@ -53,12 +58,12 @@ def found_in_clear(connection: Connection) -> list[tuple[str, str, str]]:
     """(table, column, canary) of each canary in a column that is not sealed; the connection has the key."""
     execute = connection.execute
     found = []
-    for (table,) in execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        columns = [row[1] for row in execute(f"PRAGMA table_info({table})")]
-        for row in execute(f"SELECT * FROM {table}"):  # noqa: S608
+    for table in METADATA.tables.values():
+        columns = [column.name for column in table.columns]
+        for row in execute(f"SELECT {', '.join(columns)} FROM {table.name}"):  # noqa: S608
             for column, value in zip(columns, row, strict=True):
                 data = value if isinstance(value, bytes) else str(value).encode()
-                found += [(table, column, canary) for canary in CANARIES if canary.encode() in data]
+                found += [(table.name, column, canary) for canary in CANARIES if canary.encode() in data]
     return found
 
 
@@ -67,7 +72,7 @@ async def test_a_destroyed_key_takes_the_personal_data_and_leaves_the_log_whole(
     batch = a_batch("c1", Case("1"), opened(clock, name="Ann"), *sealed_events(clock)[1:4])
     await store.append(dataclasses.replace(batch, messages=(message,)))
     await store.append(a_batch("c2", Case("2"), opened(clock, "R2", name="Eve")))
-    await store.write(lambda c: c.execute("UPDATE data_key SET wrapped = x'' WHERE scope = 'case/1'").rowcount)
+    await store.write(lambda c: erase(c, "case/1"))
     case = fold("1", await store.load("case/1"))
     assert (case.personal, case.reference, case.version) == ({}, "K7QX", 4)
     assert fold("2", await store.load("case/2")).personal == {"name": "Eve"}
@@ -89,16 +94,14 @@ async def test_one_case_has_one_key_and_no_two_cases_share_one(store: Store, clo
     [
         "UPDATE event SET sealed = (SELECT sealed FROM event WHERE position = 2) WHERE position = 1",
         "UPDATE event SET sealed = substr(sealed, 1, 20) WHERE position = 1",
-        "UPDATE event SET sealed = x'00' WHERE position = 1",
+        partial(blank, table="event", column="sealed", where="position = 1"),
     ],
 )
 async def test_what_is_sealed_does_not_open_in_another_place(
-    store: Store, place: Place, clock: Clock, tamper: str
+    store: Store, place: Place, clock: Clock, tamper: str | Callable[[Any], None]
 ) -> None:
     await store.append(a_batch("c1", Case("1"), opened(clock, name="Ann"), opened(clock, name="Eve")))
-    intruder = place.connection()
-    intruder.executescript("DROP TRIGGER event_no_update;" + tamper)
-    intruder.close()
+    place.tamper(tamper)
     with pytest.raises(SealBroken):
         await store.load("case/1")
 
@@ -134,6 +137,7 @@ async def test_an_existing_database_without_its_key_file_never_gets_a_new_one(pl
     assert not place.key_file.exists()
 
 
+@pytest.mark.files
 async def test_another_key_is_refused_in_a_sentence_that_says_so(place: Place, clock: Clock, tmp_path: Path) -> None:
     await reopened(place, clock)
     await reopened(Place(tmp_path / "other", tmp_path / "other-keys.json"), clock)

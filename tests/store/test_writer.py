@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from rvr.core.case import Case
 from rvr.core.errors import Unavailable
 from rvr.store import Store
-from rvr.store.engine import Connection, dbapi
+from rvr.store.sqlite import Committer, Connection, dbapi
 from rvr.store.tables import SettingRow, every, put
 from rvr.store.writer import Job, Writer
 from tests.store.builders import Clock, Place, a_batch, opened
@@ -58,9 +59,10 @@ async def test_one_failing_job_does_not_harm_the_others_in_its_commit(store: Sto
     assert "half" not in kept
 
 
+@pytest.mark.files
 async def test_waiting_jobs_share_one_commit_of_at_most_64(store: Store, place: Place) -> None:
     connection = _Watched(place.connection())
-    writer = Writer(lambda: connection)
+    writer = Writer(lambda: Committer(connection))
     writer.start()
     gate = await held(writer.do)
     waiting = [asyncio.create_task(writer.do(setting(f"k{n}"))) for n in range(130)]
@@ -71,6 +73,7 @@ async def test_waiting_jobs_share_one_commit_of_at_most_64(store: Store, place: 
     assert connection.batches == [1, 64, 64, 2]
 
 
+@pytest.mark.files
 async def test_a_full_disk_is_unavailable_and_writing_goes_on_when_there_is_room(store: Store, clock: Clock) -> None:
     await store.append(a_batch("c1", Case("1"), opened(clock, "R1", name="Ann")))
     pages = await store.write(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
@@ -92,13 +95,21 @@ class _Watched:
         self.real, self.broken = real, False
         self.batches: list[int] = []
 
-    def execute(self, sql: str, *values: object) -> object:
-        if sql.startswith("BEGIN"):
-            self.batches.append(0)
+    def begin(self) -> None:
+        self.batches.append(0)
+        self.real.begin()
+
+    def commit(self) -> None:
+        if self.broken:
+            raise dbapi.OperationalError("disk I/O error")
+        self.real.commit()
+
+    def rollback(self) -> None:
+        self.real.rollback()
+
+    def execute(self, sql: str, *values: Any) -> object:
         if sql.startswith("SAVEPOINT"):
             self.batches[-1] += 1
-        if sql == "COMMIT" and self.broken:
-            raise dbapi.OperationalError("disk I/O error")
         return self.real.execute(sql, *values)
 
     @property
@@ -113,6 +124,7 @@ class _Watched:
         self.real.close()
 
 
+@pytest.mark.files
 async def test_a_full_disk_is_told_until_a_write_succeeds_and_what_was_held_is_written_then(store: Store) -> None:
     pages = await store.write(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
     await store.write(lambda c: c.execute(f"PRAGMA max_page_count = {pages}").fetchone())
@@ -132,9 +144,10 @@ async def test_a_full_disk_is_told_until_a_write_succeeds_and_what_was_held_is_w
         await store.write_or_hold(lambda c: 1 / 0)
 
 
+@pytest.mark.files
 async def test_a_disk_that_takes_no_writing_is_told_until_it_does_again(store: Store, place: Place) -> None:
     connection = place.connection()
-    writer = Writer(lambda: connection)
+    writer = Writer(lambda: Committer(connection))
     writer.start()
     connection.execute("PRAGMA query_only = 1")
     with pytest.raises(Unavailable) as told:
@@ -146,9 +159,10 @@ async def test_a_disk_that_takes_no_writing_is_told_until_it_does_again(store: S
     await asyncio.to_thread(writer.stop)
 
 
+@pytest.mark.files
 async def test_a_failed_commit_fails_the_whole_batch_and_keeps_nothing(store: Store, place: Place) -> None:
     connection = _Watched(place.connection())
-    writer = Writer(lambda: connection)
+    writer = Writer(lambda: Committer(connection))
     writer.start()
     connection.broken = True
     answers = await asyncio.gather(
@@ -160,7 +174,7 @@ async def test_a_failed_commit_fails_the_whole_batch_and_keeps_nothing(store: St
     await writer.do(setting("later"))
     await asyncio.to_thread(writer.stop)
     kept = {row.key for row in await store.read(lambda s: every(s, SettingRow))}
-    assert kept == {"created_at", "envelope", "log", "rows", "later"}
+    assert kept == {"created_at", "envelope", "log", "opens", "rows", "later"}
 
 
 async def test_a_clean_stop_finishes_what_waits_and_refuses_what_comes_after(place: Place, clock: Clock) -> None:

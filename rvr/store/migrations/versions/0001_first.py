@@ -3,28 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
+from rvr.store.migrations.steps import append_only, blob, counted, number, remembers, text, told, yes_no
+
 revision = "0001"
 down_revision = None
-
-
-def text(name: str, **more: object) -> sa.Column[str]:
-    return sa.Column(name, sa.String(), **{"nullable": False, **more})  # type: ignore[arg-type]
-
-
-def number(name: str, **more: object) -> sa.Column[int]:
-    return sa.Column(name, sa.Integer(), **{"nullable": False, **more})  # type: ignore[arg-type]
-
-
-def yes_no(name: str) -> sa.Column[bool]:
-    return sa.Column(name, sa.Boolean(), nullable=False)
-
-
-def blob(name: str) -> sa.Column[bytes]:
-    return sa.Column(name, sa.LargeBinary(), nullable=False)
-
-
-def json(name: str) -> sa.Column[object]:
-    return sa.Column(name, sa.JSON(), nullable=False)
 
 
 def upgrade() -> None:
@@ -32,14 +14,15 @@ def upgrade() -> None:
     read_rows()
     links_and_messages()
     people()
-    for table in ("event", "access"):
+    for table, column in (("event", "position"), ("access", "seq")):
         append_only(table)
+        remembers(table, column)
 
 
 def the_log() -> None:
     op.create_table(
         "event",
-        number("position", primary_key=True),
+        counted("position"),
         *(text(name) for name in ("stream",)),
         number("version"),
         *(text(name) for name in ("event_id", "type", "observed_at", "recorded_at")),
@@ -54,8 +37,8 @@ def the_log() -> None:
         text("command_id", primary_key=True),
         blob("body_hash"),
         text("recorded_at"),
-        json("writes"),
-        json("result"),
+        told("writes"),
+        told("result"),
     )
     op.create_table("data_key", text("key_id", primary_key=True), text("scope"), text("master_id"), blob("wrapped"))
     op.create_index("data_key_scope", "data_key", ["scope"])
@@ -76,7 +59,7 @@ def read_rows() -> None:
         *(text(name) for name in ("victim_presence", "officer_presence", "link_sent_at", "link_opened_at")),
         *(text(name) for name in ("risk_level", "response_grade", "decision", "team", "lpa", "channel")),
         number("updated_position"),
-        json("clocks"),
+        told("clocks"),
         sa.UniqueConstraint("reference", name="case_row_reference"),
     )
     op.create_index("case_row_state", "case_row", ["state"])
@@ -119,7 +102,7 @@ def people() -> None:
         "account",
         text("id", primary_key=True),
         *(text(name) for name in ("username", "name")),
-        json("roles"),
+        told("roles"),
         text("password_hash"),
         yes_no("disabled"),
         sa.UniqueConstraint("username", name="account_username"),
@@ -132,7 +115,7 @@ def people() -> None:
     )
     op.create_table(
         "access",
-        number("seq", primary_key=True),
+        counted("seq"),
         *(text(name) for name in ("at", "person", "role", "category")),
         text("case_id", nullable=True),
         *(text(name) for name in ("what", "reason", "recipient", "signin")),
@@ -141,12 +124,3 @@ def people() -> None:
     )
     op.create_index("access_signin", "access", ["signin", "case_id", "what", "at"])
     op.create_index("access_case_id", "access", ["case_id"])
-
-
-def append_only(table: str) -> None:
-    """What was written stays: the program cannot change it, even by mistake."""
-    for verb in ("UPDATE", "DELETE"):
-        op.execute(
-            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table}"
-            f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-        )

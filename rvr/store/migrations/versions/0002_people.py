@@ -4,15 +4,12 @@ by which boards find what was written lately.
 The read rows are made again from the log at the next start (`projections.MADE_AS`): no step fills them.
 """
 
-import sqlalchemy as sa
 from alembic import op
+
+from rvr.store.migrations.steps import blob, number, text, told, yes_no
 
 revision = "0002"
 down_revision = "0001"
-
-
-def text(name: str, **more: object) -> sa.Column[str]:
-    return sa.Column(name, sa.String(), **{"nullable": False, **more})  # type: ignore[arg-type]
 
 
 def upgrade() -> None:
@@ -20,18 +17,18 @@ def upgrade() -> None:
     for person in ("victim_id", "suspect_id"):
         op.add_column("case_row", text(person, server_default=""))
         op.create_index(f"case_row_{person}", "case_row", [person])
-    op.add_column("case_row", sa.Column("marac", sa.Boolean(), nullable=False, server_default="0"))
-    op.add_column("account", sa.Column("units", sa.JSON(), nullable=False, server_default="[]"))
+    op.add_column("case_row", yes_no("marac", server_default="0"))
+    op.add_column("account", told("units", server_default="[]"))
     op.create_table(
         "identity_row",
         *(text(name, primary_key=True) for name in ("stream", "role", "kind")),
-        sa.Column("digest", sa.LargeBinary(), primary_key=True, nullable=False),
+        blob("digest", primary_key=True),
         text("person_id"),
     )
     op.create_index("identity_row_digest", "identity_row", ["digest"])
     op.create_table(
         "order_row",
         text("id", primary_key=True),
-        sa.Column("version", sa.Integer(), nullable=False),
+        number("version"),
         *(text(name) for name in ("kind", "lpa", "neighbourhood", "starts", "ends", "ended_because")),
     )
