@@ -31,7 +31,8 @@ from rvr.core import events as e
 from rvr.core.errors import BadInput, DefinitionFault, Reason, RvrError
 from rvr.core.moment import parse_iso
 from rvr.desk import Desk
-from rvr.media import MediaUnavailable, Observation
+from rvr.media import MediaEngine, MediaUnavailable, Observation
+from rvr.media.elsewhere import Elsewhere
 from rvr.media.rooms import Rooms
 from rvr.messages import catalogue
 from rvr.opening import Fault, open_desk, open_store
@@ -52,6 +53,9 @@ SHUTDOWN_S = 3.0
 LOOK_S = 0.5
 """How often due clocks and the outbox are looked at: one indexed query each, about 0.1 ms."""
 
+FEED_S = 1.0
+"""How often the log is read for what another process wrote. PostgreSQL says so itself; a file does not."""
+
 CHECKPOINT_S = 1.0
 """How often the head of the log is signed when something changed: what a later intruder could still change unseen."""
 
@@ -65,8 +69,11 @@ ROOMS_CHANGE = (e.SessionPrepared, e.SessionEnded, e.VictimExited)
 
 
 @contextlib.asynccontextmanager
-async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[Rooms]:
+async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[MediaEngine]:
     """The media plane: its observations go to the desk, the desk's wanted rooms to it."""
+    if not settings.media:
+        yield Elsewhere()
+        return
     first, _, last = settings.media_ports.partition("-")
 
     async def observed(seen: Observation) -> None:
@@ -119,7 +126,9 @@ async def serve(settings: Settings) -> None:
     async with open_desk(settings) as desk:
         password = await _accounts(desk, settings)
         async with open_media(desk, settings) as media:
+            feed = Periodic(desk.catch_up, FEED_S)
             looks = (
+                feed,
                 Periodic(Ticker(desk).tick, LOOK_S),
                 Periodic(Outbox(desk, DemoSender()).deliver, LOOK_S),
                 Periodic(Writing(desk).look, LOOK_S),
@@ -128,6 +137,8 @@ async def serve(settings: Settings) -> None:
             runner = await _listen(desk, media, settings)
             for look in looks:
                 look.start()
+            if desk.store.bell is not None:
+                desk.store.bell.start(feed.soon)
             _announce(settings, password)
             try:
                 await stop.wait()
@@ -157,7 +168,7 @@ async def _accounts(desk: Desk, settings: Settings) -> str:
     return password
 
 
-async def _listen(desk: Desk, media: Rooms, settings: Settings) -> web.AppRunner:
+async def _listen(desk: Desk, media: MediaEngine, settings: Settings) -> web.AppRunner:
     from rvr.web.app import build
 
     runner = web.AppRunner(

@@ -22,6 +22,11 @@ RETRY_S = (5, 15, 60, 300)
 """Waits between attempts; after the last the message has failed for good and the screens say so."""
 
 
+HELD_S = 10
+"""A message is this sender's alone for so long: no other desk on the database sends it too. A sender that is killed
+meanwhile costs a victim's link so many seconds."""
+
+
 class Sender(Protocol):
     """Carries one message to somebody's phone."""
 
@@ -44,11 +49,14 @@ class Outbox:
 
     async def deliver(self) -> int:
         """Sends what is due; returns how many messages that was."""
-        store, now = self._desk.store, iso(self._desk.observe().at)
-        due = await store.read(lambda session: messages.waiting(session, store.sealer, now))
-        for delivery in due:
+        store, now = self._desk.store, self._desk.observe().at
+        until = iso(now + timedelta(seconds=HELD_S))
+        if not await store.read(lambda session: messages.due(session, iso(now))):
+            return 0
+        taken = await store.write(lambda connection: messages.take(connection, store.sealer, iso(now), until))
+        for delivery in taken:
             await self._one(delivery)
-        return len(due)
+        return len(taken)
 
     async def _one(self, delivery: Delivery) -> None:
         at = self._desk.observe().at

@@ -16,10 +16,15 @@ class Periodic:
 
     def __init__(self, look: Callable[[], Awaitable[object]], period_s: float) -> None:
         self._look, self._period_s = look, period_s
+        self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
+
+    def soon(self) -> None:
+        """Does not wait for the next time. For the loop's own thread."""
+        self._wanted.set()
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -29,8 +34,10 @@ class Periodic:
 
     async def _run(self) -> None:
         while True:
+            self._wanted.clear()
             try:
                 await self._look()
             except Exception:
                 log.exception("look_failed")  # a sleeper that dies would silence every clock
-            await asyncio.sleep(self._period_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), self._period_s)

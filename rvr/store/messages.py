@@ -59,10 +59,27 @@ def put_message(connection: Connection, sealer: Sealer, message: Message, at: st
     )
 
 
-def waiting(session: Session, sealer: Sealer, now: str, limit: int = 20) -> list[Delivery]:
-    """Queued messages whose time has come, oldest first."""
-    due = (MessageRow.status == "queued", col(MessageRow.next_at) <= now)
-    return _opened(session, sealer, select(MessageRow).where(*due).order_by(MessageRow.next_at).limit(limit))
+def due(session: Session, now: str) -> bool:
+    """Whether there is anything to send."""
+    query = select(MessageRow.id).where(MessageRow.status == "queued", col(MessageRow.next_at) <= now)
+    return session.exec(query.limit(1)).first() is not None
+
+
+def take(connection: Connection, sealer: Sealer, now: str, until: str, limit: int = 20) -> list[Delivery]:
+    """Queued messages whose time has come, oldest first, kept from every other sender `until` then. For the writer.
+
+    A sender that is killed with a message in its hands leaves it to whoever looks next after that.
+    """
+    rows = connection.execute(
+        "SELECT id FROM message WHERE status = 'queued' AND next_at <= :now ORDER BY next_at, id LIMIT :limit",
+        {"now": now, "limit": limit},
+    ).fetchall()
+    found = []
+    for (message_id,) in rows:
+        told = {"id": message_id, "until": until}
+        connection.execute("UPDATE message SET next_at = :until WHERE id = :id", told)
+        found.append(_read(connection, sealer, message_id))
+    return found
 
 
 def latest(session: Session, sealer: Sealer, limit: int = 50) -> list[Delivery]:
@@ -85,6 +102,14 @@ def drop_messages(connection: Connection, case_id: str) -> None:
         "UPDATE message SET status = 'dropped', next_at = '' WHERE case_id = :case_id AND status = 'queued'",
         {"case_id": case_id},
     )
+
+
+def _read(connection: Connection, sealer: Sealer, message_id: str) -> Delivery:
+    names = list(MessageRow.model_fields)
+    query = f"SELECT {', '.join(names)} FROM message WHERE id = :id"  # noqa: S608 (names of ours)
+    row = MessageRow(**dict(zip(names, connection.execute(query, {"id": message_id}).fetchone(), strict=True)))
+    key = sealer.keys_of(connection, [row.key_id]).get(row.key_id)
+    return _delivery(row, unseal_row(key, "message", row.id, "sealed", row.sealed))
 
 
 def _opened(session: Session, sealer: Sealer, query: Any) -> list[Delivery]:

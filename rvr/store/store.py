@@ -108,6 +108,8 @@ class Store:
         """Finishes what waits, then closes. What is asked afterwards is refused."""
         await asyncio.to_thread(self._writer.stop)
         await asyncio.to_thread(self._readers.shutdown)
+        if self.bell is not None:
+            await asyncio.to_thread(self.bell.stop)
         self._engine.dispose()
 
     async def append(self, batch: Batch) -> list[Recorded]:

@@ -13,7 +13,18 @@ from sqlalchemy.exc import DBAPIError
 from rvr.core import events as e
 from rvr.core.case import Case, fold
 from rvr.core.roster import Officer
-from rvr.store import Append, Batch, CommandSeen, Conflict, LinkRow, Message, ReferenceTaken, Store, messages
+from rvr.store import (
+    Append,
+    Batch,
+    CommandSeen,
+    Conflict,
+    Delivery,
+    LinkRow,
+    Message,
+    ReferenceTaken,
+    Store,
+    messages,
+)
 from rvr.store.access import Signin, looked
 from rvr.store.projections import MADE_AS
 from rvr.store.sqlite import dbapi
@@ -195,13 +206,21 @@ async def test_a_message_waits_in_the_outbox_until_it_is_sent(store: Store, cloc
     await store.append(dataclasses.replace(a_batch("c1", Case("1"), opened(clock)), messages=(message,)))
     now = "2026-11-22T21:18:05.000000Z"
     later = "2026-11-22T21:18:35.000000Z"
-    (waiting,) = await store.read(lambda s: messages.waiting(s, store.sealer, now))
+    soon = "2026-11-22T21:18:15.000000Z"
+
+    async def taken(at: str) -> list[Delivery]:
+        return await store.write(lambda c: messages.take(c, store.sealer, at, soon))
+
+    assert await store.read(lambda s: messages.due(s, now))
+    (waiting,) = await taken(now)
     assert (waiting.message, waiting.status, waiting.attempts) == (message, "queued", 0)
+    assert not await store.read(lambda s: messages.due(s, now))
+    assert await taken(now) == [], "it is in another sender's hands"
+    assert len(await taken(soon)) == 1, "who was killed with it"
     await store.write(lambda c: messages.attempted(c, "m1", status="queued", next_at=later))
-    assert await store.read(lambda s: messages.waiting(s, store.sealer, now)) == []
-    assert len(await store.read(lambda s: messages.waiting(s, store.sealer, later))) == 1
+    assert len(await taken(later)) == 1
     await store.write(lambda c: messages.attempted(c, "m1", status="sent", sent_at=later))
-    assert await store.read(lambda s: messages.waiting(s, store.sealer, later)) == []
+    assert not await store.read(lambda s: messages.due(s, "2027"))
     (sent,) = await store.read(lambda s: messages.latest(s, store.sealer))
     assert (sent.status, sent.attempts, sent.sent_at, sent.message.body) == ("sent", 2, later, message.body)
     (row,) = await store.read(lambda s: every(s, MessageRow))

@@ -1,0 +1,31 @@
+"""The media plane of a process that runs none: of several processes on one database, another has the rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from rvr.media import IceServer, MediaUnavailable
+
+
+class Elsewhere:
+    """Refuses every call, so that a mistaken route is seen at once; keeps nothing."""
+
+    ice_servers: tuple[IceServer, ...] = ()
+
+    async def start(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+    async def want(self, rooms: Mapping[str, Collection[str]]) -> None:
+        return
+
+    async def join(self, room: str, seat: str, offer: str) -> str:
+        raise MediaUnavailable
+
+    async def leave(self, room: str, seat: str) -> None:
+        return
+
+    async def acknowledge(self, worker: str, number: int) -> None:
+        return

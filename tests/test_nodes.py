@@ -1,0 +1,187 @@
+"""Two desks at work on one PostgreSQL, each a real process: what happens at one shows at the other, and of two that do
+the same thing at once one does it. Killing either loses nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests import postgres
+from tests.serving import REPORT, ROOT, Client, Served, ready_for_handover, served
+
+
+@pytest.fixture
+def url(server: postgres.Server) -> str:
+    return server.database()
+
+
+@contextlib.contextmanager
+def two(tmp_path: Path, url: str, **more: str) -> Iterator[tuple[Served, Served]]:
+    """The first has the media; both have the key file of their own machine, as it was copied there."""
+    told = {"RVR_DATABASE": url, "RVR_KEY_FILE": str(tmp_path / "keys" / "keys.json"), **more}
+    with served(tmp_path / "a", **told) as a, served(tmp_path / "b", RVR_MEDIA="no", **told) as b:
+        yield a, b
+
+
+def asked(url: str, statement: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+class Screen:
+    """Reads a desk's feed, and notes when which message came."""
+
+    def __init__(self, client: Client) -> None:
+        cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+        request = urllib.request.Request(f"{client.url}/api/v1/live?topics=board", headers={"Cookie": cookies})  # noqa: S310
+        self._response = urllib.request.urlopen(request, timeout=30)  # noqa: S310 - always the loopback desk
+        self.heard: dict[str, float] = {}
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            for line in self._response:
+                if line.startswith(b"data: "):
+                    subject = json.loads(line[6:]).get("subject", "")
+                    self.heard.setdefault(subject, time.monotonic())
+
+    def waits_for(self, subject: str, within_s: float = 5.0) -> float:
+        """When it was heard."""
+        deadline = time.monotonic() + within_s
+        while subject not in self.heard and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return self.heard[subject]
+
+    def close(self) -> None:
+        self._response.close()
+
+
+def test_what_is_recorded_at_one_desk_shows_at_the_other_within_a_second(tmp_path: Path, url: str) -> None:
+    with two(tmp_path, url) as (a, b):
+        handler, sergeant = a.client("handler"), b.client("sergeant")
+        screen = Screen(sergeant)
+        case = ready_for_handover(handler)
+        screen.waits_for(case)
+        screen.heard.clear()
+        before = time.monotonic()
+        assert handler.move(case, "offer_handover", {"note": "Calm"}).status == 200
+        took = screen.waits_for(case) - before
+        assert took < 1.0
+        assert sergeant.move(case, "accept_handover").status == 200, "and it can be worked on there"
+        assert handler.call("GET", f"cases/{case}").body["state"] == sergeant.call("GET", f"cases/{case}").body["state"]
+        screen.close()
+
+
+def test_a_sign_in_holds_at_both_and_ends_at_both(tmp_path: Path, url: str) -> None:
+    with two(tmp_path, url) as (a, b):
+        handler, there = a.client("handler"), b.client()
+        there.cookies, there.csrf = handler.cookies, handler.csrf
+        assert there.call("GET", "session").status == 200
+        assert handler.call("DELETE", "session").status == 204
+        assert there.call("GET", "session").status == 401
+
+
+def test_of_two_sergeants_at_two_desks_one_accepts(tmp_path: Path, url: str) -> None:
+    with two(tmp_path, url) as (a, b):
+        handler, sergeants = a.client("handler"), (a.client("sergeant"), b.client("sergeant2"))
+        for _ in range(3):
+            case = ready_for_handover(handler)
+            handler.move(case, "offer_handover", {"note": "Calm"})
+            with ThreadPoolExecutor() as both:
+                answers = [
+                    one.status for one in both.map(lambda by, of=case: by.move(of, "accept_handover"), sergeants)
+                ]
+            assert sorted(answers) == [200, 422]
+        assert asked(url, "SELECT count(*) FROM event WHERE type = 'HandoverAccepted'") == [(3,)]
+
+
+def test_each_due_threshold_fires_once_and_each_text_goes_out_once(tmp_path: Path, url: str) -> None:
+    """Both look at the same due clocks and the same outbox twice a second; the handover's thresholds come at once."""
+    flows = shutil.copytree(ROOT / "workflows", tmp_path / "workflows")
+    clocks = flows / "da-desk" / "clocks.toml"
+    quick = clocks.read_text()
+    for was, now in (("300", "1"), ("480", "2"), ("600", "3"), ("900", "4")):
+        quick = quick.replace(f"{{ after_s = {was}, do", f"{{ after_s = {now}, do")
+    clocks.write_text(quick)
+    with two(tmp_path, url, RVR_WORKFLOWS=str(flows)) as (a, b):
+        handlers = [desk.client("handler") for desk in (a, b)]
+        offered = [ready_for_handover(one) for one in handlers * 3]
+        for case in offered:
+            assert handlers[0].move(case, "offer_handover", {"note": "Calm"}).status == 200
+        deadline = time.monotonic() + 30
+        while len(ran_out(url, "handover")) < 4 * len(offered) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        time.sleep(1.5)  # the slower desk has looked, too
+        told = ran_out(url, "handover")
+        assert len(told) == len(set(told)) == 4 * len(offered)
+        assert min(late for *_, late in told) >= 0
+        sent = asked(url, "SELECT status, attempts FROM message")
+        assert set(sent) == {("sent", 1)}, "whoever is on call hears of it once"
+
+
+def ran_out(url: str, clock: str) -> list[tuple[str, int, int]]:
+    """Case, threshold and lateness of each time that the clock ran out."""
+    rows = asked(url, "SELECT stream, convert_from(public, 'UTF8') FROM event WHERE type = 'ClockRanOut'")
+    told = [(stream, json.loads(public)["data"]) for stream, public in rows]
+    return [(stream, data["after_s"], data["late_us"]) for stream, data in told if data["clock"] == clock]
+
+
+def test_a_desk_that_is_killed_loses_nothing_and_the_other_goes_on(tmp_path: Path, url: str) -> None:
+    with two(tmp_path, url) as (a, b):
+        handler = a.client("handler")
+        acknowledged = [handler.open_case().body["id"] for _ in range(5)]
+        stop = threading.Event()
+
+        def work() -> None:
+            with contextlib.suppress(OSError):
+                while not stop.is_set():
+                    answer = handler.open_case()
+                    if answer.status == 201:
+                        acknowledged.append(answer.body["id"])
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        time.sleep(0.7)
+        a.process.send_signal(signal.SIGKILL)
+        a.process.wait()
+        stop.set()
+        thread.join()
+        other = b.client("handler2")
+        assert other.open_case().status == 201
+        assert {row[0] for row in asked(url, "SELECT id FROM case_row")} >= set(acknowledged)
+        assert b.client("sergeant").call("GET", "/health/ready").body["status"] == "ready"
+
+
+def test_what_a_verb_records_beside_a_running_desk_shows_on_its_screens(tmp_path: Path) -> None:
+    """On a file nobody rings: the desk reads the log once a second."""
+    file = tmp_path / "reports.csv"
+    file.write_text(",".join(REPORT) + "\n" + ",".join(f'"{value}"' for value in REPORT.values()) + "\n")
+    with served(tmp_path / "data") as desk:
+        screen = Screen(desk.client("sergeant"))
+        known = set(screen.heard)
+        verb = [sys.executable, "-m", "rvr.cli", "import", str(file), "--data", str(desk.data)]
+        done = subprocess.run(
+            verb, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        deadline = time.monotonic() + 5
+        while set(screen.heard) == known and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert set(screen.heard) > known
+        screen.close()
