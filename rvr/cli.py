@@ -26,6 +26,7 @@ from aiohttp import web
 
 from rvr import calls, config, definitions, importing, operating, people, terminal, walk
 from rvr import log as logs
+from rvr.clock_watch import ClockWatch
 from rvr.config import ROOT, SettingFault, Settings
 from rvr.core import events as e
 from rvr.core.errors import BadInput, DefinitionFault, Reason, RvrError
@@ -58,6 +59,9 @@ FEED_S = 1.0
 
 CHECKPOINT_S = 1.0
 """How often the head of the log is signed when something changed: what a later intruder could still change unseen."""
+
+CLOCK_S = 1.0
+"""How often the wall clock is looked at: a few microseconds, and so finely is it told when somebody set it."""
 
 RECONCILE_S = 5.0
 """How often the media plane is told the whole of what is wanted, whatever was missed."""
@@ -132,6 +136,7 @@ async def serve(settings: Settings) -> None:
                 Periodic(Ticker(desk).tick, LOOK_S),
                 Periodic(Outbox(desk, DemoSender()).deliver, LOOK_S),
                 Periodic(Writing(desk).look, LOOK_S),
+                Periodic(ClockWatch(desk, settings.clock_error_limit_ms).look, CLOCK_S),
                 Periodic(partial(_sign, desk.store), CHECKPOINT_S),
             )
             runner = await _listen(desk, media, settings)

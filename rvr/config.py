@@ -50,6 +50,11 @@ class Settings:
     media_bind: str = _setting("127.0.0.1", "Address that media workers bind")
     media_public_address: str = _setting("", "Address that browsers are told; default: media_bind")
     media_ports: str = _setting("0-0", "UDP port range of media workers; 0-0: any")
+    clock_error_limit_ms: int = _setting(
+        1500, "A wall clock whose error bound is larger counts as inaccurate: administrators are told", "ms"
+    )
+    """Verdicts are in seconds. The kernel's bound grows by 500 ppm between two answers of a time server, so by 1,024 ms
+    in the 2,048 s that systemd-timesyncd waits at most (timesyncd.conf(5)): a machine in order stays below this."""
     max_body: int = _setting(65_536, "Largest request body", "bytes")
 
     @property
@@ -131,6 +136,8 @@ def _check(settings: Settings) -> None:
         raise SettingFault(f"The port {settings.port} does not exist")
     if "{link}" not in settings.link_text:
         raise SettingFault("The text of the message (link_text) must contain {link}")
+    if settings.clock_error_limit_ms <= 0:
+        raise SettingFault("The limit of the clock's error (clock_error_limit_ms) must be more than nought")
     if settings.demo and not settings.loopback:
         raise SettingFault(
             f"Demo mode listens on this machine only, not on {settings.host}: anybody could read the demo outbox. "

@@ -62,6 +62,9 @@ _REFERENCE = "23456789CDFGHJKMNPQRTVWXYZ"
 
 BOARD = "board"
 
+ON_BOARD = ("case", "officer", "desk")
+"""Streams of which every event changes what stands on a board, or above it."""
+
 FOLLOW = 500
 """Events read in one step of the feed."""
 
@@ -466,7 +469,7 @@ class Desk:
     def _publish(self, one: e.Recorded) -> None:
         kind, _, subject = one.stream.partition("/")
         self.hub.publish(Message(one.position, one.stream, one.event.type, subject))
-        if kind in ("case", "officer"):
+        if kind in ON_BOARD:
             self.hub.publish(Message(one.position, BOARD, one.event.type, subject))
 
     async def _media(self, recorded: list[e.Recorded]) -> None:

@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calls": {"core", "store", "desk"},
     "periodic": set(),
     "ticker": {"core", "store", "desk"},
+    "clock_watch": {"core", "store", "desk", "realtime"},
     "outbox": {"core", "store", "desk"},
     "people": {"core", "store", "desk"},
     "importing": {"core", "desk"},

@@ -92,11 +92,8 @@ def test_a_log_that_was_put_back_is_told_by_verify_export_and_health(
     assert code == 1
     assert "a head of 100000 was signed" in told
     with served(copy) as desk:
-        assert readiness(desk, "degraded") | {"position": 0} == {
-            "status": "degraded",
-            "reason": "log-behind",
-            "position": 0,
-        }
+        told_here = readiness(desk, "degraded")
+        assert (told_here["status"], told_here["reason"]) == ("degraded", "log-behind")
     assert (
         cli.main(["export", "--data", str(copy), "--out", str(copy.parent / "fresh")]) == 0
     )  # an earlier head covers it

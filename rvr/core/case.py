@@ -36,9 +36,9 @@ class RunningClock:
     fired: tuple[int, ...] = ()
     paused: bool = False
     elapsed_us: int = 0
-    """Counted before `since`, by the wall clock."""
+    """Counted before `since`."""
     counted_us: int = 0
-    """The same by the clock that never steps: thresholds go by it."""
+    """The same, also where an early log counted `elapsed_us` by a wall clock that was set: thresholds go by it."""
     doubtful: bool = False
     """The wall clock was set in that time."""
 

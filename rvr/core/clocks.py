@@ -128,9 +128,6 @@ def _times(
 
 
 def _paused(clock: ClockDef, running: RunningClock, hours: Hours, at: Moment) -> e.ClockChange:
-    until = at.at
-    if running.boot == at.boot:
-        until = running.since + timedelta(microseconds=_boot_us(running, at))
     return e.ClockChange(
         clock.id,
         running.run,
@@ -139,7 +136,7 @@ def _paused(clock: ClockDef, running: RunningClock, hours: Hours, at: Moment) ->
         running.target_s,
         elapsed_us=_elapsed_us(clock, running, hours, at),
         verdict="uncertain" if _in_doubt(running, at) else "",
-        counted_us=running.counted_us + calendar.counted_us(clock.counts, hours, running.since, until),
+        counted_us=running.counted_us + calendar.counted_us(clock.counts, hours, running.since, _until(running, at)),
     )
 
 
@@ -163,22 +160,52 @@ def _stopped(clock: ClockDef, running: RunningClock, hours: Hours, at: Moment, *
 
 
 def _elapsed_us(clock: ClockDef, running: RunningClock, hours: Hours, at: Moment) -> int:
-    """What has been counted so far, by the wall clock."""
+    """What has been counted so far."""
     if running.paused:
         return running.elapsed_us
-    return running.elapsed_us + calendar.counted_us(clock.counts, hours, running.since, at.at)
+    return running.elapsed_us + calendar.counted_us(clock.counts, hours, running.since, _until(running, at))
+
+
+def _until(running: RunningClock, at: Moment) -> datetime:
+    """What the wall clock would read, had nobody set it since this clock started or went on. Across a restart of the
+    machine only what it does read is left.
+    """
+    if running.boot != at.boot:
+        return at.at
+    return running.since + timedelta(microseconds=_boot_us(running, at))
 
 
 def _in_doubt(running: RunningClock, at: Moment) -> bool:
-    """Whether the wall clock was set while this clock ran. A restart of the machine leaves nothing to tell it by."""
-    if running.paused or running.boot != at.boot:
+    """Whether the wall clock was set while this clock ran: the two clocks then disagree, and the one that never steps
+    need not be right (it stands still while a virtual machine does). A restart of the machine leaves nothing to tell it
+    by but a time that went back.
+    """
+    if running.paused:
         return running.doubtful
+    if running.boot != at.boot:
+        return running.doubtful or at.at < running.since
     return running.doubtful or abs(microseconds(running.since, at) - _boot_us(running, at)) > STEP_US
 
 
 def _boot_us(running: RunningClock, at: Moment) -> int:
     """What has passed since it started or went on, by the clock of this boot."""
-    return (at.boottime_ns - running.boottime_ns) // 1000
+    return at.boottime_ns // 1000 - running.boottime_ns // 1000
+
+
+def elapsed_us(start: Moment, end: Moment) -> int:
+    """Microseconds from one moment to another: within one boot by the clock that never steps, of which each reading is
+    cut to whole microseconds, as an export tells it; else by the wall clock.
+    """
+    if start.boot == end.boot:
+        return end.boottime_ns // 1000 - start.boottime_ns // 1000
+    return microseconds(start.at, end)
+
+
+def late_us(running: RunningClock, due: datetime, at: Moment) -> int:
+    """How long after a threshold was due this is, by the clock that decides whether it is due; never early."""
+    if running.boot == at.boot:
+        return max(0, at.boottime_ns // 1000 - due_boottime_ns(running, due) // 1000)
+    return max(0, microseconds(due, at))
 
 
 def microseconds(start: datetime, at: Moment) -> int:

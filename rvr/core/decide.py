@@ -183,7 +183,7 @@ def decide_run_out(case: Case, command: RunOut, workflow: Workflow, *, at: Momen
         run=command.run,
         after_s=command.after_s,
         due_at=iso(due_at),
-        late_us=max(0, clocks.microseconds(due_at, at)),
+        late_us=clocks.late_us(running, due_at, at),
         did=move.id if move is not None and can else "",
     )
     first = _settle(workflow, case, [ran_out], primary="", to=case.state, by=THE_BOT, role=BOT, at=at, basis=basis)

@@ -784,8 +784,10 @@ class OrderEnded(Fact):
     because: str = public("Code of the reason")
 
 
-# --- The end of a case's names: registered here, so that they stand behind the others in every list ----------------
+# --- The end of a case's names, the desk's clock: registered here, so that they stand behind the others in every list
 
+from rvr.core.clock_facts import ClockHealthNoted as ClockHealthNoted  # noqa: E402
+from rvr.core.clock_facts import ClockStepObserved as ClockStepObserved  # noqa: E402
 from rvr.core.erasure_facts import CaseErased as CaseErased  # noqa: E402
 from rvr.core.erasure_facts import ErasureProposed as ErasureProposed  # noqa: E402
 
@@ -805,7 +807,8 @@ class ClockChange:
     due: tuple[tuple[int, str], ...] = ()
     """Started, resumed: each threshold that has still to fire, in seconds that count, with its UTC time."""
     elapsed_us: int | None = None
-    """Stopped, paused: microseconds that count since the start, pauses left out, by the wall clock."""
+    """Stopped, paused: microseconds that count since the start, pauses left out: within one boot by the clock that
+    never steps, across a restart of the machine by the wall clock (early logs: always by that)."""
     verdict: str = ""
     """Stopped: met, breached, or uncertain when the clock's error bound straddles the target; cancelled when moot.
     Paused: uncertain when the wall clock was set meanwhile."""
@@ -814,7 +817,7 @@ class ClockChange:
     ends_at: str = ""
     """Started, resumed: when it reaches its target. Early logs do not tell: `target_s` after the start."""
     counted_us: int = 0
-    """Paused: the same as elapsed_us by the clock that never steps, as far as one boot goes: thresholds go by it."""
+    """Paused: the same as elapsed_us, and in early logs what that should have been: thresholds go by it."""
 
 
 @dataclass(frozen=True, slots=True)

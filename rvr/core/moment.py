@@ -6,7 +6,7 @@ All duration arithmetic is on UTC seconds (zone-aware subtraction is wrong twice
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -23,6 +23,8 @@ class Moment:
     """CLOCK_BOOTTIME in nanoseconds: it runs on through suspend and never steps."""
     error_us: int | None = None
     """The kernel's bound on the wall clock's error in microseconds; None when unsynchronised or unknown."""
+    untold: bool = field(default=False, compare=False)
+    """The kernel would not tell its bound. Only while the moment is fresh: an event does not keep it."""
 
 
 def iso(at: datetime) -> str:

@@ -15,13 +15,23 @@ from typing import Any
 
 from rvr.core import events as e
 from rvr.evaluation import stored_text
-from rvr.evaluation.columns import CASES, CLOCKS, OUTCOMES, SCREENING, SUSPECTS, Column
+from rvr.evaluation.columns import (
+    BOOTTIME,
+    CASES,
+    CLOCKS,
+    DESK_CLOCK,
+    MACHINE,
+    OUTCOMES,
+    SCREENING,
+    SUSPECTS,
+    Column,
+)
 
 PROFILE = "https://datapackage.org/profiles/2.0/"
 
 OTHER_STREAMS = (
     *("OfficerDutyChanged", "OfficerEngaged", "OfficerFreed", "PersonRegistered", "DefinitionStored"),
-    *("OrderImported", "OrderEnded"),
+    *("OrderImported", "OrderEnded", "ClockStepObserved", "ClockHealthNoted"),
 )
 """Facts that no case's stream holds."""
 
@@ -90,6 +100,8 @@ ENVELOPE = (
         "desk_on_duty", "integer", "Officers on duty when it was decided, where the decision rests on it", "officers"
     ),
     Column("desk_free", "integer", "Officers on duty without a live case then, likewise", "officers"),
+    MACHINE,
+    BOOTTIME,
 )
 
 _TYPES = {"bool": "boolean", "int": "integer"}
@@ -173,8 +185,15 @@ SCREENING_TABLE = Table(
 )
 SUSPECTS_TABLE = Table("data/suspects.csv", "One row a suspect and case", SUSPECTS, ("case", "suspect"))
 OUTCOMES_TABLE = Table("data/outcomes.csv", "One row a recorded outcome", OUTCOMES, ("case", "version"))
+DESK_CLOCK_TABLE = Table(
+    "data/desk_clock.csv",
+    "One row a step of a machine's wall clock or a change of its health, from the first day of the log on",
+    DESK_CLOCK,
+    ("version",),
+)
 CODEBOOK_TABLE = Table("codebook.csv", "What each column means", CODEBOOK, ("file", "column", "source"))
-DATA_TABLES = (CASES_TABLE, EVENTS_TABLE, CLOCKS_TABLE, SCREENING_TABLE, SUSPECTS_TABLE, OUTCOMES_TABLE)
+CASE_TABLES = (CASES_TABLE, EVENTS_TABLE, CLOCKS_TABLE, SCREENING_TABLE, SUSPECTS_TABLE, OUTCOMES_TABLE)
+DATA_TABLES = (*CASE_TABLES, DESK_CLOCK_TABLE)
 TABLES = (*DATA_TABLES, CODEBOOK_TABLE)
 
 
@@ -197,7 +216,7 @@ def resource(table: Table, digest: str, size: int) -> dict[str, Any]:
         "missingValues": ["", WITHHELD],
         "primaryKey": list(table.key),
     }
-    if table in DATA_TABLES and table is not CASES_TABLE:
+    if table in CASE_TABLES and table is not CASES_TABLE:
         schema["foreignKeys"] = [{"fields": ["case"], "reference": {"resource": "cases", "fields": ["case"]}}]
     return {
         "$schema": PROFILE + "dataresource.json",
@@ -267,9 +286,13 @@ and publish no rows.
 - An empty cell means that it did not happen, or is not known; it never means nought.
 - `at` is when something was seen. `stated_at` is an earlier time that somebody stated: it never replaces `at`.
 - The order of events is their `version`, never their time.
+- A duration whose two ends were seen by one `machine` is the difference of their `boottime_us`, a clock that never
+  steps: setting the wall clock makes none odd. The others are the difference of the times. `desk_clock.csv` tells when
+  a wall clock was set and how far it could be trusted; leave cases out by `clock_stepped` if you want to be sure.
 - Everything in `cases.csv`, `clocks.csv`, `screening.csv`, `suspects.csv` and `outcomes.csv` can be computed again from
   `events.csv`; `codebook.csv` names the events behind each column. Only a clock that does not count every second needs
-  the force's `[hours]` as well, and `in_sets` the named sets of outcomes: both are in `definitions/`.
+  the force's `[hours]` as well, and `in_sets` the named sets of outcomes: both are in `definitions/`. `clock_stepped`
+  rests on the order of the whole log, which is not here.
 - `victim`, `suspect` and `pair` are the same in two cases only where somebody at the desk confirmed that they are the
   same people (`PersonMatched`). The age of the victim is not here: the date of birth is sealed.
 - `screening.csv` has a row for every case, whether anything was asked or not. A question that was not asked, one that

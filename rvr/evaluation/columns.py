@@ -1,16 +1,20 @@
-"""What each column of the files about cases means: cases.csv, clocks.csv, screening.csv, suspects.csv, outcomes.csv.
+"""What each column of the files about cases means: cases.csv, clocks.csv, screening.csv, suspects.csv, outcomes.csv;
+and of desk_clock.csv.
 
 Columns of cases.csv keep their names for ever. Those of moments, intervals and limits are made from `timings`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
+from rvr.core import events as e
 from rvr.core.calendar import COUNTS
 from rvr.core.risk import LEVELS
+from rvr.core.wall_clock import HEALTHS
 from rvr.evaluation import timings
+from rvr.evaluation.desk_clock import KINDS
 
 CASE_DETAILS = {
     "lpa": ("lpa",),
@@ -191,6 +195,25 @@ _VALUES = (
         "The data cut, for a case that was neither closed nor voided by then: what has not happened may still happen",
         unit="UTC time",
     ),
+    Column(
+        "clock_error_max_us",
+        "integer",
+        "Largest clock_error_us of its events; empty where none of them has a bound",
+        "microseconds",
+    ),
+    Column(
+        "events_without_clock_error",
+        "integer",
+        "How many of its events were seen by a wall clock without an error bound: not synchronised, or not known",
+    ),
+    Column(
+        "clock_stepped",
+        "boolean",
+        "Whether a wall clock was found to have been set between its first and its last event, in the order of the log,"
+        " on a machine that saw one of them: see desk_clock.csv. Its times may then be wrong, and its durations are as"
+        " good as the clock that never steps, which stands still while a virtual machine does",
+        source="ClockStepObserved",
+    ),
 )
 
 
@@ -199,11 +222,19 @@ def _case_columns() -> dict[str, Column]:
     ends = {i.name: f"{sources[i.start]} -> {sources[i.end]}" for i in timings.INTERVALS}
     computed = [
         *(Column(m.name, "datetime", m.meaning, "UTC time", m.source) for m in timings.MILESTONES),
-        *(Column(i.name, "number", i.meaning, "s", ends[i.name]) for i in timings.INTERVALS),
+        *(
+            Column(i.name, "number", i.meaning + (_BY_WALL if i.stated else _BY_BOOT), "s", ends[i.name])
+            for i in timings.INTERVALS
+        ),
         *(Column(n.name, "boolean", n.meaning + _LIMIT_NOTE, "", ends[n.interval]) for n in timings.LIMITS),
     ]
     return {column.name: column for column in (*_VALUES, *computed)}
 
+
+_BY_BOOT = (
+    ". The difference of boottime_us where both events have the same machine in events.csv, else that of the times"
+)
+_BY_WALL = ". The difference of the times"
 
 _LIMIT_NOTE = (
     ". False also when it has not happened and the limit passed before ended_at and the data cut; empty when there is"
@@ -222,6 +253,7 @@ _CASE_ORDER = """
     emergency_dispatched_at arrival_source ended_at handover_from_first_offer_s transfer_from_answer_s answer_to_open_s
     link_opened_s deployment_s decision_s risk_level_reported prior_reports_12m appointment_at allocation_accepted_at
     investigator_contact_at support_last charged_at charged_on first_hearing_on referrals escalations
+    clock_error_max_us events_without_clock_error clock_stepped
 """.split()  # noqa: SIM905 - a list of eighty quoted names reads worse
 
 CASES = tuple(_case_columns()[name] for name in _CASE_ORDER)
@@ -245,18 +277,24 @@ CLOCKS = (
     Column(
         "paused_s",
         "number",
-        "How long it stood still in all its pauses, whatever counts; empty: no pause, or none that has ended",
+        "How long it stood still in all its pauses, whatever counts, each measured as durations in cases.csv are;"
+        " empty: no pause, or none that has ended",
         "s",
     ),
     Column("stopped_at", "datetime", "When it stopped; empty while it runs", "UTC time"),
     Column("stopped_by", "string", "Type of the event that stopped it"),
     Column(
-        "elapsed_s", "number", "What counts from start to stop, pauses left out; empty while it has not stopped", "s"
+        "elapsed_s",
+        "number",
+        "What counts from start to stop, pauses left out, as the desk recorded it: each stretch by the clock that never"
+        " steps where it began and ended in one boot, else by the wall clock; empty while it has not stopped",
+        "s",
     ),
     Column(
         "verdict",
         "string",
-        "Elapsed time against the target: uncertain when the error bound of the machine's clock straddles it;"
+        "Elapsed time against the target: uncertain when the error bound of the machine's clock straddles it,"
+        " or when the wall clock was set while it ran;"
         " cancelled when it stopped within the target without what it waited for (stopped_by tells what came instead)",
         enum=("met", "breached", "uncertain", "cancelled"),
     ),
@@ -269,7 +307,14 @@ CLOCKS = (
         "ClockRanOut",
     ),
     Column("ran_out_at", "datetime", "When the desk noticed that", "UTC time", "ClockRanOut"),
-    Column("lateness_s", "number", "How long after it was due the desk noticed", "s", "ClockRanOut"),
+    Column(
+        "lateness_s",
+        "number",
+        "How long after it was due the desk noticed, by the clock that decides: that of the boot, across a restart of"
+        " the machine the wall clock",
+        "s",
+        "ClockRanOut",
+    ),
     Column("censored", "boolean", "Whether it still ran at the data cut"),
 )
 
@@ -367,4 +412,42 @@ OUTCOMES = (
         source="OutcomeRecorded",
     ),
     Column("workflow_version", "string", "Content hash of the workflow that decided: see definitions/"),
+)
+
+# --- desk_clock.csv ----------------------------------------------------------------------------------------------
+
+MACHINE = Column("machine", "string", "Pseudonym of the machine that saw it, another one after each boot")
+BOOTTIME = Column(
+    "boottime_us",
+    "integer",
+    "What the clock that never steps read then: differences of it hold within one machine",
+    "microseconds",
+)
+
+
+def _of(kind: type[e.Fact], name: str, type_: str, enum: tuple[str, ...] = ()) -> Column:
+    """A fact's own field."""
+    (field,) = (field for field in fields(kind) if field.name == name)
+    return Column(name, type_, field.metadata["meaning"], field.metadata["unit"], kind.__name__, enum)
+
+
+DESK_CLOCK = (
+    Column("version", "integer", "Place in the stream, from 1: the order of what happened"),
+    Column("at", "datetime", "When it was seen, by the clock that it is about", "UTC time"),
+    Column("recorded_at", "datetime", "When it was committed to the log", "UTC time"),
+    Column(
+        "kind",
+        "string",
+        "step: the wall clock was set; health: whether it is synchronised, at a machine's first look and each change",
+        source=" | ".join(KINDS),
+        enum=tuple(KINDS.values()),
+    ),
+    MACHINE,
+    BOOTTIME,
+    Column("clock_error_us", "integer", "Error bound of the machine's clock then; empty: unknown", "microseconds"),
+    _of(e.ClockStepObserved, "moved_ms", "integer"),
+    _of(e.ClockStepObserved, "from_at", "datetime"),
+    _of(e.ClockStepObserved, "same_boot", "boolean"),
+    _of(e.ClockHealthNoted, "health", "string", HEALTHS),
+    _of(e.ClockHealthNoted, "limit_ms", "integer"),
 )

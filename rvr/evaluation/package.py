@@ -30,6 +30,7 @@ from rvr.core import events as e
 from rvr.core.errors import Reason, Refused
 from rvr.core.moment import iso, parse_iso
 from rvr.evaluation import codebook, pseudonyms, rows, stored_text, timings, verify
+from rvr.evaluation.desk_clock import DeskClock
 from rvr.evaluation.proofs import ROWS, Proofs
 from rvr.evaluation.pseudonyms import CannotExport
 from rvr.store.checkpoints import Checkpoint, RefusesToSign
@@ -72,6 +73,8 @@ class Window:
     """Feed position at which the log was when the export began."""
     cut: datetime | None
     """When the last of these events was recorded."""
+    last: int
+    """Position of the last of these events; nought when there are none."""
     head: Checkpoint
     """The earliest signed head of the log that covers them all."""
     proofs: bool = False
@@ -115,7 +118,7 @@ async def export(
         head = await store.head_over(last)
     except RefusesToSign as refusal:
         raise CannotExport(f"the log's head cannot be signed: {refusal}") from None
-    window = Window(start, end, until, parse_iso(cut) if cut else None, head, proofs)
+    window = Window(start, end, until, parse_iso(cut) if cut else None, last, head, proofs)
     return await asyncio.to_thread(_export, store, out, project_key, window)
 
 
@@ -161,7 +164,8 @@ def _build(store: Store, folder: Path, alias: pseudonyms.Alias, window: Window) 
     """Writes every file of the package into an empty folder."""
     stored = {r.stream.removeprefix("definition/"): r.event.fact for r in _definitions(store, window)}
     definitions = {key: fact for key, fact in stored.items() if isinstance(fact, e.DefinitionStored)}
-    writing = rows.Writing(alias, definitions, window.cut or datetime.min.replace(tzinfo=UTC))
+    clock = DeskClock(store.iterate(kind="desk/clock", until=window.last), alias)
+    writing = rows.Writing(alias, definitions, window.cut or datetime.min.replace(tzinfo=UTC), clock)
     (folder / "data").mkdir()
     _write_data(store, folder, window, writing)
     _write_text(folder / CHECKPOINT, f"{store.notary.verifier}\n\n{window.head.note}")
@@ -194,6 +198,8 @@ def _write_data(store: Store, folder: Path, window: Window, writing: rows.Writin
                 _write_case(log, writing, put)
                 if prove:
                     prove.put(rows.case_of(writing.alias, log[0]), log)
+        for row in writing.clock.rows():
+            put["desk_clock"](row)
 
 
 def _proofs_into(opened: ExitStack, store: Store, folder: Path, head: Checkpoint) -> Proofs:

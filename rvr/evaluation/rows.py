@@ -13,6 +13,7 @@ from rvr.core import events as e
 from rvr.core.history import DAY_S, VOIDED
 from rvr.core.moment import iso, parse_iso
 from rvr.evaluation import codebook, columns, stored_text, timings
+from rvr.evaluation.desk_clock import DeskClock, boottime_us
 from rvr.evaluation.pseudonyms import Alias
 
 TWELVE_MONTHS = timedelta(seconds=365 * DAY_S)
@@ -30,6 +31,7 @@ class Writing:
     alias: Alias
     definitions: Mapping[str, e.DefinitionStored]
     cut: datetime
+    clock: DeskClock
     coded: dict[str, frozenset[str]] = field(default_factory=dict)
     """Workflow version -> the form fields whose answers are codes."""
     outcome_sets: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
@@ -90,6 +92,7 @@ def case_row(log: Sequence[e.Recorded], found: timings.Moments, writing: Writing
         "escalations": writing.listed(r.event.fact.rule for r in log if isinstance(r.event.fact, e.EscalationProposed)),
         "final_state": last.event.state,
         "censored_at": "" if "ended_at" in found else iso(writing.cut),
+        **writing.clock.of(log),
     }
     return row
 
@@ -281,6 +284,8 @@ def event_row(recorded: e.Recorded, writing: Writing) -> dict[str, Any]:
         **_clock_changes(event.clocks),
         "desk_on_duty": event.basis.get("on_duty"),
         "desk_free": event.basis.get("free"),
+        "machine": writing.clock.machine(recorded),
+        "boottime_us": boottime_us(recorded),
         **_fields(event, writing),
     }
 

@@ -1,8 +1,9 @@
 """The figures of a case, defined once as data: moments, the intervals between them, and the limits on those.
 
-Reads a case's public events and nothing else. Which of several events counts is by version, never by time. All
-arithmetic is on whole microseconds, so that whoever repeats it from the exported times gets the same digits. A moment
-that did not happen is absent, never nought.
+Reads a case's public events and nothing else. Which of several events counts is by version, never by time. A duration
+is that of the clock that never steps where both ends were seen in one boot: setting the wall clock makes none odd. All
+arithmetic is on whole microseconds, so that whoever repeats it from the exported readings gets the same digits. A
+moment that did not happen is absent, never nought.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rvr.core import events as e
-from rvr.core.moment import iso, parse_iso
+from rvr.core.clocks import elapsed_us
+from rvr.core.moment import Moment, iso, parse_iso
 
 LIVE = ("video", "audio")
 """Modes of contact that count as an officer's response; a telephone call alone does not (docs/ARCHITECTURE.md)."""
@@ -163,6 +165,8 @@ MILESTONES = (  # each after those that it names
     ),
 )
 
+_STATED = frozenset(milestone.name for milestone in MILESTONES if milestone.stated)
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -172,6 +176,11 @@ class Interval:
     start: str
     end: str
     meaning: str
+
+    @property
+    def stated(self) -> bool:
+        """Whether one of its ends is a stated time."""
+        return not _STATED.isdisjoint((self.start, self.end))
 
 
 INTERVALS = (
@@ -288,9 +297,6 @@ def _fits(milestone: Milestone, recorded: e.Recorded) -> bool:
     return all(getattr(fact, name, values[0]) in values for name, values in milestone.where.items())
 
 
-_STATED = frozenset(milestone.name for milestone in MILESTONES if milestone.stated)
-
-
 def time_of(found: Moments, name: str) -> datetime | None:
     """When that milestone happened: stated or observed, as it is defined."""
     recorded = found.get(name)
@@ -312,11 +318,18 @@ def time_text(found: Moments, name: str) -> str:
 
 def durations(found: Moments) -> dict[str, int]:
     """Each interval whose two ends happened, in microseconds."""
-    ends = {i.name: (time_of(found, i.start), time_of(found, i.end)) for i in INTERVALS}
-    measured = {name: (end - start) // _MICROSECOND for name, (start, end) in ends.items() if start and end}
+    measured = {i.name: _between(found, i) for i in INTERVALS if i.start in found and i.end in found}
     if "two_way_video_at" not in found:
         measured.pop("session_s", None)
     return measured
+
+
+def _between(found: Moments, interval: Interval) -> int:
+    """A stated time is compared with the wall clock: nobody read another one then."""
+    if interval.stated:
+        start, end = parse_iso(time_text(found, interval.start)), parse_iso(time_text(found, interval.end))
+        return (end - start) // _MICROSECOND
+    return elapsed_us(found[interval.start].event.at, found[interval.end].event.at)
 
 
 def seconds(microseconds: int) -> str:
@@ -390,10 +403,10 @@ class ClockRun:
     started_by: str
     target_s: int
     counts: str
-    paused_at: str = ""
+    paused_at: Moment | None = None
     """Of the pause in which it is."""
     paused_us: int | None = None
-    """All pauses that have ended, on the wall clock; None without any."""
+    """All pauses that have ended; None without any."""
     stopped_at: str = ""
     stopped_by: str = ""
     elapsed_us: int | None = None
@@ -414,18 +427,18 @@ def clock_runs(log: Sequence[e.Recorded]) -> list[ClockRun]:
                 run = ClockRun(change.clock, change.run, change.at, event.type, change.target_s, change.counts)
                 runs[change.clock, change.run] = run
             else:
-                _change(runs[change.clock, change.run], change, event.type)
+                _change(runs[change.clock, change.run], change, event)
         if isinstance(event.fact, e.ClockRanOut):
             _ran_out(runs[event.fact.clock, event.fact.run], event.fact, iso(event.at.at))
     return list(runs.values())
 
 
-def _change(run: ClockRun, change: e.ClockChange, by: str) -> None:
+def _change(run: ClockRun, change: e.ClockChange, event: e.Event) -> None:
     if run.paused_at:
-        run.paused_us = (run.paused_us or 0) + (parse_iso(change.at) - parse_iso(run.paused_at)) // _MICROSECOND
-    run.paused_at = change.at if change.change == "paused" else ""
+        run.paused_us = (run.paused_us or 0) + elapsed_us(run.paused_at, event.at)
+    run.paused_at = event.at if change.change == "paused" else None
     if change.change == "stopped":
-        run.stopped_at, run.stopped_by = change.at, by
+        run.stopped_at, run.stopped_by = change.at, event.type
         run.elapsed_us, run.verdict = change.elapsed_us, change.verdict
 
 

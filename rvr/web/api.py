@@ -20,7 +20,7 @@ from rvr.core.moment import parse_iso
 from rvr.evaluation import package
 from rvr.store import messages
 from rvr.store.tables import LinkRow
-from rvr.web import auth, views, workflow_views
+from rvr.web import auth, rendering, views, workflow_views
 from rvr.web.around import gather, gathered
 from rvr.web.case_parts import Around
 from rvr.web.context import CASE_ID, DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
@@ -359,10 +359,14 @@ async def live(request: web.Request) -> web.StreamResponse:
 
 
 async def ready(request: web.Request) -> web.StreamResponse:
-    """The log can be written and read. Degraded: it is not what was signed before, and its head is signed no more."""
+    """The log can be written and read. Degraded: it is not what was signed before, and its head is signed no more.
+    Warnings keep nobody from working: `clock-` and what is wrong with the wall clock."""
     desk = request.app[DESK]
     await desk.store.probe()
     told: dict[str, object] = {"status": "ready", "position": await desk.store.position()}
     if desk.store.refusal:
         told |= {"status": "degraded", "reason": f"log-{desk.store.refusal.code}"}
+    health = rendering.health_of(request.app, desk.observe())
+    if health != "synchronised":
+        told["warnings"] = [f"clock-{health}"]
     return answer(told)

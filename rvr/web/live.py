@@ -19,7 +19,7 @@ from aiohttp import web
 from rvr import links
 from rvr.core import presence
 from rvr.core.errors import BadInput, NotFound, Reason
-from rvr.desk import BOARD
+from rvr.desk import BOARD, ON_BOARD
 from rvr.realtime import Listener, Message
 from rvr.web import api, auth, boards, case_page, views
 from rvr.web.context import DESK, SIGNED_IN
@@ -220,7 +220,7 @@ async def _missed(request: web.Request, topics: list[str]) -> list[tuple[dict[st
         (_told(topic, one.event.type, one.stream.partition("/")[2]), one.position, "")
         for one in missed
         for topic in topics
-        if topic == one.stream or (topic == BOARD and one.stream.startswith(("case/", "officer/")))
+        if topic == one.stream or (topic == BOARD and one.stream.partition("/")[0] in ON_BOARD)
     ]
 
 

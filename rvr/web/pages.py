@@ -229,6 +229,14 @@ async def admin_page(request: web.Request) -> web.StreamResponse:
         instruments=list(desk.definitions.instruments.values()),
         people=people,
         position=await desk.store.position(),
+        clock=_clock(request),
         open_cases=len(await desk.open_cases()),
         listeners=len(desk.hub),
     )
+
+
+def _clock(request: web.Request) -> str:
+    """How far the wall clock of this machine can be trusted, with the figures."""
+    now, limit_ms = request.app[DESK].observe(), request.app[SETTINGS].clock_error_limit_ms
+    figures = {"error_ms": -(-(now.error_us or 0) // 1000), "limit_ms": limit_ms}
+    return request.app[WORDS].say(f"clock_health.{rendering.health_of(request.app, now)}", **figures)

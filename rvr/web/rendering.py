@@ -14,10 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from rvr.config import Settings
+from rvr.core import wall_clock
 from rvr.core.force import Force
-from rvr.core.moment import iso, parse_iso
+from rvr.core.moment import Moment, iso, parse_iso
 from rvr.messages import Catalogue
-from rvr.web.context import DESK, TEMPLATES, SignedIn
+from rvr.web.context import DESK, SETTINGS, TEMPLATES, SignedIn
 
 HOMES = (
     *("sergeant", "inspector", "call_handler", "officer", "resourcing", "investigator"),
@@ -84,16 +85,28 @@ def force_of(app: web.Application) -> Force:
 
 def render(app: web.Application, template: str, signed: SignedIn | None, **context: Any) -> str:
     """The page or fragment, for this person."""
-    force = force_of(app)
+    force, now = force_of(app), app[DESK].observe()
     common = {
         "signed": signed,
         "home": home_of(signed) if signed else "",
         "force": force.name,
         "zone": force.hours.zone,
-        "now": iso(app[DESK].observe().at),
+        "now": iso(now.at),
         "unwritable": app[DESK].store.fault,
+        "clock_fault": _clock_fault(health_of(app, now), signed),
     }
     return app[TEMPLATES].get_template(template).render(common | context)
+
+
+def health_of(app: web.Application, now: Moment) -> str:
+    """What can be said of this machine's wall clock."""
+    return wall_clock.health(now, app[SETTINGS].clock_error_limit_ms)
+
+
+def _clock_fault(health: str, signed: SignedIn | None) -> str:
+    """What is wrong with the wall clock, for those who can do something about it."""
+    tell = signed is not None and "administrator" in signed.roles and health != "synchronised"
+    return health if tell else ""
 
 
 def home_of(signed: SignedIn) -> str:

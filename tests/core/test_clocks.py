@@ -37,7 +37,26 @@ def test_a_wall_clock_set_back_neither_hastens_nor_delays_a_deadline_and_leaves_
     story.universe.pass_(1)
     assert story.rings("handover", 300).types[0] == "ClockRanOut"
     story.does(SERGEANT, "accept_handover")
-    assert story.change("handover").verdict == "uncertain"
+    assert (story.change("handover").elapsed_us, story.change("handover").verdict) == (300_000_000, "uncertain")
+
+
+def test_a_wall_clock_that_went_back_across_a_restart_leaves_the_duration_in_doubt() -> None:
+    story = a_case("handover")
+    story.universe.restart()
+    story.universe.step(-60)
+    story.universe.pass_(30)
+    story.does(SERGEANT, "accept_handover")
+    assert (story.change("handover").elapsed_us, story.change("handover").verdict) == (-30_000_000, "uncertain")
+
+
+@pytest.mark.parametrize("step_s", [3600, -3600])
+def test_how_late_a_threshold_fires_is_told_by_the_clock_that_never_steps(step_s: int) -> None:
+    story = a_case("handover")
+    story.universe.step(step_s)
+    story.universe.pass_(300.25)
+    (ran_out,) = (event.fact for event in story.rings("handover", 300).last if event.type == "ClockRanOut")
+    assert isinstance(ran_out, e.ClockRanOut)
+    assert ran_out.late_us == 250_000
 
 
 def test_after_a_restart_of_the_machine_the_wall_clock_alone_decides() -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from rvr.clock_watch import ClockWatch
 from rvr.evaluation.package import Summary, export
 from rvr.store import Store
 from tests.evaluation.days import Days, definitions, with_every_fact
@@ -53,6 +54,7 @@ async def _live(place: Place, clock: Clock) -> tuple[dict[str, str], dict[str, d
     try:
         days = Days(store, clock, definitions())
         await days.start()
+        await ClockWatch(days.desk, 1500).look()
         await with_every_fact(days)
         cases = await a_week(days)
         begins = {name: (await days.desk.log(case))[0].event.at.at for name, case in cases.items()}

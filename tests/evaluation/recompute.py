@@ -26,6 +26,13 @@ def time(text):
     return datetime.fromisoformat(text)
 
 
+def between(start, end):
+    """From one row to another: by the clock that never steps where one machine saw both."""
+    if start["machine"] and start["machine"] == end["machine"]:
+        return timedelta(microseconds=int(end["boottime_us"]) - int(start["boottime_us"]))
+    return time(end["at"]) - time(start["at"])
+
+
 def in_seconds(duration):
     """Seconds with six decimals, from whole microseconds."""
     microseconds = duration // timedelta(microseconds=1)
@@ -73,7 +80,7 @@ def figures(log, cut):
         return [row for row in log if row["type"] in types]
 
     def first(found):
-        return time(found[0]["at"]) if found else None
+        return found[0] if found else None
 
     def up_to(found, other):
         return [row for row in found if not other or int(row["version"]) < int(other[0]["version"])]
@@ -83,7 +90,7 @@ def figures(log, cut):
 
     opened = first(of("CaseOpened"))
     stated = [row for row in of("CallAnswered") if row["stated_at"]]
-    answered = time(stated[-1]["stated_at"]) if stated else None
+    answered = {"at": stated[-1]["stated_at"], "machine": ""} if stated else None
     offers, accepted = of("HandoverOffered"), of("HandoverAccepted")
     offer = (up_to(offers, accepted) or [None])[-1]
     contact = [row for row in of("OfficerContactStarted") if row["mode"] in LIVE]
@@ -96,7 +103,7 @@ def figures(log, cut):
     taken = since(of("AllocationAccepted"), undone)
 
     ends = {
-        "handover_s": (time(offer["at"]) if offer else None, first(accepted)),
+        "handover_s": (offer, first(accepted)),
         "handover_from_first_offer_s": (first(offers), first(accepted)),
         "transfer_s": (opened, first(contact)),
         "transfer_from_answer_s": (answered, first(contact)),
@@ -108,7 +115,7 @@ def figures(log, cut):
             first(requests),
             first(since(of("OfficerAttended"), requests[0])) if requests else None,
         ),
-        "decision_s": (opened, time(decided[-1]["at"]) if decided else None),
+        "decision_s": (opened, decided[-1] if decided else None),
     }
     followed = min(cut, time(ended[-1]["at"])) if ended else cut
     limits = {
@@ -117,8 +124,11 @@ def figures(log, cut):
         "within_24_h": ("response_s", A_DAY),
         "handover_within_target": ("handover_s", target_of("handover", offer)),
     }
-    told = {name: in_seconds(end - start) if start and end else "" for name, (start, end) in ends.items()}
+    told = {name: in_seconds(between(start, end)) if start and end else "" for name, (start, end) in ends.items()}
     told |= {name: within(*ends[interval], limit, followed) for name, (interval, limit) in limits.items()}
+    bounds = [int(row["clock_error_us"]) for row in log if row["clock_error_us"]]
+    told["clock_error_max_us"] = str(max(bounds)) if bounds else ""
+    told["events_without_clock_error"] = str(len(log) - len(bounds))
     told["decided_at"] = decided[-1]["at"] if decided else ""
     told["allocation_accepted_at"] = taken[-1]["at"] if taken else ""
     return told | {"response_kind": response_kind(log, response)}
@@ -150,8 +160,8 @@ def within(start, end, limit, followed):
     if start is None or limit is None:
         return ""
     if end is not None:
-        return "true" if end - start <= limit else "false"
-    return "false" if followed - start > limit else ""
+        return "true" if between(start, end) <= limit else "false"
+    return "false" if followed - time(start["at"]) > limit else ""
 
 
 def told_by(package, files, key):
@@ -170,6 +180,8 @@ def counted(start, end, counts, hours):
     if counts == "always":
         return end - start
     total, minute = timedelta(0), start.replace(second=0, microsecond=0)
+    if end < start:
+        return -counted(end, start, counts, hours)
     while minute < end:
         local = minute.astimezone(ZoneInfo(hours["zone"]))
         if counts == "working_days":
@@ -204,20 +216,23 @@ def a_run(changes, hours):
     found |= {"counts": "".join(counts) or "always"}
     found |= dict.fromkeys(("paused_s", "stopped_at", "stopped_by", "elapsed_s", "verdict"), "")
     found |= dict.fromkeys(("ran_out_due_at", "ran_out_at", "lateness_s"), "")
-    elapsed, paused, since, runs = timedelta(0), timedelta(0), time(first["at"]), True
+    elapsed, paused, since, began, runs = timedelta(0), timedelta(0), first, first, True
     for change, row, more in rest:
-        at = time(row["at"])
         if change == "ran_out":
             if not found["ran_out_at"] and int(row["after_s"]) >= int(target_s):
                 found |= {"ran_out_due_at": row["due_at"], "ran_out_at": row["at"]}
-                found["lateness_s"] = in_seconds(at - time(row["due_at"]))
+                late = time(began["at"]) + between(began, row) - time(row["due_at"])
+                found["lateness_s"] = in_seconds(max(timedelta(0), late))
             continue
         if runs:
-            elapsed += counted(since, at, found["counts"], hours.get(first["workflow_version"]))
+            start = time(since["at"])
+            until = start + between(since, row)
+            elapsed += counted(start, until, found["counts"], hours.get(first["workflow_version"]))
         else:
-            paused += at - since
+            paused += between(since, row)
             found["paused_s"] = in_seconds(paused)
-        since, runs = at, change == "resumed"
+        since, runs = row, change == "resumed"
+        began = row if runs else began
         if change == "stopped":
             found |= {"stopped_at": row["at"], "stopped_by": row["type"], "verdict": more[0], "censored": "false"}
             found["elapsed_s"] = in_seconds(elapsed)

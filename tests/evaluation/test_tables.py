@@ -17,6 +17,7 @@ import pytest
 from rvr.core import events as e
 from rvr.definitions import load
 from rvr.evaluation import rows, stored_text, timings
+from rvr.evaluation.desk_clock import DeskClock
 from rvr.evaluation.package import export
 from rvr.evaluation.pseudonyms import Alias
 from tests.evaluation.conftest import Week
@@ -78,7 +79,8 @@ def test_a_prior_report_is_no_older_than_twelve_months_and_was_not_voided(
 
 
 def writing() -> rows.Writing:
-    return rows.Writing(Alias("project", bytes(32)), {}, START)
+    alias = Alias("project", bytes(32))
+    return rows.Writing(alias, {}, START, DeskClock((), alias))
 
 
 def a_case(ago_s: float, state: str, *more: e.Fact) -> list[e.Recorded]:

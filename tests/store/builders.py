@@ -27,10 +27,22 @@ class Clock:
 
     def __init__(self) -> None:
         self.at = START
+        self.boot, self.booted = BOOT, START - timedelta(seconds=1)
+        self.set_by = timedelta(0)
+        """By how much the wall clock of the machine differs from that."""
+        self.error_us: int | None = 3100
 
     def __call__(self) -> Moment:
-        passed = self.at - START
-        return Moment(self.at, BOOT, 1_000_000_000 + int(passed / timedelta(microseconds=1)) * 1000, 3100)
+        passed_us = (self.at - self.booted) // timedelta(microseconds=1)
+        return Moment(self.at + self.set_by, self.boot, passed_us * 1000, self.error_us)
+
+    def step(self, **time: float) -> None:
+        """Somebody sets the wall clock; no time passes."""
+        self.set_by += timedelta(**time)
+
+    def restart(self) -> None:
+        """The machine boots again: its second clock begins anew."""
+        self.boot, self.booted = f"boot-{self.at.isoformat()}", self.at
 
     def pass_by(self, **time: float) -> None:
         self.at += timedelta(**time)
