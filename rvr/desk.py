@@ -37,6 +37,7 @@ from rvr.core.commands import (
 from rvr.core.errors import NotFound, Reason, Refused, Reused, Stale
 from rvr.core.moment import Moment, iso
 from rvr.core.orders import apply_order, decide_import, fold_order
+from rvr.core.processing import processing, what, why
 from rvr.core.roster import Capacity, Officer, apply_officer
 from rvr.core.vocabulary import Basis
 from rvr.core.workflow import Workflow
@@ -46,6 +47,7 @@ from rvr.notices import notices
 from rvr.realtime import Hub, Message
 from rvr.store import Append, Batch, CommandSeen, Conflict, ReferenceTaken
 from rvr.store import log as timing_log
+from rvr.store.access import Access, Signin
 from rvr.store.history import Known, cases_with, known
 from rvr.store.messages import Message as Text
 from rvr.store.messages import driver
@@ -187,8 +189,11 @@ class Desk:
 
     # --- The door ------------------------------------------------------------------------------------------------
 
-    async def handle(self, command: Command, by: Actor, *, links: tuple[LinkRow, ...] = ()) -> Outcome:
-        """Carries out a command. `links` are rows to be written with its events, or not at all.
+    async def handle(
+        self, command: Command, by: Actor, *, links: tuple[LinkRow, ...] = (), signin: Signin | None = None
+    ) -> Outcome:
+        """Carries out a command. `links` are rows to be written with its events, or not at all; so is the row of the
+        access log about whoever signed in for it.
 
         Raises the errors of `core.errors`: NotFound, Forbidden, Refused with every reason, Stale when the sender's
         version is not the case's, Reused when its id was used for another request, Unavailable when the log cannot be
@@ -196,7 +201,7 @@ class Desk:
         """
         at = command.at or self.observe()
         async with self._turn(command):
-            return await self._carry_out(command, by, at, links)
+            return await self._carry_out(command, by, at, links, signin)
 
     async def would_record(self, command: Command, by: Actor) -> bool:
         """Whether there is anything to record: all that `handle` does before it records. Raises what it would raise."""
@@ -215,7 +220,9 @@ class Desk:
         subject = getattr(command, "case", "") or command.command_id
         return self._turns.setdefault(subject, asyncio.Lock())
 
-    async def _carry_out(self, command: Command, by: Actor, at: Moment, links: tuple[LinkRow, ...]) -> Outcome:
+    async def _carry_out(
+        self, command: Command, by: Actor, at: Moment, links: tuple[LinkRow, ...], signin: Signin | None
+    ) -> Outcome:
         asked = self._hash_of(command)
         seen = await self.store.command(by.id, command.command_id)
         if seen is not None:
@@ -225,7 +232,8 @@ class Desk:
             if not batch.appends:
                 return Outcome(case)
             try:
-                recorded = await self.store.append(replace(batch, links=(*batch.links, *links)))
+                told = () if signin is None else (_told(command, signin, batch, at),)
+                recorded = await self.store.append(replace(batch, links=(*batch.links, *links), access=told))
             except (Conflict, ReferenceTaken):
                 continue
             except CommandSeen as before:
@@ -475,6 +483,13 @@ class Desk:
     async def _media(self, recorded: list[e.Recorded]) -> None:
         if recorded and self.on_recorded is not None:
             await self.on_recorded(recorded)
+
+
+def _told(command: Command, signin: Signin, batch: Batch, at: Moment) -> Access:
+    """What the access log says of a command: which kind of processing it is, its events tell."""
+    kind = processing(event.fact for part in batch.appends for event in part.events)
+    case_id = batch.cases[0].id if batch.cases else None
+    return Access(signin, kind.category, what(command), at.at, case_id, why(command, batch.person), kind.recipient)
 
 
 def _officer(row: OfficerRow) -> Officer:

@@ -34,6 +34,7 @@ ALLOWED = frozenset(
         "ms",
         "move",
         "number",
+        "person",
         "reasons",
         "route",
         "seat",

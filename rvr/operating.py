@@ -146,6 +146,7 @@ def _restore(source: Path, settings: Settings) -> None:
 
 async def _replay(settings: Settings) -> None:
     async with open_store(settings, existing=True) as store:
+        await _note(store, entry("alteration", "replay"))
         changed = await store.replay()
     for table in changed:
         say(f"{table}: was not what the log says")
@@ -160,6 +161,7 @@ async def _retention(settings: Settings, by: datetime | None) -> None:
     until = by.astimezone() if by else observe().at
     count = 0
     async with open_store(settings, existing=True) as store:
+        await _note(store, entry("consultation", "retention"))
         for line in await asyncio.to_thread(lambda: sorted(_due(store, rules, until))):
             say("  ".join(line))
             count += 1
@@ -189,8 +191,7 @@ async def _erase(given: argparse.Namespace, settings: Settings) -> None:
         if given.action == "propose":
             await _propose(desk, row, by, given)
         else:
-            await desk.handle(ConfirmErasure(str(uuid.uuid4()), row.id), by)
-            await _note(desk, entry("erasure", "erase.confirm", case_id=row.id, reason=by.id))
+            await desk.handle(ConfirmErasure(str(uuid.uuid4()), row.id), by, signin=terminal.signin())
             say(f"{row.reference}: erased. Backups that were made before still hold it while a key for them is kept.")
 
 
@@ -203,14 +204,14 @@ async def _propose(desk: Desk, row: CaseRow, by: Actor, given: argparse.Namespac
         if code not in known:
             told = "\n".join(f"  {code:<24} {meaning}" for code, meaning in known.items())
             raise Fault(f"--{name} is one of:\n{told}")
-    await desk.handle(ProposeErasure(str(uuid.uuid4()), row.id, given.authority, given.reason), by)
-    await _note(desk, entry("erasure", "erase.propose", case_id=row.id, reason=given.reason))
+    command = ProposeErasure(str(uuid.uuid4()), row.id, given.authority, given.reason)
+    await desk.handle(command, by, signin=terminal.signin())
     say(f"{row.reference}: proposed, nothing is erased yet. An inspector or another administrator confirms:")
     say(f"python3 run.py erase confirm {row.reference} --user NAME")
 
 
-async def _note(desk: Desk, told: Access) -> None:
-    await desk.store.write(lambda connection: note(connection, told))
+async def _note(store: Store, told: Access) -> None:
+    await store.write(lambda connection: note(connection, told))
 
 
 async def _case_row(desk: Desk, told: str) -> CaseRow:

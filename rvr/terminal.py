@@ -7,11 +7,24 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from collections.abc import Mapping
 
-from rvr.store.access import Access, Signin
+from rvr.store.access import TERMINAL, Access, Signin
 from rvr.timekeeping import observe
 
-ROLE = "terminal"
+ACCESS: Mapping[str, tuple[str, ...]] = {
+    "backup": ("disclosure",),
+    "erase": ("erasure",),
+    "export": ("disclosure",),
+    "import": ("collection",),
+    "keys": ("alteration", "disclosure"),
+    "replay": ("alteration",),
+    "restore": ("alteration",),
+    "retention": ("consultation",),
+    **dict.fromkeys(("check", "help", "rehearse", "serve", "verify", "walk"), ("no_case_data",)),
+}
+"""Verb -> what the access log calls it. The last show no data of a case: `verify` prints the numbers of streams, and
+`serve` shows what its routes show. `keys create` and `keys show` touch no case either."""
 
 
 def user() -> str:
@@ -30,8 +43,12 @@ def user() -> str:
 
 def entry(category: str, what: str, *, case_id: str | None = None, reason: str = "", recipient: str = "") -> Access:
     """A row of the access log for what is done here and now."""
-    signin = Signin(ROLE, f"{ROLE}:{user()}", ROLE)
-    return Access(signin, category, what, observe().at, case_id, reason, recipient)
+    return Access(signin(), category, what, observe().at, case_id, reason, recipient)
+
+
+def signin() -> Signin:
+    """Who is here, as the access log names it."""
+    return Signin(TERMINAL, f"{TERMINAL}:{user()}", TERMINAL)
 
 
 def password(username: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from rvr import cli, people
+from rvr import cli, people, terminal
 from rvr.config import Settings
 from rvr.core import events as e
 from rvr.core import workflow as w
@@ -364,9 +364,19 @@ GROUPS = {
 
 def routes() -> str:
     rows = (
-        (f"`{one.method} {one.path}`", _roles(one.roles), one.access, plain(_about(one.handler))) for one in app.ROUTES
+        (f"`{one.method} {one.path}`", _roles(one.roles), _access(one.access), plain(_about(one.handler)))
+        for one in app.ROUTES
     )
     return table("call | who | access log | what", rows)
+
+
+def _access(codes: Iterable[str]) -> str:
+    """Categories as words, a reason why there is none as its code."""
+    return ", ".join(f"`{one}`" if one in app.APART else one for one in codes)
+
+
+def routes_apart() -> str:
+    return table("code | why the access log has no row", ((f"`{name}`", why) for name, why in app.APART.items()))
 
 
 def _about(made: object) -> str:
@@ -394,8 +404,11 @@ def seen() -> str:
 def verbs() -> str:
     choices = next(a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction))
     about = {action.dest: action.help or "" for action in choices._choices_actions}
-    rows = ((f"`{verb}`", _options(parser), about.get(verb, "")) for verb, parser in choices.choices.items())
-    return table("verb | options | what", rows)
+    rows = (
+        (f"`{verb}`", _options(parser), _access(terminal.ACCESS[verb]), about.get(verb, ""))
+        for verb, parser in choices.choices.items()
+    )
+    return table("verb | options | access log | what", rows)
 
 
 def _options(parser: argparse.ArgumentParser) -> str:
@@ -439,6 +452,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "verbs": verbs,
     "accounts": accounts,
     "routes": routes,
+    "routes without a category": routes_apart,
     "files of the data package": tables,
     **{f"columns of {one.name}": partial(columns, one.columns) for one in codebook.DATA_TABLES if one.name != "events"},
     "columns of all events": partial(columns, codebook.ENVELOPE),

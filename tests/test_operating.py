@@ -199,7 +199,9 @@ def test_two_people_with_their_passwords_erase_a_case_at_the_terminal(run: Run, 
     case = rows(data, "SELECT id FROM case_row")[0][0]
     assert rows(data, "SELECT person, category, what, case_id FROM access ORDER BY seq") == [
         (AT_THE_TERMINAL, "erasure", "erase.propose", case),
+        (AT_THE_TERMINAL, "consultation", "retention", None),
         (AT_THE_TERMINAL, "erasure", "erase.confirm", case),
+        (AT_THE_TERMINAL, "consultation", "retention", None),
     ]
 
 

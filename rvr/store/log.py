@@ -15,7 +15,7 @@ from rvr.core.case import Case
 from rvr.core.events import Event, Recorded
 from rvr.core.orders import Order
 from rvr.core.roster import Officer
-from rvr.store import envelope
+from rvr.store import access, envelope
 from rvr.store.engine import Connection
 from rvr.store.identities import erase, put_case_identities, put_order_identities
 from rvr.store.ledger import GENESIS
@@ -55,6 +55,8 @@ class Batch:
     messages: tuple[Message, ...] = ()
     erases: tuple[str, ...] = ()
     """Streams whose key is destroyed by this, with what was made of it."""
+    access: tuple[access.Access, ...] = ()
+    """What the access log says of it."""
     result: Mapping[str, Any] = field(default_factory=dict)
     """The answer, for the same command again. Ids and versions only: it is stored in clear."""
 
@@ -102,6 +104,8 @@ def append(connection: Connection, sealer: Sealer, batch: Batch, force: str, rec
     for stream in batch.erases:
         erase(connection, stream)
         drop_messages(connection, stream.removeprefix("case/"))
+    for entry in batch.access:
+        access.record(connection, entry)
     put(connection, _command_row(batch, recorded, recorded_at))
     return recorded
 

@@ -295,7 +295,8 @@ class AccessRow(SQLModel, table=True):
     __tablename__ = "access"
     __table_args__ = (
         Index("access_signin", "signin", "case_id", "what", "at"),
-        Index("access_case_id", "case_id"),
+        Index("access_at", "at", "seq"),
+        *(Index(f"access_{name}_at", name, "at", "seq") for name in ("person", "case_id", "category")),
         {"sqlite_autoincrement": True},
     )
 

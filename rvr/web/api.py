@@ -23,7 +23,7 @@ from rvr.store.tables import LinkRow
 from rvr.web import auth, rendering, views, workflow_views
 from rvr.web.around import gather, gathered
 from rvr.web.case_parts import Around
-from rvr.web.context import CASE_ID, DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
+from rvr.web.context import DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
 
 DEPTH = 8
 """Nesting of a request body; a form has three levels."""
@@ -132,8 +132,7 @@ async def open_case(request: web.Request) -> web.StreamResponse:
     body = await body_of(request)
     command = OpenCase(command_id(body), member(body, "form", dict), member(body, "workflow", str, default="da-desk"))
     desk, actor = request.app[DESK], request[SIGNED_IN].actor
-    outcome = await desk.handle(command, actor)
-    request[CASE_ID] = outcome.case.id
+    outcome = await desk.handle(command, actor, signin=request[SIGNED_IN].signin)
     return await _case(request, await gather(desk, outcome.case.id, actor), 201)
 
 
@@ -150,7 +149,7 @@ async def visible(request: web.Request) -> Around:
 async def _case(request: web.Request, around: Around, status: int = 200) -> web.Response:
     desk, actor = request.app[DESK], request[SIGNED_IN].actor
     moves = await desk.moves(around.case, actor)
-    await auth.looked(request, around.case, views.shown_classes(around, actor))
+    await auth.looked(request, views.shown(around, actor))
     return answer(views.case_json(around, moves, actor, request.app[WORDS]), status)
 
 
@@ -166,7 +165,7 @@ async def make_move(request: web.Request) -> web.StreamResponse:
         member(body, "expected_version", int, default=None),
     )
     desk, actor = request.app[DESK], request[SIGNED_IN].actor
-    outcome = await desk.handle(command, actor)
+    outcome = await desk.handle(command, actor, signin=request[SIGNED_IN].signin)
     if outcome.repeated:  # an old answer shows what this person might see then; what they may see now decides
         now = await visible(request)
         if not views.sees_whole(now.case, actor):
@@ -182,7 +181,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     case, actor, words = around.case, request[SIGNED_IN].actor, request.app[WORDS]
     if not views.sees_whole(case, actor):
         raise Forbidden(Reason("not-allowed-here"))
-    await auth.looked(request, case, ["log"])
+    await auth.looked(request, {case.id: ["log"]})
     return answer({"events": [views.event_json(one, case, actor, words) for one in around.log]})
 
 

@@ -1,23 +1,25 @@
 """The web application: one flat list of routes, each with who may use it and what the access log calls it.
 
-A route that is not in this list does not exist; a route without roles is open on purpose, and says why.
+A route that is not in this list does not exist; a route without roles is open on purpose, and says why; a route without
+a category of access says why not.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from aiohttp import web
 
 from rvr.config import ROOT, Settings
+from rvr.core.errors import RvrError
 from rvr.desk import Desk
 from rvr.media import MediaEngine
 from rvr.messages import catalogue
-from rvr.web import api, auth, case_page, errors, live, openapi, pages, rendering, whip, workflow_page
-from rvr.web.context import CASE_ID, DESK, MEDIA, SETTINGS, TEMPLATES, WORDS
+from rvr.web import api, audit, auth, case_page, errors, live, openapi, pages, rendering, whip, workflow_page
+from rvr.web.context import DESK, MEDIA, SETTINGS, TEMPLATES, WORDS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -37,7 +39,26 @@ OPENERS = frozenset({"call_handler", "sergeant", "inspector", "officer"})
 
 EVALUATOR = frozenset({"evaluator"})
 ADMINISTRATOR = frozenset({"administrator"})
+AUDITOR = frozenset({"auditor"})
 DUTY = frozenset({"officer", "sergeant"})
+
+
+LOOK = ("consultation",)
+OPENING = ("collection", "consultation")
+MOVE = ("alteration", "combination", "disclosure", "consultation")
+"""Which of the first three a move is, `core.processing` says; the answer shows the case."""
+
+EXPORT = ("disclosure",)
+
+APART: Mapping[str, str] = {
+    "board": "References, states, clocks and levels, and the names of staff: nothing that names or locates a victim",
+    "demo": "Invented cases only: live mode has no such page",
+    "no_case_data": "Holds nothing about a case",
+    "own_data": "The victim's own page: no look by staff, and what it tells us is in the timing log",
+    "sign_in": "Signing in and out is in the operator's log: s.62 names no such processing",
+    "staff": "About members of staff as such; in the timing log",
+}
+"""Why a way in has no category of access."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,62 +69,67 @@ class Route:
     path: str
     handler: Handler
     roles: frozenset[str]
-    access: str = ""
-    """Category of DPA 2018 s.62 that a successful request is logged under. Looks are logged by the handler, which
-    knows the classes of fields that it shows; `self` says so."""
+    access: tuple[str, ...]
+    """What a request may be in the access log: categories of DPA 2018 s.62(1), or why it is none (`APART`). A row of a
+    command is written with its events, a look by the handler, which knows the classes of fields that it shows."""
 
+
+STATIC_FOLDERS = {"css": "no_case_data", "js": "no_case_data", "vendor": "no_case_data"}
+"""Folders under /static/ that are served, each with the reason why it has no category of access."""
 
 ROUTES: tuple[Route, ...] = (
     # Sign-in
-    Route("POST", "/api/v1/session", api.sign_in, ANYBODY),
-    Route("GET", "/api/v1/session", api.session, EVERY_ROLE),
-    Route("DELETE", "/api/v1/session", api.sign_out, EVERY_ROLE),
+    Route("POST", "/api/v1/session", api.sign_in, ANYBODY, ("sign_in",)),
+    Route("GET", "/api/v1/session", api.session, EVERY_ROLE, ("sign_in",)),
+    Route("DELETE", "/api/v1/session", api.sign_out, EVERY_ROLE, ("sign_in",)),
     # Definitions
-    Route("GET", "/api/v1/openapi.json", openapi.document, ANYBODY),
-    Route("GET", "/api/v1/workflows", api.workflows, EVERY_ROLE),
-    Route("GET", "/api/v1/workflows/{id}", api.workflow, EVERY_ROLE),
+    Route("GET", "/api/v1/openapi.json", openapi.document, ANYBODY, ("no_case_data",)),
+    Route("GET", "/api/v1/workflows", api.workflows, EVERY_ROLE, ("no_case_data",)),
+    Route("GET", "/api/v1/workflows/{id}", api.workflow, EVERY_ROLE, ("no_case_data",)),
     # Cases
-    Route("POST", "/api/v1/cases", api.open_case, OPENERS, "collection"),
-    Route("GET", "/api/v1/cases/{id}", api.case, CASE_ROLES, "self"),
-    Route("POST", "/api/v1/cases/{id}/moves/{move}", api.make_move, CASE_ROLES, "alteration"),
-    Route("GET", "/api/v1/cases/{id}/events", api.events, DESK_ROLES, "self"),
-    Route("GET", "/api/v1/board", api.board, STAFF),
-    Route("POST", "/api/v1/duty", api.duty, DUTY),
-    Route("GET", "/api/v1/live", live.feed, STAFF),
+    Route("POST", "/api/v1/cases", api.open_case, OPENERS, OPENING),
+    Route("GET", "/api/v1/cases/{id}", api.case, CASE_ROLES, LOOK),
+    Route("POST", "/api/v1/cases/{id}/moves/{move}", api.make_move, CASE_ROLES, MOVE),
+    Route("GET", "/api/v1/cases/{id}/events", api.events, DESK_ROLES, LOOK),
+    Route("GET", "/api/v1/board", api.board, STAFF, ("board",)),
+    Route("POST", "/api/v1/duty", api.duty, DUTY, ("staff",)),
+    Route("GET", "/api/v1/live", live.feed, STAFF, LOOK),
     # The victim's page: a link token or the join cookie decides
-    Route("POST", "/api/v1/join", api.join, ANYBODY),
-    Route("GET", "/api/v1/join/live", live.victim, ANYBODY),
-    Route("POST", "/api/v1/join/{action}", api.join_action, ANYBODY),
+    Route("POST", "/api/v1/join", api.join, ANYBODY, ("own_data",)),
+    Route("GET", "/api/v1/join/live", live.victim, ANYBODY, ("own_data",)),
+    Route("POST", "/api/v1/join/{action}", api.join_action, ANYBODY, ("own_data",)),
     # Signalling: the seat's own person
-    Route("POST", "/api/v1/media/{seat}", whip.offer, ANYBODY),
-    Route("DELETE", "/api/v1/media/{seat}", whip.leave, ANYBODY),
+    Route("POST", "/api/v1/media/{seat}", whip.offer, ANYBODY, LOOK),
+    Route("DELETE", "/api/v1/media/{seat}", whip.leave, ANYBODY, ("no_case_data",)),
     # Evaluation
-    Route("POST", "/api/v1/exports", api.make_export, EVALUATOR, "self"),
+    Route("POST", "/api/v1/exports", api.make_export, EVALUATOR, EXPORT),
+    # The access log
+    Route("GET", "/api/v1/access", audit.found, AUDITOR, LOOK),
     # Demo mode only, on this machine only
-    Route("GET", "/api/v1/demo/outbox", api.demo_outbox, ANYBODY),
+    Route("GET", "/api/v1/demo/outbox", api.demo_outbox, ANYBODY, ("demo",)),
     # Operations
-    Route("GET", "/health/live", api.live, ANYBODY),
-    Route("GET", "/health/ready", api.ready, ANYBODY),
+    Route("GET", "/health/live", api.live, ANYBODY, ("no_case_data",)),
+    Route("GET", "/health/ready", api.ready, ANYBODY, ("no_case_data",)),
     # Pages
-    Route("GET", "/", pages.home, ANYBODY),
-    Route("POST", "/sign-in", pages.sign_in, ANYBODY),
-    Route("POST", "/sign-out", pages.sign_out, EVERY_ROLE),
-    Route("GET", "/cases/new", pages.open_case_form, OPENERS),
-    Route("POST", "/cases", pages.open_case, OPENERS, "collection"),
-    Route("GET", "/cases/{id}", case_page.show, CASE_ROLES, "self"),
-    Route("POST", "/cases/{id}/moves/{move}", case_page.make_move, CASE_ROLES, "alteration"),
-    Route("POST", "/duty", pages.set_duty, DUTY),
-    Route("GET", "/live", live.fragments, STAFF | {"advocate"}),
-    Route("GET", "/j", pages.join_page, ANYBODY),
-    Route("GET", "/evaluation", pages.evaluation_page, EVALUATOR),
-    Route("POST", "/evaluation/export", api.make_export, EVALUATOR, "self"),
-    Route("GET", "/admin", pages.admin_page, ADMINISTRATOR),
-    Route("GET", "/workflows", workflow_page.every, EVERY_ROLE),
-    Route("GET", "/workflows/{id}", workflow_page.show, EVERY_ROLE),
-    Route("GET", "/demo/outbox", pages.outbox_page, ANYBODY),
+    Route("GET", "/", pages.home, ANYBODY, ("board",)),
+    Route("POST", "/sign-in", pages.sign_in, ANYBODY, ("sign_in",)),
+    Route("POST", "/sign-out", pages.sign_out, EVERY_ROLE, ("sign_in",)),
+    Route("GET", "/cases/new", pages.open_case_form, OPENERS, ("no_case_data",)),
+    Route("POST", "/cases", pages.open_case, OPENERS, ("collection",)),
+    Route("GET", "/cases/{id}", case_page.show, CASE_ROLES, LOOK),
+    Route("POST", "/cases/{id}/moves/{move}", case_page.make_move, CASE_ROLES, MOVE),
+    Route("POST", "/duty", pages.set_duty, DUTY, ("staff",)),
+    Route("GET", "/live", live.fragments, STAFF | {"advocate"}, LOOK),
+    Route("GET", "/j", pages.join_page, ANYBODY, ("own_data",)),
+    Route("GET", "/evaluation", pages.evaluation_page, EVALUATOR, ("no_case_data",)),
+    Route("POST", "/evaluation/export", api.make_export, EVALUATOR, EXPORT),
+    Route("GET", "/audit", audit.page, AUDITOR, LOOK),
+    Route("POST", "/audit/rows.csv", audit.download, AUDITOR, EXPORT),
+    Route("GET", "/admin", pages.admin_page, ADMINISTRATOR, ("staff",)),
+    Route("GET", "/workflows", workflow_page.every, EVERY_ROLE, ("no_case_data",)),
+    Route("GET", "/workflows/{id}", workflow_page.show, EVERY_ROLE, ("no_case_data",)),
+    Route("GET", "/demo/outbox", pages.outbox_page, ANYBODY, ("demo",)),
 )
-
-_route = web.RequestKey("route", Route)
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
@@ -137,7 +163,7 @@ def build(desk: Desk, media: MediaEngine, settings: Settings) -> web.Application
     openapi.set_up(app, ROUTES)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _with(route))
-    for folder in ("css", "js", "vendor"):
+    for folder in STATIC_FOLDERS:
         app.router.add_static(f"/static/{folder}", STATIC / folder)
     app.on_response_prepare.append(_headers)
     app.on_shutdown.append(_end_streams)
@@ -151,7 +177,6 @@ def _with(route: Route) -> Handler:
         auth.check_host(request)
         if route.roles:
             await auth.check(request, route.roles)
-        request[_route] = route
         return await route.handler(request)
 
     return guarded
@@ -159,13 +184,16 @@ def _with(route: Route) -> Handler:
 
 @web.middleware
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """After a change of case data has succeeded, says so in the access log before the answer leaves."""
-    response = await handler(request)
-    route = request.get(_route)
-    if route is not None and route.access in ("collection", "alteration") and response.status < 400:
-        case_id = request.get(CASE_ID) or request.match_info.get("id")
-        await auth.note(request, route.access, request.match_info.get("move", "open_case"), case_id=case_id)
-    return response
+    """When somebody is not shown a case, the access log hears of it before the answer leaves."""
+    try:
+        return await handler(request)
+    except RvrError as error:
+        if (
+            request.match_info.route.resource is not None
+            and "/cases/{id}" in request.match_info.route.resource.canonical
+        ):
+            await auth.refused(request, request.match_info["id"], error)
+        raise
 
 
 async def _headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,7 +1,8 @@
 """Who is asking: sign-in, sign-out, the check before every handler, and what the access log is told.
 
 A sign-in is a random token in an HttpOnly cookie, kept as a hash. An unsafe request must come from our own origin and
-carry the sign-in's CSRF token; deny is the default.
+carry the sign-in's CSRF token; deny is the default. Signing in is no processing that s.62 names: it stands in the
+operator's log, with the account's id and never with the name that was typed, which may be a password in the wrong box.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from argon2 import PasswordHasher
@@ -23,15 +25,16 @@ from sqlmodel import col
 
 from rvr import links
 from rvr.config import Settings
-from rvr.core.case import Case
 from rvr.core.commands import Actor
-from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, TooMany, Unavailable
+from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, RvrError, TooMany, Unavailable
 from rvr.core.moment import iso, parse_iso
 from rvr.store import access
 from rvr.store.access import Access, Signin
 from rvr.store.engine import Connection
 from rvr.store.tables import AccountRow, CaseRow, SigninRow, every, put
 from rvr.web.context import DESK, MEDIA, SETTINGS, SIGNED_IN, SignedIn
+
+log = structlog.get_logger()
 
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 """argon2id with 19 MiB and two passes (OWASP password storage cheat sheet): 27 ms here."""
@@ -82,13 +85,13 @@ def drop_cookie(response: web.StreamResponse, request: web.Request, name: str) -
 async def sign_in(request: web.Request, username: str, password: str) -> tuple[SignedIn, str]:
     """The new sign-in and its token. Raises NotSignedIn or TooMany."""
     desk = request.app[DESK]
-    spent = _spend_a_try(request, username)
     accounts = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.username == username))
-    account = accounts[0] if accounts and not accounts[0].disabled else None
-    right = await asyncio.to_thread(_verify, account.password_hash if account else _DUMMY, password)
-    if account is None or not right:
-        raise NotSignedIn(Reason("wrong-password"))
-    spent.clear()
+    known = accounts[0] if accounts else None
+    try:
+        account = await _proven(request, username, password, known)
+    except (NotSignedIn, TooMany) as refused:
+        log.warning("sign_in_failed", person=known.id if known else "", code=refused.reasons[0].code)
+        raise
     token, csrf, now = links.new_token(), secrets.token_urlsafe(24), desk.observe().at
     row = SigninRow(
         token_hash=links.hash_of(token),
@@ -99,7 +102,18 @@ async def sign_in(request: web.Request, username: str, password: str) -> tuple[S
         expires_at=iso(now + timedelta(seconds=request.app[SETTINGS].signin_max_s)),
     )
     await desk.store.write(lambda connection: put(connection, row))
+    log.info("signed_in", person=account.id)
     return _signed_in(row, account), token
+
+
+async def _proven(request: web.Request, username: str, password: str, known: AccountRow | None) -> AccountRow:
+    spent = _spend_a_try(request, username)
+    account = known if known and not known.disabled else None
+    right = await asyncio.to_thread(_verify, account.password_hash if account else _DUMMY, password)
+    if account is None or not right:
+        raise NotSignedIn(Reason("wrong-password"))
+    spent.clear()
+    return account
 
 
 def remember(response: web.StreamResponse, request: web.Request, token: str) -> None:
@@ -121,6 +135,7 @@ async def sign_out(request: web.Request, response: web.StreamResponse) -> None:
         connection.execute("DELETE FROM signin WHERE token_hash = :hash", {"hash": hashed})
 
     await request.app[DESK].store.write(forget)
+    log.info("signed_out", person=person)
     drop_cookie(response, request, "rvr_s")
 
 
@@ -192,11 +207,11 @@ async def check(request: web.Request, roles: frozenset[str]) -> None:
     signed = await who(request)
     if signed is None:
         raise NotSignedIn(Reason("sign-in-first"))
+    request[SIGNED_IN] = signed
     if not signed.roles & roles:
         raise Forbidden(Reason("not-allowed-here"))
     if request.method not in SAFE_METHODS:
         await check_csrf(request, signed.csrf)
-    request[SIGNED_IN] = signed
 
 
 async def check_csrf(request: web.Request, expected: str) -> None:
@@ -242,23 +257,44 @@ def check_origin(request: web.Request) -> None:
 # --- The access log ----------------------------------------------------------------------------------------------
 
 
-async def looked(request: web.Request, case: Case, classes: Iterable[str]) -> None:
-    """Writes down what is about to be shown; returns when that is on the disk. On a full disk it is held in memory:
-    a victim's address must not be kept from whoever is on the way for want of a note about it.
+NOT_SHOWN = frozenset({"no-such-case", "not-allowed-here"})
+"""Reasons why somebody is not shown a case; a move that is refused on a case that is shown is no such thing."""
+
+
+async def looked(request: web.Request, shown: Mapping[str, Iterable[str]]) -> None:
+    """Writes down what is about to be shown, by case id; returns when that is on the disk. On a full disk it is held in
+    memory: a victim's address must not be kept from whoever is on the way for want of a note about it.
     """
-    desk, signin = request.app[DESK], request[SIGNED_IN].signin
-    at, classes = desk.observe().at, tuple(classes)
+    signin = request[SIGNED_IN].signin
+    at = request.app[DESK].observe().at
 
     def note(connection: Connection) -> None:
-        for shown in classes:
-            access.looked(connection, signin, case.id, shown, at)
+        for case_id, classes in shown.items():
+            for one in classes:
+                access.looked(connection, signin, case_id, one, at)
 
-    if classes:
-        await desk.store.write_or_hold(note)
+    await request.app[DESK].store.write_or_hold(note)
 
 
-async def note(request: web.Request, category: str, what: str, *, case_id: str | None = None, to: str = "") -> None:
-    """Writes a change or a disclosure into the access log."""
+async def refused(request: web.Request, case_id: str, error: RvrError) -> None:
+    """Writes down that somebody who is signed in asked for a case and was not shown it. No guidance that we know says
+    so; but looking for a case that is none of one's business is what an auditor is there for, found or not.
+
+    What is no case's id was typed by somebody: it is not written.
+    """
+    signed, code = request.get(SIGNED_IN), error.reasons[0].code if error.reasons else ""
+    if signed is None or code not in NOT_SHOWN:
+        return
     desk = request.app[DESK]
-    entry = Access(request[SIGNED_IN].signin, category, what, desk.observe().at, case_id, recipient=to)
+    at, signin = desk.observe().at, signed.signin
+    if await desk.store.read(lambda session: every(session, CaseRow, CaseRow.id == case_id)):
+        await desk.store.write_or_hold(lambda connection: access.refused(connection, signin, case_id, code, at))
+
+
+async def note(
+    request: web.Request, category: str, what: str, *, case_id: str | None = None, to: str = "", why: str = ""
+) -> None:
+    """Writes what is neither a look at a case nor a command into the access log, before it is done."""
+    desk = request.app[DESK]
+    entry = Access(request[SIGNED_IN].signin, category, what, desk.observe().at, case_id, why, to)
     await desk.store.write(lambda connection: access.record(connection, entry))

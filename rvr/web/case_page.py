@@ -94,7 +94,7 @@ async def make_move(request: web.Request) -> web.StreamResponse:
     form = form_views.form_from(post, around.flow, move.fields, desk.observe().at)
     command = MakeMove(form_views.command_id(post), case.id, move.id, form, _version(post))
     try:
-        await desk.handle(command, actor)
+        await desk.handle(command, actor, signin=request[SIGNED_IN].signin)
     except (Refused, Stale, Forbidden, Unavailable) as error:
         trouble = _trouble(request, move.id, post, error)
         return await _respond(request, await gather(desk, case.id, actor), trouble)
@@ -139,7 +139,7 @@ def _said(reason: Reason, words: Catalogue) -> str:
 
 async def _respond(request: web.Request, around: Around, trouble: Trouble) -> web.Response:
     signed = request[SIGNED_IN]
-    await auth.looked(request, around.case, views.shown_classes(around, signed.actor))
+    await auth.looked(request, views.shown(around, signed.actor))
     inner = await _inner(request.app, signed, around, trouble)
     if FRAGMENT in request.headers:
         return web.Response(text=inner, status=trouble.status, content_type="text/html")
@@ -160,7 +160,7 @@ async def fragment(request: web.Request, case_id: str) -> str:
     """The case as it is now, for an open page. Raises NotFound for somebody who may no longer see it."""
     signed = request[SIGNED_IN]
     around = await gather(request.app[DESK], case_id, signed.actor)
-    await auth.looked(request, around.case, views.shown_classes(around, signed.actor))
+    await auth.looked(request, views.shown(around, signed.actor))
     return await _inner(request.app, signed, around, NO_TROUBLE)
 
 

@@ -42,6 +42,3 @@ class SignedIn:
 
 SIGNED_IN = web.RequestKey("signed_in", SignedIn)
 """Set by `auth` on every request of a route that needs a role."""
-
-CASE_ID = web.RequestKey("case_id", str)
-"""Set by a handler that made a case: which one the access log is to name."""

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from rvr import links
 from rvr.core import presence
-from rvr.core.errors import BadInput, NotFound, Reason
+from rvr.core.errors import BadInput, NotFound, Reason, Unavailable
 from rvr.desk import BOARD, ON_BOARD
 from rvr.realtime import Listener, Message
 from rvr.web import api, auth, boards, case_page, views
@@ -49,14 +49,18 @@ RESUME = 500
 async def _stream(
     request: web.Request, topics: list[str]
 ) -> AsyncIterator[tuple[web.StreamResponse, AsyncIterator[list[Message]]]]:
-    """An open stream with what it is to hear. A reader that goes away ends it; that is no error."""
+    """An open stream with what it is to hear. A reader that goes away ends it; that is no error. So does a look that
+    cannot be written down: who comes back is told why.
+    """
     hub = request.app[DESK].hub
     listener = hub.listen(topics)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
     try:
         with contextlib.suppress(ConnectionError):
             await response.prepare(request)
-        with contextlib.suppress(ConnectionError):  # who went before the first byte is found out by the first write
+        with contextlib.suppress(
+            ConnectionError, Unavailable
+        ):  # who went before the first byte is found out by the first write
             yield response, _changes(listener)
     finally:
         hub.drop(listener)
@@ -151,8 +155,9 @@ async def _show(
         try:
             await _check_topics(request, [topic])
             html = await _render(request, topic) if batch else shown[topic]
-        except NotFound:
-            del shown[topic]
+        except NotFound as error:
+            if not shown.pop(topic):  # asked for, and never shown
+                await auth.refused(request, topic.removeprefix("case/"), error)
             await response.write(_frame(topic, 0, GONE))
             continue
         if html != shown[topic]:
@@ -175,13 +180,22 @@ async def feed(request: web.Request) -> web.StreamResponse:
     Of the board it tells that a case changed; what happened is told to those whom the whole case concerns.
     """
     topics = _topics(request)
-    await _check_whole(request, topics)
+    for topic in topics:
+        try:
+            await _check_whole(request, [topic])
+        except NotFound as error:
+            await auth.refused(request, topic.removeprefix("case/"), error)
+            raise
+    told = {topic.removeprefix("case/"): ["log"] for topic in topics if topic != BOARD}
+    await auth.looked(request, told)
     async with _stream(request, topics) as (response, changes):
         for data, position, event in await _missed(request, topics):
             await response.write(_frame(json.dumps(data), position, event))
         async for batch in changes:
             if batch and not await _may_hear(request, topics):
                 break
+            if any(one.topic != BOARD for one in batch):
+                await auth.looked(request, told)
             for one in batch:
                 await response.write(_frame(json.dumps(_told(one.topic, one.type, one.subject)), one.position))
             if not batch:

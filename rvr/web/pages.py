@@ -21,7 +21,7 @@ from rvr.core.workflow import Group, Workflow
 from rvr.store import messages
 from rvr.web import auth, boards, form_views, rendering
 from rvr.web.choices import Choices
-from rvr.web.context import CASE_ID, DESK, SETTINGS, SIGNED_IN, WORDS
+from rvr.web.context import DESK, SETTINGS, SIGNED_IN, WORDS
 
 SECRETS = frozenset({"demo_password", "key_file"})
 """Settings that no screen shows."""
@@ -49,6 +49,8 @@ async def home(request: web.Request) -> web.StreamResponse:
     match role:
         case "evaluator":
             return _see_other("/evaluation")
+        case "auditor":
+            return _see_other("/audit")
         case "administrator":
             return _see_other("/admin")
         case "plain":
@@ -121,13 +123,13 @@ async def open_case(request: web.Request) -> web.StreamResponse:
     flow = _to_open(request, str(post.get("workflow", "")))
     names = (*flow.opens_asks, *flow.opens_may_ask)
     form = form_views.form_from(post, flow, names, desk.observe().at)
+    command, signed = OpenCase(form_views.command_id(post), form, flow.id), request[SIGNED_IN]
     try:
-        outcome = await desk.handle(OpenCase(form_views.command_id(post), form, flow.id), request[SIGNED_IN].actor)
+        outcome = await desk.handle(command, signed.actor, signin=signed.signin)
     except Refused as refused:
         values = {name: str(value) for name, value in post.items()}
         errors = form_views.errors_of(refused, request.app[WORDS])
         return await _opening(request, flow, values, errors, _general(refused, request))
-    request[CASE_ID] = outcome.case.id
     return _see_other(f"/cases/{outcome.case.id}")
 
 

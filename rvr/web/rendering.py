@@ -22,7 +22,7 @@ from rvr.web.context import DESK, SETTINGS, TEMPLATES, SignedIn
 
 HOMES = (
     *("sergeant", "inspector", "call_handler", "officer", "resourcing", "investigator"),
-    *("control_room_specialist", "advocate", "evaluator", "administrator"),
+    *("control_room_specialist", "advocate", "evaluator", "auditor", "administrator"),
 )
 """Whose home is served to somebody with several roles: the first that fits."""
 
@@ -45,7 +45,7 @@ def environment(words: Catalogue, settings: Settings, *, asset: Callable[[str], 
         "exit_url": settings.exit_url,
         "new_id": lambda: str(uuid.uuid4()),
     }
-    env.filters |= {"clock": _clock_time, "day": _day_time, "date": _date, "linked": _linked}
+    env.filters |= {"clock": _clock_time, "day": _day_time, "date": _date, "second": _second, "linked": _linked}
     return env
 
 
@@ -61,6 +61,10 @@ def _clock_time(at: str, zone: str) -> str:
 
 def _day_time(at: str, zone: str) -> str:
     return parse_iso(at).astimezone(ZoneInfo(zone)).strftime("%-d %b %Y, %H:%M") if at else ""
+
+
+def _second(at: str, zone: str) -> str:
+    return parse_iso(at).astimezone(ZoneInfo(zone)).strftime("%-d %b %Y, %H:%M:%S") if at else ""
 
 
 def _date(at: str, zone: str) -> str:

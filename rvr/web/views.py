@@ -1,7 +1,7 @@
 """A case as somebody may see it: the one place that decides which fields a role is shown, and in what words.
 
 Pages, fragments and the JSON API all read from here. Nothing is looked up and nothing is written; what was shown is
-reported by `shown_classes`, so that the access log can be written before the bytes leave.
+reported by `shown`, so that the access log can be written before the bytes leave.
 """
 
 from __future__ import annotations
@@ -115,6 +115,21 @@ def shown_classes(around: Around, actor: Actor) -> list[str]:
     has |= {"risk"} if case.risk else set()
     has |= {"safeguarding"} if case.actions or case.safety or case.referrals or case.contact_plan else set()
     return [name for name in ALL_CLASSES if name in has & classes_for(case, actor)]
+
+
+def shown(around: Around, actor: Actor) -> dict[str, list[str]]:
+    """Case id -> what the access log calls that which a page of this case shows of it to this person.
+
+    Of other cases with the same people it shows reference, day, state and risk level: a look at each of them
+    (s.62(1)(c)), else nobody would find in the log of a case who saw of it from another. That they stand side by side
+    is no combination (e): that is when somebody confirms that the person is the same.
+    """
+    case, known = around.case, around.known
+    own = shown_classes(around, actor)
+    if case.eligibility and "control_room_specialist" in actor.roles and not is_partner(case, actor):
+        own.append("screening")
+    others = [past.case for past in known.history] + [one.id for found in known.candidates for one in found.cases]
+    return {case.id: own or ["outline"], **{one: ["elsewhere"] for one in others if one != case.id}}
 
 
 def class_of(workflow: Workflow, name: str) -> str:

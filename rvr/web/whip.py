@@ -16,21 +16,23 @@ from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, 
 from rvr.media import MediaRefused, MediaUnavailable
 from rvr.store.tables import CaseRow, every
 from rvr.web import api, auth
-from rvr.web.context import DESK, MEDIA
+from rvr.web.context import DESK, MEDIA, SIGNED_IN
 
 
 async def offer(request: web.Request) -> web.StreamResponse:
     """Takes an offer for a seat and answers it; again to rejoin."""
     seat = request.match_info["seat"]
-    room = await _room_of(request, seat)
+    row = await _case_of(request, seat)
     if request.content_type != "application/sdp":
         raise BadInput(Reason("media-refused", {"detail": "application/sdp"}))
     try:
-        sdp = await request.app[MEDIA].join(room, seat, await request.text())
+        sdp = await request.app[MEDIA].join(row.session, seat, await request.text())
     except MediaRefused as refused:
         raise _as_error(refused) from None
     except MediaUnavailable:
         raise Unavailable(Reason("media-unavailable")) from None
+    if seat == row.officer_seat:  # nothing is seen or heard before the answer is there
+        await auth.looked(request, {row.id: ["call"]})
     location = f"/api/v1/media/{seat}"
     return web.Response(text=sdp, status=201, content_type="application/sdp", headers={"Location": location})
 
@@ -39,12 +41,14 @@ async def leave(request: web.Request) -> web.StreamResponse:
     """Ends the seat's connection; the link stays good. A seat that is gone already is left, too."""
     seat = request.match_info["seat"]
     with contextlib.suppress(NotFound):
-        await request.app[MEDIA].leave(await _room_of(request, seat), seat)
+        await request.app[MEDIA].leave((await _case_of(request, seat)).session, seat)
     return web.Response(status=204)
 
 
-async def _room_of(request: web.Request, seat: str) -> str:
-    """The room of a seat that is this person's. Raises NotFound for a seat that is not open, or not theirs."""
+async def _case_of(request: web.Request, seat: str) -> CaseRow:
+    """The case in whose open session this seat is, if that is this person's.
+
+    Raises NotFound for a seat that is not open, or not theirs."""
     rows = await request.app[DESK].store.read(
         lambda session: every(
             session,
@@ -55,9 +59,9 @@ async def _room_of(request: web.Request, seat: str) -> str:
     )
     row = rows[0] if seat and rows else None
     if row is not None and row.victim_seat == seat and await _victim(request, seat):
-        return row.session
+        return row
     if row is not None and row.officer_seat == seat and await _officer(request, row.officer):
-        return row.session
+        return row
     raise NotFound(Reason("no-such-page"))
 
 
@@ -76,6 +80,7 @@ async def _officer(request: web.Request, officer: str) -> bool:
     await auth.check_csrf(request, signed.csrf)
     if signed.actor.id != officer:
         raise Forbidden(Reason("not-allowed-here"))
+    request[SIGNED_IN] = signed
     return True
 
 

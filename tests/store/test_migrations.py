@@ -44,7 +44,7 @@ async def test_starting_again_leaves_the_schema_as_it_is(store: Store, place: Pl
     await again.start()
     await again.close()
     assert schema() == before
-    assert ("0003",) in before
+    assert ("0005",) in before
 
 
 async def everything(store: Store) -> dict[str, list[dict[str, Any]]]:

@@ -79,7 +79,7 @@ class At:
 @pytest.fixture
 async def at(tmp_path: Path) -> AsyncIterator[At]:
     machine, place, settings = Machine(), Place(tmp_path / "data", tmp_path / "keys.json"), Settings(port=free_port())
-    store = Store(place.data, place.key_file, force="wmp", observe=machine)
+    store = Store(place, force="wmp", observe=machine)
     await store.start()
     desk = Desk(store, shipped(), Hub(), observe=machine, join_url="", link_text="{link}", new_id=machine.new_id)
     await desk.start()
