@@ -24,8 +24,9 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from rvr import calls, config, definitions, importing, operating, people, terminal, walk
+from rvr import anchoring, calls, config, definitions, importing, operating, people, terminal, walk, witness
 from rvr import log as logs
+from rvr.anchoring import checking
 from rvr.clock_watch import ClockWatch
 from rvr.config import ROOT, SettingFault, Settings
 from rvr.core import events as e
@@ -129,7 +130,8 @@ async def serve(settings: Settings) -> None:
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with open_desk(settings) as desk:
         password = await _accounts(desk, settings)
-        async with open_media(desk, settings) as media:
+        opened = anchoring.opened(desk.store, settings, desk.observe)
+        async with open_media(desk, settings) as media, opened as anchors:
             feed = Periodic(desk.catch_up, FEED_S)
             looks = (
                 feed,
@@ -138,8 +140,9 @@ async def serve(settings: Settings) -> None:
                 Periodic(Writing(desk).look, LOOK_S),
                 Periodic(ClockWatch(desk, settings.clock_error_limit_ms).look, CLOCK_S),
                 Periodic(partial(_sign, desk.store), CHECKPOINT_S),
+                Periodic(anchors.look, anchoring.LOOK_S),
             )
-            runner = await _listen(desk, media, settings)
+            runner = await _listen(desk, media, settings, anchors)
             for look in looks:
                 look.start()
             if desk.store.bell is not None:
@@ -152,6 +155,7 @@ async def serve(settings: Settings) -> None:
                 for look in looks:
                     await look.stop()
                 await _sign(desk.store)
+                await anchors.last_look()
 
 
 async def _sign(store: Store) -> None:
@@ -173,11 +177,11 @@ async def _accounts(desk: Desk, settings: Settings) -> str:
     return password
 
 
-async def _listen(desk: Desk, media: MediaEngine, settings: Settings) -> web.AppRunner:
+async def _listen(desk: Desk, media: MediaEngine, settings: Settings, anchors: anchoring.Anchoring) -> web.AppRunner:
     from rvr.web.app import build
 
     runner = web.AppRunner(
-        build(desk, media, settings), access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=5.0
+        build(desk, media, settings, anchors), access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=5.0
     )
     await runner.setup()
     try:
@@ -326,10 +330,11 @@ async def import_file(settings: Settings, file: Path, kind: str, mapping: Path |
 async def verify(settings: Settings) -> int:
     """Checks the live store: the chain of each case and of the access log, and all events against the signed heads."""
     async with open_store(settings, existing=True) as store:
-        faults = await store.verify()
+        anchored = await checking.check(store, settings)
+        faults = [*map(str, await store.verify()), *anchored.faults]
         head, events, key = await store.head(), await store.position(), store.notary.verifier
     for fault in faults:
-        say(str(fault))
+        say(fault)
     if faults:
         say(f"{len(faults)} faults")
     else:
@@ -338,7 +343,10 @@ async def verify(settings: Settings) -> int:
             say(f"Proven: the first {head.size} events are those of the head that was signed last, in their order.")
         since = events - (head.size if head else 0)
         say(f"Proven of the {since} events that no head covers yet, and of the access log: no chain is broken.")
-        say("Not proven: that what was typed is true; anything against whoever holds the key file and heads.txt.")
+        say("Not proven: that what was typed is true; against whoever holds the key file and heads.txt,")
+        say("anything but what is anchored outside:" if anchored.told else "anything: nothing is anchored outside.")
+    for line in anchored.told:
+        say(line)
     if head:
         say(f"Signed head: {head.size} events, root {b64encode(head.root).decode()}, signed at {head.at}")
     say(f"Public key: {key}")
@@ -402,6 +410,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("path", nargs="?", type=Path, metavar="EXPORT", help="a folder or .zip (default: the live store)")
     one.add_argument("--key", default="", help="the public key that the export must be signed with")
     operating.add_verbs(verbs, store)
+    witness.add_verb(verbs)
     verbs.add_parser("help", help="this, and every setting")
     return top
 
@@ -451,6 +460,8 @@ def _run(given: argparse.Namespace) -> int:
             return rehearse(given.path.resolve(), given.force, update=given.update)
         case "walk":
             return walk_through(given.workflow, given.force, given.seed)
+        case "witness":
+            return witness.run(given)
     named = ("data", "database", "key_file", "host", "port", "demo")
     options: dict[str, Any] = {name: getattr(given, name, None) for name in named}
     settings = config.load(options, file=given.config)

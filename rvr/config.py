@@ -15,6 +15,8 @@ from typing import Any
 NO_SETTINGS = frozenset({"RVR_CHROMIUM", "RVR_SCREENS"})
 """Variables that the tests read, not the desk."""
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -56,6 +58,16 @@ class Settings:
     """Verdicts are in seconds. The kernel's bound grows by 500 ppm between two answers of a time server, so by 1,024 ms
     in the 2,048 s that systemd-timesyncd waits at most (timesyncd.conf(5)): a machine in order stays below this."""
     max_body: int = _setting(65_536, "Largest request body", "bytes")
+    witnesses: str = _setting("", "Witnesses of the log: the address and the public key of each, with spaces between")
+    timestamp_url: str = _setting("", "Time-stamp authority (RFC 3161) for the log's head, once an hour; empty: none")
+    timestamp_ca: str = _setting("", "PEM file of the certificates that its tokens must lead to")
+    smtp_host: str = _setting("", "Mail server for the daily head of the log")
+    smtp_port: int = _setting(587, "Its port")
+    smtp_security: str = _setting("starttls", "starttls, tls, or none on this machine only")
+    smtp_user: str = _setting("", "User name there; empty: none is told")
+    smtp_password_file: str = _setting("", "File of the password there, which only the desk can read")
+    head_mail_from: str = _setting("", "Sender of the daily head")
+    head_mail_to: str = _setting("", "The one address that gets it; empty: no mail is sent")
 
     @property
     def key_path(self) -> Path:
@@ -81,7 +93,7 @@ class Settings:
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the service."""
-        return self.host in ("127.0.0.1", "::1", "localhost")
+        return self.host in _LOOPBACK
 
     @property
     def secure(self) -> bool:
@@ -134,6 +146,7 @@ def _read(where: str, text: str, kind: type) -> Any:
 def _check(settings: Settings) -> None:
     if not 0 <= settings.port <= 65535:
         raise SettingFault(f"The port {settings.port} does not exist")
+    _check_anchors(settings)
     if "{link}" not in settings.link_text:
         raise SettingFault("The text of the message (link_text) must contain {link}")
     if settings.clock_error_limit_ms <= 0:
@@ -145,3 +158,22 @@ def _check(settings: Settings) -> None:
         )
     if not settings.demo and not settings.loopback and not settings.secure:
         raise SettingFault("Outside this machine the service needs TLS: set public_url to an https:// address.")
+
+
+def _check_anchors(settings: Settings) -> None:
+    if settings.timestamp_url and not settings.timestamp_ca:
+        raise SettingFault(
+            "A time-stamp authority (timestamp_url) needs the certificates that it is trusted by (timestamp_ca)"
+        )
+    if not settings.head_mail_to:
+        return
+    for name in ("smtp_host", "head_mail_from"):
+        if not getattr(settings, name):
+            raise SettingFault(f"The daily mail (head_mail_to) needs the setting {name}")
+    for name in ("head_mail_from", "head_mail_to"):
+        if getattr(settings, name).count("@") != 1 or not set(" ,;\r\n\t<>").isdisjoint(getattr(settings, name)):
+            raise SettingFault(f"The setting {name} must be one address, such as desk@example.org")
+    if settings.smtp_security not in ("starttls", "tls", "none"):
+        raise SettingFault("The setting smtp_security must be starttls, tls or none")
+    if settings.smtp_security == "none" and settings.smtp_host not in _LOOPBACK:
+        raise SettingFault("Without TLS (smtp_security none) mail goes to a server on this machine only")

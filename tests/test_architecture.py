@@ -47,6 +47,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "people": {"core", "store", "desk"},
     "importing": {"core", "desk"},
     "evaluation": {"core", "store", "definitions"},
+    "cosigning": {"store.checkpoints.Head", "store.merkle", "store.notes"},
+    "anchoring": {"core.moment", "core.errors", "store", "config", "cosigning", "messages"},
+    "witness": {
+        *("cosigning", "config", "messages", "terminal.say"),
+        *("store.keys", "store.notes", "store.checkpoints.Head", "store.engine.CannotOpen"),
+    },
 }
 """Room -> what of ours it may import besides itself. Rooms not named here are held by the tests below."""
 

@@ -120,9 +120,9 @@ def faults(names: list[str], read: Callable[[str], bytes], key: str) -> Iterator
         yield f"checkpoint.txt: signed with another key, {own}"
     if not vouched(manifest, read("MANIFEST.sig").decode(), own):
         yield "MANIFEST.sig: not the signature of MANIFEST.sha256"
-    text, _, line = note.partition("\n\n")
+    text, _, lines = note.partition("\n\n")
     origin, size, root = text.split("\n")
-    if origin != own.split("+")[0] or not vouched(text + "\n", line, own):
+    if origin != own.split("+")[0] or not any(vouched(text + "\n", f"{one}\n", own) for one in lines.split("\n")):
         yield "checkpoint.txt: the head of the log is not signed"
     if "proofs/rows.jsonl" in names:
         rows = list(csv.DictReader(io.StringIO(read("data/events.csv").decode(), newline="")))

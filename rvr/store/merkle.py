@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from itertools import islice
 
 EMPTY = sha256().digest()
 """Root of a tree without leaves."""
@@ -46,6 +47,38 @@ class Frontier:
         for peak in reversed(self._peaks[:-1]):
             root = node_hash(peak, root)
         return root
+
+    def consistency(self, new: int, leaves: Iterable[bytes]) -> list[bytes]:
+        """The proof that a tree of `new` leaves begins with this one (RFC 6962, 2.1.2): what `Tree.consistency` gives.
+
+        `leaves`: the hashes of those behind this tree, in order. Each is looked at once, so that nothing but this edge
+        need be held. Raises ValueError unless 0 < size <= new, and where there are too few leaves.
+        """
+        if not 0 < self.size <= new:
+            raise ValueError(f"no proof leads from {self.size} to {new} leaves")
+        peaks, behind = iter(self._peaks), iter(leaves)
+        path: list[bytes | int] = []
+        low, high = 0, new
+        while self.size < high:
+            middle = low + _split(high - low)
+            if self.size <= middle:
+                path.append(high - middle)  # as many of the new leaves: their root
+                high = middle
+            else:
+                path.append(next(peaks))
+                low = middle
+        own = [next(peaks)] if low else []
+        return own + [_root(behind, step) if isinstance(step, int) else step for step in reversed(path)]
+
+
+def _root(leaves: Iterable[bytes], count: int) -> bytes:
+    """The root over the next `count` leaves. Raises ValueError where there are fewer."""
+    edge = Frontier()
+    for leaf in islice(leaves, count):
+        edge.append(leaf)
+    if edge.size < count:
+        raise ValueError(f"{count - edge.size} leaves are missing")
+    return edge.root()
 
 
 class Tree:

@@ -21,7 +21,7 @@ from sqlmodel import Session
 from rvr.core.errors import Reason, Unavailable
 from rvr.core.events import Recorded
 from rvr.core.moment import Moment, iso
-from rvr.store import access, checkpoints, envelope, ledger, log, migrations, projections
+from rvr.store import access, anchors, checkpoints, envelope, ledger, log, migrations, projections
 from rvr.store.checkpoints import Checkpoint, HeadFault, Heads, RefusesToSign, Sequencer, Shown
 from rvr.store.engine import CannotOpen, Connection, Database
 from rvr.store.log import Batch, CommandSeen
@@ -232,17 +232,20 @@ class Store:
         return await self.read(lambda session: checkpoints.last(driver(session)))
 
     async def head_over(self, position: int) -> Checkpoint:
-        """The earliest checkpoint over the events up to this position, signed now where there is none.
-
-        Raises RefusesToSign.
+        """The earliest cosigned checkpoint over the events up to this position, with its cosignatures; the earliest of
+        all where there is none, signed now where there is not even that. Raises RefusesToSign.
         """
-        while (found := await self.read(lambda session: checkpoints.covering(driver(session), position))) is None:
+        while (found := await self.read(lambda session: anchors.covering(driver(session), position))) is None:
             await self.checkpoint()
         return found
 
     def tree(self, size: int) -> Tree:
         """The tree over the events up to this position, for proofs. For a thread of the caller's own."""
-        return Tree(leaf for start in range(0, size, checkpoints.CHUNK) for leaf in self._leaves(start, size))
+        return Tree(self.leaves(0, size))
+
+    def leaves(self, after: int, until: int) -> Iterator[bytes]:
+        """The leaves of the tree behind position `after` up to `until`, in order. For a thread of the caller's own."""
+        return (leaf for start in range(after, until, checkpoints.CHUNK) for leaf in self._leaves(start, until))
 
     def _leaves(self, after: int, size: int) -> list[bytes]:
         until = min(after + checkpoints.CHUNK, size)

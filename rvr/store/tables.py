@@ -90,6 +90,20 @@ class CheckpointRow(SQLModel, table=True):
     """The whole signed note (C2SP tlog-checkpoint)."""
 
 
+class AnchorRow(SQLModel, table=True):
+    """A head of the log that somebody outside the desk knows of (see `anchors`)."""
+
+    __tablename__ = "anchor"
+    __table_args__ = (Index("anchor_kind_size", "kind", "size"),)
+
+    kind: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    size: int = Field(sa_type=NUMBER)
+    at: str
+    proof: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class CommandRow(SQLModel, table=True):
     """A command that was carried out, so that the same one again gives the same answer."""
 

@@ -16,14 +16,14 @@ from rvr import joining, links
 from rvr.core import presence
 from rvr.core.commands import Actor, MakeMove, OpenCase, SetDuty
 from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, Refused
-from rvr.core.moment import parse_iso
+from rvr.core.moment import iso, parse_iso
 from rvr.evaluation import package
 from rvr.store import messages
 from rvr.store.tables import LinkRow
 from rvr.web import auth, rendering, views, workflow_views
 from rvr.web.around import gather, gathered
 from rvr.web.case_parts import Around
-from rvr.web.context import DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
+from rvr.web.context import ANCHORING, DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
 
 DEPTH = 8
 """Nesting of a request body; a form has three levels."""
@@ -358,13 +358,18 @@ async def live(request: web.Request) -> web.StreamResponse:
 
 
 async def ready(request: web.Request) -> web.StreamResponse:
-    """The log can be written and read. Degraded: it is not what was signed before, and its head is signed no more.
-    Warnings keep nobody from working: `clock-` and what is wrong with the wall clock."""
-    desk = request.app[DESK]
+    """The log can be written and read. Degraded: it is not what was signed before, and its head is signed no more; or
+    a witness has seen another. What else cannot be anchored is told without its name: anybody may read this. Warnings
+    keep nobody from working: `clock-` and what is wrong with the wall clock."""
+    desk, anchoring = request.app[DESK], request.app[ANCHORING]
     await desk.store.probe()
     told: dict[str, object] = {"status": "ready", "position": await desk.store.position()}
     if desk.store.refusal:
         told |= {"status": "degraded", "reason": f"log-{desk.store.refusal.code}"}
+    elif anchoring.alarm:
+        told |= {"status": "degraded", "reason": anchoring.alarm}
+    if anchoring.troubles:
+        told["anchors"] = [{"code": one.code, "since": iso(one.since)} for one in anchoring.troubles]
     health = rendering.health_of(request.app, desk.observe())
     if health != "synchronised":
         told["warnings"] = [f"clock-{health}"]

@@ -13,13 +13,14 @@ from functools import cache
 
 from aiohttp import web
 
+from rvr.anchoring import Anchoring
 from rvr.config import ROOT, Settings
 from rvr.core.errors import RvrError
 from rvr.desk import Desk
 from rvr.media import MediaEngine
 from rvr.messages import catalogue
 from rvr.web import api, audit, auth, case_page, errors, live, openapi, pages, rendering, whip, workflow_page
-from rvr.web.context import DESK, MEDIA, SETTINGS, TEMPLATES, WORDS
+from rvr.web.context import ANCHORING, DESK, MEDIA, SETTINGS, TEMPLATES, WORDS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -153,11 +154,12 @@ _NO_CALLS = "camera=(), microphone=(), geolocation=(), display-capture=()"
 _HSTS = "max-age=63072000; includeSubDomains"
 
 
-def build(desk: Desk, media: MediaEngine, settings: Settings) -> web.Application:
+def build(desk: Desk, media: MediaEngine, settings: Settings, anchoring: Anchoring) -> web.Application:
     """The application; whoever starts it owns the desk and the media engine, and closes them."""
     app = web.Application(middlewares=[errors.refusals, _guard], client_max_size=settings.max_body)
     words = catalogue()
     app[DESK], app[MEDIA], app[SETTINGS], app[WORDS] = desk, media, settings, words
+    app[ANCHORING] = anchoring
     app[TEMPLATES] = rendering.environment(words, settings, asset=asset)
     auth.set_up(app)
     openapi.set_up(app, ROUTES)

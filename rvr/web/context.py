@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from rvr.anchoring import Anchoring
 from rvr.config import Settings
 from rvr.core.commands import Actor
 from rvr.desk import Desk
@@ -22,6 +23,7 @@ DESK = web.AppKey("desk", Desk)
 SETTINGS = web.AppKey("settings", Settings)
 WORDS = web.AppKey("words", Catalogue)
 TEMPLATES: web.AppKey[Environment] = web.AppKey("templates")
+ANCHORING = web.AppKey("anchoring", Anchoring)
 MEDIA: web.AppKey[MediaEngine] = web.AppKey("media")
 
 

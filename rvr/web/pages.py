@@ -17,11 +17,12 @@ from markupsafe import Markup
 
 from rvr.core.commands import Actor, OpenCase, SetDuty
 from rvr.core.errors import Forbidden, NotFound, Reason, Refused, RvrError
+from rvr.core.moment import iso
 from rvr.core.workflow import Group, Workflow
 from rvr.store import messages
 from rvr.web import auth, boards, form_views, rendering
 from rvr.web.choices import Choices
-from rvr.web.context import DESK, SETTINGS, SIGNED_IN, WORDS
+from rvr.web.context import ANCHORING, DESK, SETTINGS, SIGNED_IN, WORDS
 
 SECRETS = frozenset({"demo_password", "key_file"})
 """Settings that no screen shows."""
@@ -234,6 +235,10 @@ async def admin_page(request: web.Request) -> web.StreamResponse:
         clock=_clock(request),
         open_cases=len(await desk.open_cases()),
         listeners=len(desk.hub),
+        troubles=[
+            {"say": f"anchor.{one.code}", "name": one.carrier.name, "since": iso(one.since)}
+            for one in request.app[ANCHORING].troubles
+        ],
     )
 
 

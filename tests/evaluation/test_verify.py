@@ -66,6 +66,15 @@ def signed_again(week: Week, package: Path) -> None:
     (package / "MANIFEST.sig").write_text(week.on_store(sign))
 
 
+def cosigned(week: Week, package: Path, lines: Callable[[str], str]) -> tuple[int, str]:
+    """With other signature lines under the head, and the manifest signed anew."""
+    key, own, note = (package / "checkpoint.txt").read_text().partition("\n\n")
+    text, gap, line = note.partition("\n\n")
+    (package / "checkpoint.txt").write_text(f"{key}{own}{text}{gap}{lines(line)}")
+    signed_again(week, package)
+    return says(package)
+
+
 # --- As the reader runs it ---------------------------------------------------------------------------------------
 
 
@@ -265,3 +274,26 @@ def test_it_takes_what_the_library_signs_and_no_bit_of_it_otherwise(seed: bytes,
     changed[bit // 8] ^= 1 << bit % 8
     with contextlib.suppress(ValueError):  # no point of the curve: `vouched` takes it for no signature
         assert not verify.signed(public, message, bytes(changed))
+
+
+# --- Under a head that others have signed, too -------------------------------------------------------------------
+
+STRANGER = "— witness.example.com/w1 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZ\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (lambda own: own + STRANGER, 0),
+        (lambda own: STRANGER + "— nobody !\n" + own + STRANGER, 0),
+        (lambda own: STRANGER, 1),
+        (lambda own: "", 1),
+        (lambda own: own.removesuffix("\n") + "x\n" + STRANGER, 1),
+    ],
+)
+def test_signatures_of_others_under_the_head_are_passed_over(
+    week: Week, proven: Path, tmp_path: Path, lines: Callable[[str], str], code: int
+) -> None:
+    found, told = cosigned(week, copied(proven, tmp_path), lines)
+    assert found == code, told
+    assert ("the head of the log is not signed" in told) == bool(code)

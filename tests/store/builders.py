@@ -70,7 +70,7 @@ class Place(place.Place):
     def tamper(self, script: str | Callable[[Any], None]) -> None:
         """Changes rows as an insider with the database's own rights would, who first takes the triggers off."""
         connection = self.connection()
-        for table in ("event", "access", "checkpoint"):
+        for table in ("event", "access", "checkpoint", "anchor"):
             if self.url:
                 connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
             else:

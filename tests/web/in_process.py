@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestServer
 from argon2 import PasswordHasher
 
 from rvr import people, timekeeping
+from rvr.anchoring import Anchoring
 from rvr.cli import open_media
 from rvr.config import Settings
 from rvr.core.moment import Moment
@@ -127,7 +128,8 @@ async def in_process(data: Path) -> AsyncIterator[House]:
         await people.seed_demo(desk, PASSWORD, HASHER)
         house = House(desk, f"http://127.0.0.1:{port}")
         desk.observe = house.now
-        server = TestServer(build(desk, media, settings), port=port)
+        anchors = Anchoring(desk.store, (), observe=desk.observe)
+        server = TestServer(build(desk, media, settings, anchors), port=port)
         await server.start_server()
         try:
             yield house

@@ -369,7 +369,7 @@ def test_every_route_with_case_data_has_an_expectation_here() -> None:
 
 
 async def test_the_router_has_no_way_in_that_is_not_listed(story: Story) -> None:
-    app = build(story.house.desk, object(), cli.Settings())  # type: ignore[arg-type] - no call is made
+    app = build(story.house.desk, object(), cli.Settings(), object())  # type: ignore[arg-type] - no call is made
     listed = {(route.method, route.path) for route in ROUTES}
     listed |= {(verb, f"/static/{folder}") for folder in STATIC_FOLDERS for verb in ("GET", "HEAD")}
     assert set(STATIC_FOLDERS.values()) <= set(APART)

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import ClientSession, CookieJar, web
 from sqlmodel import col
 
+from rvr.anchoring import Anchoring
 from rvr.config import Settings
 from rvr.core.commands import OpenCase
 from rvr.core.moment import Moment
@@ -87,7 +88,7 @@ async def at(tmp_path: Path) -> AsyncIterator[At]:
 
     async def seen(*_: object) -> None: ...
 
-    runner = web.AppRunner(build(desk, Rooms(seen, workers=1), settings))
+    runner = web.AppRunner(build(desk, Rooms(seen, workers=1), settings, Anchoring(store, (), observe=machine)))
     await runner.setup()
     await web.TCPSite(runner, settings.host, settings.port).start()
     yield At(machine, desk, settings.base_url)
