@@ -6,6 +6,7 @@ was not recorded. In demo mode the outbox itself is the phone: `/demo/outbox` sh
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Protocol
 
@@ -23,8 +24,8 @@ RETRY_S = (5, 15, 60, 300)
 
 
 HELD_S = 10
-"""A message is this sender's alone for so long: no other desk on the database sends it too. A sender that is killed
-meanwhile costs a victim's link so many seconds."""
+"""A message is this sender's alone for so long: no other desk on the database sends it too, so a carrier must have
+taken or refused it by then. A sender that is killed meanwhile costs a victim's link so many seconds."""
 
 
 class Sender(Protocol):
@@ -54,8 +55,7 @@ class Outbox:
         if not await store.read(lambda session: messages.due(session, iso(now))):
             return 0
         taken = await store.write(lambda connection: messages.take(connection, store.sealer, iso(now), until))
-        for delivery in taken:
-            await self._one(delivery)
+        await asyncio.gather(*(self._one(delivery) for delivery in taken))
         return len(taken)
 
     async def _one(self, delivery: Delivery) -> None:

@@ -89,7 +89,7 @@ class Heads:
         with self.file.open("rb") as lines:
             start = max(0, lines.seek(0, os.SEEK_END) - _TAIL_BYTES)
             lines.seek(start)
-            tail = lines.read().split(b"\n")[1 if start else 0 : -1]
+            tail = _whole(lines.read()).split(b"\n")[1 if start else 0 : -1]
         newest = [*self._ours(tail)] or [*self.all(self.length())]
         return newest[-1] if newest else None
 
@@ -101,10 +101,16 @@ class Heads:
         """Every head of this log in the file's first bytes, the oldest first. Raises RefusesToSign for other lines."""
         if length:
             with self.file.open("rb") as lines:
-                whole = takewhile(
-                    lambda line: line.endswith(b"\n") and lines.tell() <= length, iter(lines.readline, b"")
-                )
-                yield from self._ours(line[:-1] for line in whole)
+                known = takewhile(lambda _: lines.tell() <= length, iter(lines.readline, b""))
+                whole = (line for line in known if lines.tell() < length or _whole(line))
+                yield from self._ours(line.rstrip(b"\n") for line in whole)
+
+    def sync(self) -> None:
+        """Brings to the disk what is there, and its name: a process that was killed may have left either undone."""
+        if os.name == "posix" and self.file.exists():
+            with self.file.open("rb") as lines:
+                os.fsync(lines.fileno())
+            sync_folder(self.file)
 
     def append(self, head: Head, at: str) -> None:
         """Adds the head, on the disk when this returns. A line that a power cut tore off is removed first.
@@ -117,7 +123,7 @@ class Heads:
             with os.fdopen(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as lines:
                 start = max(0, lines.seek(0, os.SEEK_END) - _TAIL_BYTES)
                 lines.seek(start)
-                lines.seek(start + lines.read().rfind(b"\n") + 1)
+                lines.seek(start + len(_whole(lines.read())))
                 lines.truncate()
                 lines.write(line)
                 lines.flush()
@@ -136,6 +142,12 @@ class Heads:
                 raise RefusesToSign("heads", f"{self.file} has a line that is no head") from None
             if origin == self._origin:
                 yield head
+
+
+def _whole(text: bytes) -> bytes:
+    """The text without its last line where a power cut tore that off, or left zeros for a part of it."""
+    last_line = text[text.rfind(b"\n", 0, -1) + 1 :]
+    return text if last_line.endswith(b"\n") and b"\0" not in last_line else text[: len(text) - len(last_line)]
 
 
 # --- In the database ---------------------------------------------------------------------------------------------
@@ -211,6 +223,8 @@ class Sequencer:
     def __init__(self, notary: Notary, heads: Heads) -> None:
         self._notary, self._heads = notary, heads
         self._tree = Frontier()
+        self._met: list[Head] = []
+        """The heads that this tree is held against on its way."""
         self._proven: list[Head] = []
         """The heads that this tree was found to grow from."""
 
@@ -221,20 +235,25 @@ class Sequencer:
         RefusesToSign when one is not.
         """
         marks, count = self._marks(connection), _count(connection)
-        if marks != self._proven and marks and marks[0].size < self._tree.size:
+        if marks != self._met and marks and marks[0].size < self._tree.size:
             self._tree = Frontier()  # another process signed: its head lies behind us
+        self._met = marks
         for mark in marks:
             if mark.size > count:
                 raise RefusesToSign("behind", f"the log has {count} events, but a head of {mark.size} was signed")
+        self._hold_against(marks)
         ahead = (mark.size for mark in marks if mark.size > self._tree.size)
         self._grow(connection, min((*ahead, count, self._tree.size + CHUNK)))
-        here = Head(self._tree.size, self._tree.root())
-        if any(mark.size == here.size and mark != here for mark in marks):
-            raise RefusesToSign("fork", f"the first {here.size} events are not those of the head that was signed")
-        if here.size < count:
+        self._hold_against(marks)
+        if self._tree.size < count:
             return True
         self._proven = marks
         return False
+
+    def _hold_against(self, marks: list[Head]) -> None:
+        here = Head(self._tree.size, self._tree.root())
+        if any(mark.size == here.size and mark != here for mark in marks):
+            raise RefusesToSign("fork", f"the first {here.size} events are not those of the head that was signed")
 
     def _grow(self, connection: Connection, until: int) -> None:
         for position, leaf in leaves(connection, self._tree.size, until):

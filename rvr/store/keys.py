@@ -146,13 +146,22 @@ def replace(file: Path, told: dict[str, Any]) -> None:
 
 
 def _draft(file: Path, told: dict[str, Any] | str) -> Path:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(file.parent)
     draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
         out.write(told if isinstance(told, str) else json.dumps(told, indent=1))
         out.flush()
         os.fsync(out.fileno())
     return draft
+
+
+def make_folder(folder: Path, mode: int = 0o700) -> None:
+    """Makes the folder where it is missing, with those above it, and brings each one's name to the disk: a synced file
+    is lost all the same with a folder that is not."""
+    if not folder.exists():
+        make_folder(folder.parent, 0o777)
+        folder.mkdir(mode, exist_ok=True)
+        sync_folder(folder)
 
 
 def sync_folder(file: Path) -> None:

@@ -204,22 +204,27 @@ class Committer:
         return wrote
 
     def _together(self, batch: Sequence[Attempt], until: float) -> bool | None:
-        """Whether anything was written; None when nothing is kept because one of several jobs failed half way."""
+        """Whether anything was written; None when nothing is kept because one of several jobs failed half way.
+
+        Whatever the driver says, but of a job's own fault, leaves the outcome unknown and the connection in doubt.
+        """
         while True:
             try:
                 self._connection = self._connection or self._connect()
                 return self._run(self._connection, batch)
             except (psycopg.Error, CannotOpen) as error:
-                lost = self._connection is None or self._connection.broken
-                if lost and time.monotonic() < until:
-                    self._drop()
-                    time.sleep(AGAIN_S)
-                    continue
                 if len(batch) > 1 and (_own(error) or isinstance(error, errors.PipelineAborted)):
                     return None
+                if _own(error):
+                    batch[0].error = error
+                    return False
+                self._drop()
+                told = _unavailable(error)
+            if _code(told) in _CODES.values() or time.monotonic() > until:
                 for attempt in batch:
-                    attempt.error = error if _own(error) else _unavailable(error)
+                    attempt.error = told
                 return False
+            time.sleep(AGAIN_S)
 
     def _run(self, connection: Connection, batch: Sequence[Attempt]) -> bool | None:
         """One transaction. Raises what the engine raised; nothing of it is kept then, or it is not known."""
@@ -260,6 +265,10 @@ def _attempt(connection: Connection, attempt: Attempt) -> bool:
             return False
     connection.wrote = connection.wrote or before
     return True
+
+
+def _code(error: Unavailable) -> str:
+    return error.reasons[0].code
 
 
 def _own(error: Exception) -> bool:

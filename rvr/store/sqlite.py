@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from rvr.core.errors import Unavailable
 from rvr.store import engine
 from rvr.store.engine import NONE, Attempt, CannotOpen, Values, unavailable
+from rvr.store.keys import make_folder
 
 if TYPE_CHECKING:  # sqlcipher3 carries no types; its interface is the one of the standard library
     from sqlite3 import Connection as _Driver
@@ -84,7 +85,7 @@ class Sqlite:
     def check(self) -> None:
         if fault := engine_fault(dbapi.sqlite_version_info):
             raise CannotOpen(fault)
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._file.parent)
 
     def connect(self, *, write: bool) -> Connection:
         """A connection that leaves transactions to its user. Raises CannotOpen: a wrong key, a refused pragma."""

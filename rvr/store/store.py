@@ -97,6 +97,7 @@ class Store:
         origin = told["log"]
         self.notary = Notary(origin, found.signing)
         self._heads = Heads(self.place.key_file.with_name("heads.txt"), origin)
+        self._heads.sync()
         self._sequencer = Sequencer(self.notary, self._heads)
         self._writer = Writer(database.committer)
         self._writer.start()

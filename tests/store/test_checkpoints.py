@@ -18,7 +18,7 @@ import pytest
 
 from rvr.core import events as e
 from rvr.core.case import Case, apply
-from rvr.store import Store, ledger, notes
+from rvr.store import Store, checkpoints, ledger, notes
 from rvr.store.checkpoints import Head, Heads, RefusesToSign, Sequencer
 from rvr.store.engine import Connection
 from rvr.store.merkle import EMPTY, leaf_hash, verify_consistency, verify_inclusion
@@ -197,10 +197,15 @@ async def test_an_event_that_is_missing_is_refused(store: Store, place: Place, c
     await again.close()
 
 
-async def test_a_line_that_was_torn_off_is_written_again(store: Store, place: Place, clock: Clock) -> None:
+@pytest.mark.parametrize("zeros", [False, True])
+async def test_a_line_that_was_torn_off_or_never_reached_the_disk_is_written_again(
+    store: Store, place: Place, clock: Clock, zeros: bool
+) -> None:
+    """Of a line across two sectors a power cut may keep the second: the file is as long as it was to be, with zeros."""
     await cases(store, clock, "a")
     whole = heads_file(place).read_bytes()
-    heads_file(place).write_bytes(whole + whole[:40])
+    line = whole.splitlines(keepends=True)[0]
+    heads_file(place).write_bytes(whole + (bytes(40) + line[40:] if zeros else line[:40]))
     assert await store.verify() == []
     await store.append(a_batch("more", Case("x"), opened(clock, "RX")))
     assert await store.checkpoint() is not None
@@ -212,6 +217,8 @@ async def test_a_line_that_was_torn_off_is_written_again(store: Store, place: Pl
 async def test_a_line_that_is_no_head_is_told(store: Store, place: Place, clock: Clock) -> None:
     await cases(store, clock, "a")
     heads_file(place).write_bytes(b"nonsense\n" + heads_file(place).read_bytes())
+    assert [fault.code for fault in await store.verify()] == ["heads"]
+    heads_file(place).write_bytes(b"\0\n" + heads_file(place).read_bytes().removeprefix(b"nonsense\n"))
     assert [fault.code for fault in await store.verify()] == ["heads"]
 
 
@@ -292,6 +299,65 @@ async def test_a_kill_between_append_and_signature_raises_no_alarm(place: Place,
     assert len({size for size, _ in kept(place)}) == len(kept(place))
     assert await again.verify() == []
     await again.close()
+
+
+async def test_events_behind_a_head_that_a_kill_left_without_its_row_are_signed(place: Place, clock: Clock) -> None:
+    """The last row and the last line are then two heads, with more events behind both."""
+    store = place.store(clock)
+    await store.start()
+    await cases(store, clock, "a")
+    await store.append(a_batch("c1", Case("1"), opened(clock)))
+    await store.close()
+    command = [sys.executable, "-m", "tests.store.signing_child", *place.arguments]
+    await asyncio.to_thread(subprocess.run, [*command, "before the commit"], cwd=ROOT, check=False)
+    again = place.store(clock)
+    await again.start()
+    await again.append(a_batch("c2", Case("2"), opened(clock, "R2")))
+    async with asyncio.timeout(10):
+        signed = await again.checkpoint()
+    assert signed is not None
+    assert (signed.size, [size for size, _ in kept(place)][-2:]) == (5, [4, 5])
+    assert await again.verify() == []
+    await again.close()
+
+
+async def test_many_reads_of_events_behind_the_last_head_are_signed_after_a_restart(
+    place: Place, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = place.store(clock)
+    await store.start()
+    await cases(store, clock, "a")
+    for number in range(9):
+        await store.append(a_batch(f"c{number}", Case(str(number)), opened(clock, f"R{number}")))
+    await store.close()
+    monkeypatch.setattr(checkpoints, "CHUNK", 2)
+    again = place.store(clock)
+    await again.start()
+    async with asyncio.timeout(10):
+        signed = await again.checkpoint()
+    assert signed is not None
+    assert signed.size == 12
+    await again.close()
+
+
+async def test_a_head_that_somebody_else_signed_over_other_events_is_found_at_one_s_own_size_too(
+    store: Store, place: Place, clock: Clock
+) -> None:
+    """The other's head has as many events as one has taken oneself: it must not be grown past unlooked at."""
+    await cases(store, clock, "a")
+    await store.append(a_batch("c1", Case("1"), opened(clock)))
+    while await store.read(lambda session: store._sequencer.take(driver(session))):
+        pass
+    other, at = Head(4, b"\x01" * 32), "2026-11-22T21:18:04Z"
+    note = store.notary.note(checkpoints.text(store.notary.name, other))
+    row = {"size": other.size, "root": other.root, "at": at, "note": note}
+    insert = "INSERT INTO checkpoint (size, root, at, note) VALUES (:size, :root, :at, :note)"
+    await store.write(lambda connection: connection.execute(insert, row))
+    Heads(heads_file(place), store.notary.name).append(other, at)
+    await store.append(a_batch("c2", Case("2"), opened(clock, "R2")))
+    with pytest.raises(RefusesToSign) as refused:
+        await store.checkpoint()
+    assert refused.value.code == "fork"
 
 
 async def test_verification_beside_a_desk_at_work_raises_no_alarm(store: Store, place: Place, clock: Clock) -> None:
