@@ -97,6 +97,16 @@ def test_a_sign_in_holds_at_both_and_ends_at_both(tmp_path: Path, url: str) -> N
         assert there.call("GET", "session").status == 401
 
 
+def test_the_page_of_the_administrator_names_the_database_without_its_password(tmp_path: Path, url: str) -> None:
+    secret = url.replace("rvr@", "rvr:zq-secret@")
+    told = {"RVR_DATABASE": secret, "RVR_KEY_FILE": str(tmp_path / "keys" / "keys.json")}
+    with served(tmp_path / "a", **told) as desk:
+        page = desk.client("admin").call("GET", "/admin").body.decode()
+        assert "PostgreSQL, rvr_" in page
+        assert "zq-secret" not in page
+        assert "zq-secret" not in "".join(desk.printed)
+
+
 def test_of_two_sergeants_at_two_desks_one_accepts(tmp_path: Path, url: str) -> None:
     with two(tmp_path, url) as (a, b):
         handler, sergeants = a.client("handler"), (a.client("sergeant"), b.client("sergeant2"))

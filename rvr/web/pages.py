@@ -24,7 +24,7 @@ from rvr.web import auth, boards, form_views, rendering
 from rvr.web.choices import Choices
 from rvr.web.context import ANCHORING, DESK, SETTINGS, SIGNED_IN, WORDS
 
-SECRETS = frozenset({"demo_password", "key_file"})
+SECRETS = frozenset({"demo_password", "key_file", "database"})
 """Settings that no screen shows."""
 
 
@@ -232,6 +232,7 @@ async def admin_page(request: web.Request) -> web.StreamResponse:
         instruments=list(desk.definitions.instruments.values()),
         people=people,
         position=await desk.store.position(),
+        database=desk.store.place.where if desk.store.place.url else "",
         clock=_clock(request),
         open_cases=len(await desk.open_cases()),
         listeners=len(desk.hub),

@@ -74,9 +74,13 @@ def until(what: Callable[[], Any], within_s: float = 20) -> Any:
     return found
 
 
-def test_a_domestic_abuse_call_goes_through_the_whole_desk(browser: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_a_domestic_abuse_call_goes_through_the_whole_desk(
+    browser: Browser, tmp_path: Path, engine: str, request: pytest.FixtureRequest
+) -> None:
     data, port = tmp_path / "data", free_port()
-    with served(data, port) as desk:
+    where = {"RVR_DATABASE": request.getfixturevalue("server").database()} if engine == "postgres" else {}
+    with served(data, port, **where) as desk:
         handler = Person(browser, desk).sign_in("handler")
         sergeants = [Person(browser, desk).sign_in(name) for name in ("sergeant", "sergeant2")]
         officer = Person(browser, desk).sign_in("officer")
@@ -95,7 +99,7 @@ def test_a_domestic_abuse_call_goes_through_the_whole_desk(browser: Browser, tmp
         the_figures_follow_from_the_events(package, events)
         state_before = watch.call("GET", f"cases/{case}").body
         people = [handler, *sergeants, officer, victim]
-    with served(data, port) as desk:
+    with served(data, port, **where) as desk:
         watch.url = desk.url
         everything_is_as_it_was(sergeant, watch, case, state_before)
         assert [person.faults for person in people] == [[]] * len(people)
