@@ -14,7 +14,6 @@ from rvr.core.calendar import COUNTS
 from rvr.core.risk import LEVELS
 from rvr.core.wall_clock import HEALTHS
 from rvr.evaluation import timings
-from rvr.evaluation.desk_clock import KINDS
 
 CASE_DETAILS = {
     "lpa": ("lpa",),
@@ -416,6 +415,8 @@ OUTCOMES = (
 
 # --- desk_clock.csv ----------------------------------------------------------------------------------------------
 
+CLOCK_KINDS = {"ClockStepObserved": "step", "ClockHealthNoted": "health"}
+
 MACHINE = Column("machine", "string", "Pseudonym of the machine that saw it, another one after each boot")
 BOOTTIME = Column(
     "boottime_us",
@@ -439,8 +440,8 @@ DESK_CLOCK = (
         "kind",
         "string",
         "step: the wall clock was set; health: whether it is synchronised, at a machine's first look and each change",
-        source=" | ".join(KINDS),
-        enum=tuple(KINDS.values()),
+        source=" | ".join(CLOCK_KINDS),
+        enum=tuple(CLOCK_KINDS.values()),
     ),
     MACHINE,
     BOOTTIME,

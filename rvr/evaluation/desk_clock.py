@@ -9,9 +9,8 @@ from typing import Any
 
 from rvr.core import events as e
 from rvr.core.moment import iso
+from rvr.evaluation.columns import CLOCK_KINDS
 from rvr.evaluation.pseudonyms import Alias
-
-KINDS = {"ClockStepObserved": "step", "ClockHealthNoted": "health"}
 
 
 class DeskClock:
@@ -33,7 +32,7 @@ class DeskClock:
                 "version": recorded.version,
                 "at": iso(event.at.at),
                 "recorded_at": iso(recorded.recorded_at),
-                "kind": KINDS[event.type],
+                "kind": CLOCK_KINDS[event.type],
                 "machine": self.machine(recorded),
                 "boottime_us": boottime_us(recorded),
                 "clock_error_us": event.at.error_us,

@@ -8,18 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.crash import disk
+from tests.places import empty_place
 from tests.store.builders import Place
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """An empty place on each engine; on files alone for a test that is marked `files`."""
-    url = ""
-    if request.param == "postgres":
-        if request.node.get_closest_marker("files"):
-            pytest.skip("of files")
-        url = request.getfixturevalue("server").database()
-    return Place(tmp_path / "disk" / "data", tmp_path / "disk" / "keys" / "keys.json", url)
+    return empty_place(request, tmp_path / "disk")
 
 
 @pytest.fixture(scope="session")

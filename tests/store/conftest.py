@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rvr.store import Store
+from tests.places import empty_place
 from tests.store.builders import Clock, Place
 
 
@@ -18,13 +19,7 @@ def clock() -> Clock:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """An empty place on each engine; on files alone for a test that is marked `files`."""
-    url = ""
-    if request.param == "postgres":
-        if request.node.get_closest_marker("files"):
-            pytest.skip("of files")
-        url = request.getfixturevalue("server").database()
-    return Place(tmp_path / "data", tmp_path / "keys" / "keys.json", url)
+    return empty_place(request, tmp_path)
 
 
 @pytest.fixture
