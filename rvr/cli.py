@@ -30,7 +30,7 @@ from rvr.anchoring import checking
 from rvr.clock_watch import ClockWatch
 from rvr.config import ROOT, SettingFault, Settings
 from rvr.core import events as e
-from rvr.core.errors import BadInput, DefinitionFault, Reason, RvrError
+from rvr.core.errors import BadInput, DefinitionFault, Reason, RvrError, Unavailable
 from rvr.core.moment import parse_iso
 from rvr.desk import Desk
 from rvr.media import MediaEngine, MediaUnavailable, Observation
@@ -154,7 +154,8 @@ async def serve(settings: Settings) -> None:
                 await runner.cleanup()
                 for look in looks:
                     await look.stop()
-                await _sign(desk.store)
+                with contextlib.suppress(Unavailable):  # the next start signs it
+                    await _sign(desk.store)
                 await anchors.last_look()
 
 
@@ -375,7 +376,8 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     store = argparse.ArgumentParser(add_help=False)
     store.add_argument("--data", help="folder of the database (default var/data)")
-    store.add_argument("--database", metavar="URL", help="postgresql://USER@HOST/NAME in place of that folder")
+    told = "postgresql://USER@HOST/NAME in place of that folder; with a password only as RVR_DATABASE: options are seen"
+    store.add_argument("--database", metavar="URL", help=told)
     store.add_argument("--key-file", metavar="FILE", help="the key file (default beside the data folder)")
     store.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML")
     one = verbs.add_parser("serve", parents=[store], help="run the desk (the verb when none is given)")

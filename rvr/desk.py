@@ -34,7 +34,7 @@ from rvr.core.commands import (
     RunOut,
     SetDuty,
 )
-from rvr.core.errors import NotFound, Reason, Refused, Reused, Stale
+from rvr.core.errors import NotFound, Reason, Refused, Reused, RvrError, Stale
 from rvr.core.moment import Moment, iso
 from rvr.core.orders import apply_order, decide_import, fold_order
 from rvr.core.processing import processing, what, why
@@ -228,7 +228,12 @@ class Desk:
         if seen is not None:
             return await self._again(seen, asked)
         for _ in range(TRIES):
-            batch, case = await self._decide(command, by, at, asked)
+            try:
+                batch, case = await self._decide(command, by, at, asked)
+            except RvrError:  # also where another process has carried out this very command since we looked
+                if seen := await self.store.command(by.id, command.command_id):
+                    return await self._again(seen, asked)
+                raise
             if not batch.appends:
                 return Outcome(case)
             try:
@@ -454,10 +459,14 @@ class Desk:
         if self.store.bell is not None:
             self.store.bell.ring()
         try:
-            await self.follow()
-            await self._media(recorded)
+            await self._media([*await self.follow(), *recorded])  # what others recorded is told once only
         except Exception:
             log.exception("not_told")
+
+    @property
+    def told(self) -> int:
+        """The position up to which open screens were told."""
+        return self._told
 
     async def catch_up(self) -> None:
         """Tells what other processes on the database have recorded: another desk, or a verb at a terminal."""

@@ -96,3 +96,5 @@ def set_up(level: str = "INFO") -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     # aiohttp's own access log would write paths; there is none. aioice names addresses at INFO.
     logging.getLogger("aioice").setLevel(logging.ERROR)
+    # A lost connection is told by who used it; the driver warns of each pipeline that ended with it as well.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)

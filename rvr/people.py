@@ -5,6 +5,7 @@ Demo accounts exist in demo mode only; their one password is printed at start, o
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Mapping
 from functools import partial
@@ -15,7 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from rvr.core import events as e
 from rvr.core.commands import THE_BOT, Actor, SetDuty
 from rvr.desk import Desk
-from rvr.store.log import Append, Batch
+from rvr.store.log import Append, Batch, CommandSeen
 from rvr.store.tables import AccountRow, every, put
 
 DEMO: tuple[tuple[str, str, str], ...] = (
@@ -50,11 +51,13 @@ DEMO_UNITS: Mapping[str, tuple[str, ...]] = {
 async def register(
     desk: Desk, username: str, name: str, role: str, password_hash: str, units: tuple[str, ...] = ()
 ) -> AccountRow:
-    """A new account."""
-    person = str(uuid.uuid4())
+    """A new account; the same one where another desk on the database, or a start that was cut off, registers it too."""
+    person = str(uuid.UUID(bytes=desk.store.fingerprint(f"person/{username}".encode())[:16], version=4))
     fact = e.PersonRegistered(roles=(role,), units=units, username=username, name=name)
     event = e.Event(fact, "", desk.observe(), THE_BOT.id, THE_BOT.id)
-    await desk.store.append(Batch(f"register:{person}", THE_BOT.id, b"", (Append(f"person/{person}", 0, (event,)),)))
+    with contextlib.suppress(CommandSeen):
+        batch = Batch(f"register:{person}", THE_BOT.id, b"", (Append(f"person/{person}", 0, (event,)),))
+        await desk.store.append(batch)
     row = AccountRow(
         id=person, username=username, name=name, roles=[role], password_hash=password_hash, units=list(units)
     )

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from rvr.core.errors import Unavailable
+
 log = structlog.get_logger()
 
 
@@ -17,6 +19,7 @@ class Periodic:
     def __init__(self, look: Callable[[], Awaitable[object]], period_s: float) -> None:
         self._look, self._period_s = look, period_s
         self._wanted = asyncio.Event()
+        self._waits = ""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -37,6 +40,12 @@ class Periodic:
             self._wanted.clear()
             try:
                 await self._look()
+                self._waits = ""
+            except Unavailable as away:  # as long as it lasts, and no news after the first time
+                code = away.reasons[0].code
+                if code != self._waits:
+                    log.warning("look_waits", code=code)
+                self._waits = code
             except Exception:
                 log.exception("look_failed")  # a sleeper that dies would silence every clock
             with contextlib.suppress(TimeoutError):

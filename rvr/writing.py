@@ -31,4 +31,4 @@ class Writing:
                 log.error("log_cannot_be_written", code=self._told)
             else:
                 log.warning("log_written_again")
-            self._desk.hub.publish(Message(await store.position(), BOARD, "writing"))
+            self._desk.hub.publish(Message(self._desk.told, BOARD, "writing"))

@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "desk": {"core", "store", "realtime", "definitions", "links", "messages", "notices"},
     "joining": {"core", "store", "links", "desk"},
     "calls": {"core", "store", "desk"},
-    "periodic": set(),
+    "periodic": {"core"},
     "ticker": {"core", "store", "desk"},
     "clock_watch": {"core", "store", "desk", "realtime"},
     "outbox": {"core", "store", "desk"},

@@ -4,6 +4,7 @@ the same thing at once one does it. Killing either loses nothing.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -14,15 +15,23 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 
+from rvr import people
+from rvr.config import Settings
+from rvr.core.commands import OpenCase
+from rvr.core.events import Recorded
+from rvr.opening import open_desk
 from tests import postgres
+from tests.builders import HANDLER, OPENING
 from tests.serving import REPORT, ROOT, Client, Served, ready_for_handover, served
 
 
@@ -121,6 +130,70 @@ def test_of_two_sergeants_at_two_desks_one_accepts(tmp_path: Path, url: str) -> 
         assert asked(url, "SELECT count(*) FROM event WHERE type = 'HandoverAccepted'") == [(3,)]
 
 
+def test_the_same_command_sent_to_both_at_once_has_one_effect_and_one_answer(tmp_path: Path, url: str) -> None:
+    """A browser whose answer is lost repeats it at whichever desk it gets."""
+    with two(tmp_path, url) as (a, b):
+        at_a, at_b = a.client("handler"), b.client("handler")
+        for _ in range(5):
+            case = ready_for_handover(at_a)
+            told = {"command_id": str(uuid.uuid4()), "form": {"note": "Calm"}}
+            with ThreadPoolExecutor() as both:
+                path = f"cases/{case}/moves/offer_handover"
+                answers = list(both.map(lambda by, path=path, told=told: by.call("POST", path, told), (at_a, at_b)))
+            assert [answer.status for answer in answers] == [200, 200]
+            assert answers[0].body["version"] == answers[1].body["version"]
+
+
+async def test_the_media_hear_what_another_desk_recorded_also_together_with_a_command_here(
+    tmp_path: Path, url: str
+) -> None:
+    heard: list[Recorded] = []
+
+    async def hear(recorded: Sequence[Recorded]) -> None:
+        heard.extend(recorded)
+
+    told = {"database": url, "key_file": str(tmp_path / "keys" / "keys.json")}
+    async with (
+        open_desk(Settings(data=str(tmp_path / "a"), **told)) as here,
+        open_desk(Settings(data=str(tmp_path / "b"), **told)) as there,
+    ):
+        here.on_recorded = hear
+        elsewhere = (await there.handle(OpenCase("c1", OPENING, "da-desk"), HANDLER)).case.id
+        await here.handle(OpenCase("c2", OPENING, "da-desk"), HANDLER)
+        await here.catch_up()
+    assert f"case/{elsewhere}" in {one.stream for one in heard}
+
+
+def test_a_desk_that_loses_its_database_says_so_at_once_and_goes_on_by_itself(tmp_path: Path) -> None:
+    with postgres.running() as own, two(tmp_path, own.database()) as (a, b):
+        handler, there = a.client("handler"), b.client("handler2")
+        case = handler.open_case().body["id"]
+        own.kill()
+        answers = [handler.call("GET", f"cases/{case}"), handler.open_case(), handler.call("GET", "/health/ready")]
+        began = time.monotonic()
+        for _ in range(5):
+            answers += [handler.call("GET", f"cases/{case}"), handler.open_case(), handler.call("GET", "/health/ready")]
+        assert time.monotonic() - began < 3, "who asks while it is known does not wait"
+        assert {(one.status, one.body["reasons"][0]["code"]) for one in answers} == {(503, "database-down")}
+        page = handler.call("GET", "/")
+        assert (page.status, b"The database does not answer" in page.body) == (503, True)
+        assert handler.call("GET", "/health/live").status == 200
+        own.start()
+        assert handler.call("GET", f"cases/{case}").status == 200
+        assert handler.open_case().status == 201
+        screen = Screen(handler)
+        screen.waits_for(ready_for_handover(there), 3)
+        screen.close()
+        deadline = time.monotonic() + 5
+        while handler.call("GET", "/health/ready").status != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        own.kill()
+        began = time.monotonic()
+        assert a.stop() == 0
+        assert time.monotonic() - began < 5
+
+
 def test_each_due_threshold_fires_once_and_each_text_goes_out_once(tmp_path: Path, url: str) -> None:
     """Both look at the same due clocks and the same outbox twice a second; the handover's thresholds come at once."""
     flows = shutil.copytree(ROOT / "workflows", tmp_path / "workflows")
@@ -176,6 +249,19 @@ def test_a_desk_that_is_killed_loses_nothing_and_the_other_goes_on(tmp_path: Pat
         assert other.open_case().status == 201
         assert {row[0] for row in asked(url, "SELECT id FROM case_row")} >= set(acknowledged)
         assert b.client("sergeant").call("GET", "/health/ready").body["status"] == "ready"
+
+
+async def test_desks_that_start_at_once_on_an_empty_database_make_each_account_once(tmp_path: Path, url: str) -> None:
+    keys = str(tmp_path / "keys" / "keys.json")
+
+    async def start(name: str) -> None:
+        async with open_desk(Settings(data=str(tmp_path / name), database=url, key_file=keys)) as desk:
+            await people.seed_demo(desk, "correct horse battery", PasswordHasher(1, 8, 1))
+
+    await asyncio.gather(*(start(name) for name in "abcd"))
+    once = [(len(people.DEMO),)]
+    assert asked(url, "SELECT count(*) FROM account") == once
+    assert asked(url, "SELECT count(*) FROM event WHERE type = 'PersonRegistered'") == once
 
 
 def test_what_a_verb_records_beside_a_running_desk_shows_on_its_screens(tmp_path: Path) -> None:

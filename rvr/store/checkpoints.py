@@ -79,8 +79,25 @@ class HeadFault:
 class Heads:
     """heads.txt: a line a signed head, `origin size root at`; it only ever grows. Several logs may share it."""
 
-    def __init__(self, file: Path, origin: str) -> None:
+    def __init__(self, file: Path, origin: str, machine: str = "") -> None:
         self.file, self._origin = file, origin
+        self._keeper = f"heads/{machine}{file}" if machine else ""
+        """Told to a database that several machines share, so that one that joins begins a file, and one that lost its
+        own is told so."""
+
+    def missing(self, connection: Connection) -> bool:
+        """Whether there should be a file, and is none."""
+        if self.file.exists() or not last(connection):
+            return False
+        told = "SELECT 1 FROM setting WHERE key = :key"
+        return not self._keeper or connection.execute(told, {"key": self._keeper}).fetchone() is not None
+
+    def note(self, connection: Connection, head: Head, at: str) -> None:
+        """Adds the head, and tells the database that there is a file here. Raises RefusesToSign."""
+        self.append(head, at)
+        if self._keeper:
+            told = "INSERT INTO setting (key, value) VALUES (:key, :at) ON CONFLICT DO NOTHING"
+            connection.execute(told, {"key": self._keeper, "at": at})
 
     def last(self) -> Head | None:
         """The newest head of this log. Raises RefusesToSign for a line that is none."""
@@ -222,7 +239,9 @@ class Sequencer:
 
     def __init__(self, notary: Notary, heads: Heads) -> None:
         self._notary, self._heads = notary, heads
-        self._tree = Frontier()
+        self._tree, self._base = Frontier(), Frontier()
+        """The tree, and as it was at the last head that it was found to grow from: where it grows from again when a
+        head behind it is met, and not from the first event."""
         self._met: list[Head] = []
         """The heads that this tree is held against on its way."""
         self._proven: list[Head] = []
@@ -236,7 +255,8 @@ class Sequencer:
         """
         marks, count = self._marks(connection), _count(connection)
         if marks != self._met and marks and marks[0].size < self._tree.size:
-            self._tree = Frontier()  # another process signed: its head lies behind us
+            # another process signed: its head lies behind us
+            self._tree = self._base.copy() if self._base.size <= marks[0].size else Frontier()
         self._met = marks
         for mark in marks:
             if mark.size > count:
@@ -254,6 +274,8 @@ class Sequencer:
         here = Head(self._tree.size, self._tree.root())
         if any(mark.size == here.size and mark != here for mark in marks):
             raise RefusesToSign("fork", f"the first {here.size} events are not those of the head that was signed")
+        if here in marks:
+            self._base = self._tree.copy()
 
     def _grow(self, connection: Connection, until: int) -> None:
         for position, leaf in leaves(connection, self._tree.size, until):
@@ -266,17 +288,23 @@ class Sequencer:
     def sign(self, connection: Connection, at: str) -> Checkpoint | None:
         """Signs the tree as it was last taken, in the writer's transaction; None when there is nothing to sign.
 
-        None too when somebody else was quicker, or nothing was taken yet. Raises RefusesToSign.
+        None too when somebody else was quicker, or nothing was taken yet. What another machine signed is noted outside
+        the database here too, once it is proven. Raises RefusesToSign.
         """
-        latest, head = last(connection), Head(self._tree.size, self._tree.root())
-        if self._marks(connection) != self._proven or (latest and latest.size >= head.size):
+        latest, head, marks = last(connection), Head(self._tree.size, self._tree.root()), self._marks(connection)
+        if marks != self._proven:
+            return None
+        if latest and marks[-1] == (latest.size, latest.root) != self._heads.last():
+            self._heads.note(connection, marks[-1], latest.at)
+            self._proven = marks[-1:]
+        if latest and latest.size >= head.size:
             return None
         signed = Checkpoint(*head, at, self._notary.note(text(self._notary.name, head)))
         connection.execute(
             "INSERT INTO checkpoint (size, root, at, note) VALUES (:size, :root, :at, :note)", signed._asdict()
         )
         if head not in self._proven:  # it is, where a kill came between the line and the commit of the row
-            self._heads.append(head, at)
+            self._heads.note(connection, head, at)
             self._proven = [head]
         return signed
 
@@ -284,7 +312,7 @@ class Sequencer:
         """The last heads, inside and outside the database, the smaller first: what the tree must grow from."""
         kept = self._heads.last()  # before the snapshot: its events are then in it
         row = last(connection)
-        if row and not self._heads.file.exists():
+        if self._heads.missing(connection):
             raise RefusesToSign("heads-missing", _MISSING.format(file=self._heads.file))
         if row and not _true(row, self._notary):
             raise RefusesToSign("signature", _UNSIGNED.format(size=row.size))
@@ -312,7 +340,7 @@ def verify(connection: Connection, notary: Notary, heads: Heads) -> list[HeadFau
     length = heads.length()  # before the snapshot: what is signed while this runs is not in it
     inside = _signed(connection, notary, faults)
     outside = _kept(heads, length, faults)
-    if last(connection) and not heads.file.exists():
+    if heads.missing(connection):
         faults.append(HeadFault("heads-missing", _MISSING.format(file=heads.file)))
     return [*_against(connection, merge(inside, outside)), *faults]
 

@@ -39,6 +39,12 @@ class Frontier:
         self._peaks.append(peak)
         self.size += 1
 
+    def copy(self) -> Frontier:
+        """One that grows on its own from here."""
+        same = Frontier()
+        same.size, same._peaks = self.size, [*self._peaks]
+        return same
+
     def root(self) -> bytes:
         """The root over all leaves so far."""
         if not self._peaks:

@@ -2,8 +2,8 @@
 
 A commit is written under one advisory lock, so that positions are dense and in the order of the commits: a feed that
 reads "behind the last position" then misses nobody who commits late, and the tree of the log has one order. The lock
-is held for one group commit, not for a command, and the server takes it from a process that stands still. Reads of a
-commit wait for their answers; its writes go out together with the COMMIT.
+is held for one group commit, not for a command, and whoever waits for it takes it from a process that stands still.
+Reads of a commit wait for their answers; its writes go out together with the COMMIT.
 
 A lost connection leaves the outcome unknown: the batch is tried again on a new one, and a command that was kept after
 all is known by its id.
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import IsolationLevel, errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -36,12 +36,18 @@ OLDEST = 15
 LOCK = 0x525652
 """The advisory lock of whoever writes: "RVR". It is the database's own, so that two desks on one server never meet."""
 
-STANDING_STILL_S = 5
-"""After this long without a word in the middle of a commit the server ends a process's transaction: the desk's other
-processes wait no longer than for a lock of SQLite (`sqlite.BUSY_MS`)."""
+STANDING_STILL_S = 3
+"""After this long without a word in the middle of a commit a process loses its transaction, and the lock with it."""
 
 TRY_FOR_S = 4.0
-"""How long a commit looks for a new connection: a server that is started again answers within two seconds."""
+"""How long a commit looks for a new connection, or waits for the lock: a server that is started again answers within
+two seconds, and what stands still is ended by then."""
+
+LOOK_S = 1
+"""How long a commit waits for the lock before it looks whether the one that has it stands still."""
+
+BUSY_S = 5
+"""How long anything else waits for a lock, as on SQLite (`sqlite.BUSY_MS`)."""
 
 AGAIN_S = 0.1
 ROWS = 2_000
@@ -57,6 +63,17 @@ _MUST = {"fsync": "on", "full_page_writes": "on"}
 
 _CODES = {"53100": "disk-full", "25006": "disk-read-only", "58030": "disk-error", "XX001": "disk-error"}
 """SQLSTATE of a fault that lasts until somebody does something, and the reason that people read."""
+
+_END_STANDING_STILL = (
+    "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+    " WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = :lock AND objsubid = 1"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND wait_event_type = 'Client' AND query_start < clock_timestamp() - make_interval(secs => :still)"
+)
+"""The server's own time-out (idle_in_transaction_session_timeout) runs only once a pipeline is synced: it would wait
+for ever for a process that is stopped, or cut off, between two statements of one."""
+
+_STANDING_STILL = {"lock": LOCK, "still": STANDING_STILL_S}
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z_0-9]*)")
 
@@ -104,6 +121,8 @@ class Postgres:
             told = conninfo_to_dict(url)
         except psycopg.ProgrammingError:
             raise CannotOpen("the address of the database cannot be read: postgresql://USER@HOST/NAME") from None
+        if any("@" in str(told.get(part, "")) for part in ("host", "port", "dbname")):  # or they would be printed
+            raise CannotOpen("a password in the address of the database must be percent-encoded: %40 for @, %2F for /")
         self.where = f"PostgreSQL, {told.get('dbname', '')} on {told.get('host', 'this machine')}"
         # What keeps a connection whose other end is gone from being waited for: seconds, and a count of probes.
         alive = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 8000}
@@ -116,6 +135,7 @@ class Postgres:
 
     def check(self) -> None:
         with contextlib.closing(self.connect(write=False)) as connection:
+            connection.execute(_END_STANDING_STILL, _STANDING_STILL)
             version = connection.info.server_version // 10_000
             if version < OLDEST:
                 raise CannotOpen(f"{self.where} is version {version}: {OLDEST} or newer is needed")
@@ -144,7 +164,7 @@ class Postgres:
             raise CannotOpen(f"{self.where} cannot be reached: {_sentence(error)}") from error
         if write:
             for name, value in (
-                ("lock_timeout", STANDING_STILL_S),
+                ("lock_timeout", BUSY_S),
                 ("idle_in_transaction_session_timeout", STANDING_STILL_S),
             ):
                 connection.execute(f"SET {name} = '{value}s'")
@@ -155,7 +175,12 @@ class Postgres:
         return connection
 
     def committer(self) -> Committer:
-        return Committer(lambda: self.connect(write=True))
+        def open_one() -> Connection:
+            connection = self.connect(write=True)
+            connection.execute(f"SET lock_timeout = '{LOOK_S}s'")
+            return connection
+
+        return Committer(open_one)
 
     def reader(self, size: int) -> Engine:
         return _engine(lambda: self.connect(write=False), poolclass=QueuePool, pool_size=size, max_overflow=size)
@@ -164,10 +189,12 @@ class Postgres:
         def open_one() -> Connection:
             connection = self.connect(write=True)
             connection.autocommit = False
-            connection.execute("SELECT pg_advisory_xact_lock(:lock)", {"lock": LOCK})
             return connection
 
-        return _engine(open_one, poolclass=NullPool)
+        made = _engine(open_one, poolclass=NullPool)
+        # Not when it connects: SQLAlchemy asks a first connection about the server, and rolls that back.
+        event.listen(made, "begin", lambda one: one.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})"))
+        return made
 
     def lost(self, error: Exception) -> bool:
         told = error.orig if isinstance(error, DBAPIError) else error
@@ -194,9 +221,11 @@ class Committer:
     def __init__(self, connect: Callable[[], Connection]) -> None:
         self._connect = connect
         self._connection: Connection | None = connect()
+        self._away = False
+        """The server was looked for in vain: until it is back nobody waits for it again."""
 
     def commit(self, batch: Sequence[Attempt]) -> bool:
-        until = time.monotonic() + TRY_FOR_S
+        until = time.monotonic() + (0 if self._away else TRY_FOR_S)
         wrote = self._together(batch, until)
         if wrote is None:
             each = [self._together([attempt], until) for attempt in batch]
@@ -211,6 +240,7 @@ class Committer:
         while True:
             try:
                 self._connection = self._connection or self._connect()
+                self._away = False
                 return self._run(self._connection, batch)
             except (psycopg.Error, CannotOpen) as error:
                 if len(batch) > 1 and (_own(error) or isinstance(error, errors.PipelineAborted)):
@@ -218,9 +248,12 @@ class Committer:
                 if _own(error):
                     batch[0].error = error
                     return False
+                if isinstance(error, errors.LockNotAvailable):
+                    self._end_standing_still()
                 self._drop()
                 told = _unavailable(error)
             if _code(told) in _CODES.values() or time.monotonic() > until:
+                self._away = _code(told) == "database-down"
                 for attempt in batch:
                     attempt.error = told
                 return False
@@ -239,6 +272,11 @@ class Committer:
         finally:
             if not connection.broken:
                 connection.rollback()
+
+    def _end_standing_still(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            if self._connection is not None:
+                self._connection.execute(_END_STANDING_STILL, _STANDING_STILL)
 
     def _drop(self) -> None:
         if self._connection is not None:

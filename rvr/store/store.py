@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,8 @@ class Store:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="rvr-reader")
         self._held: list[Callable[[Connection], object]] = []
         self._probed = float("-inf")
+        self._away = False
+        """The database was looked for in vain: until it is back no read waits for it again."""
 
     async def start(self) -> None:
         """Opens the store, made or migrated where needed. Raises CannotOpen, whose message says why."""
@@ -96,7 +99,8 @@ class Store:
             projections.refresh(connection, self.sealer)
         origin = told["log"]
         self.notary = Notary(origin, found.signing)
-        self._heads = Heads(self.place.key_file.with_name("heads.txt"), origin)
+        machine = socket.gethostname() if self.place.url else ""
+        self._heads = Heads(self.place.key_file.with_name("heads.txt").resolve(), origin, machine)
         self._heads.sync()
         self._sequencer = Sequencer(self.notary, self._heads)
         self._writer = Writer(database.committer)
@@ -177,15 +181,18 @@ class Store:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._in_session, query)
 
     def _in_session(self, query: Callable[[Session], T]) -> T:
-        until = time.monotonic() + READ_FOR_S
+        until = time.monotonic() + (0 if self._away else READ_FOR_S)
         while True:
             try:
                 with Session(self._engine) as session:
-                    return query(session)
+                    found = query(session)
+                self._away = False
+                return found
             except Exception as error:
                 if not self._database.lost(error):
                     raise
                 if time.monotonic() > until:
+                    self._away = True
                     raise Unavailable(Reason("database-down")) from error
             self._engine.dispose()  # those that wait in the pool are lost with it
             time.sleep(AGAIN_S)
