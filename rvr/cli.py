@@ -14,7 +14,6 @@ import os
 import secrets
 import signal
 import sys
-from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
@@ -24,9 +23,8 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from rvr import anchoring, calls, config, definitions, importing, operating, people, terminal, walk, witness
+from rvr import anchoring, calls, config, definitions, importing, operating, people, terminal, verifying, walk, witness
 from rvr import log as logs
-from rvr.anchoring import checking
 from rvr.clock_watch import ClockWatch
 from rvr.config import ROOT, SettingFault, Settings
 from rvr.core import events as e
@@ -328,39 +326,6 @@ async def import_file(settings: Settings, file: Path, kind: str, mapping: Path |
     return 1 if tally.refused else 0
 
 
-async def verify(settings: Settings) -> int:
-    """Checks the live store: the chain of each case and of the access log, and all events against the signed heads."""
-    async with open_store(settings, existing=True) as store:
-        anchored = await checking.check(store, settings)
-        faults = [*map(str, await store.verify()), *anchored.faults]
-        head, events, key = await store.head(), await store.position(), store.notary.verifier
-    for fault in faults:
-        say(fault)
-    if faults:
-        say(f"{len(faults)} faults")
-    else:
-        say("No fault: all that both logs hold is as it was written. docs/LOG.md says what this does not prove.")
-        if head:
-            say(f"Proven: the first {head.size} events are those of the head that was signed last, in their order.")
-        since = events - (head.size if head else 0)
-        say(f"Proven of the {since} events that no head covers yet, and of the access log: no chain is broken.")
-        say("Not proven: that what was typed is true; against whoever holds the key file and heads.txt,")
-        say("anything but what is anchored outside:" if anchored.told else "anything: nothing is anchored outside.")
-    for line in anchored.told:
-        say(line)
-    if head:
-        say(f"Signed head: {head.size} events, root {b64encode(head.root).decode()}, signed at {head.at}")
-    say(f"Public key: {key}")
-    return 1 if faults else 0
-
-
-def verify_export(path: Path, key: str) -> int:
-    """Checks an export with the program that it carries itself, as it is in this version."""
-    from rvr.evaluation import verify as package
-
-    return package.main(path, key)
-
-
 def say(line: str) -> None:
     print(line)
 
@@ -408,9 +373,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--kind", choices=tuple(importing.KINDS), default="reports")
     one.add_argument("--mapping", type=Path, metavar="FILE.toml", help="what is called how there: see docs/imports/")
     one.add_argument("--dry-run", action="store_true", help="tell what would be refused, and record nothing")
-    one = verbs.add_parser("verify", parents=[store], help="check that the log, or an export, is as it was written")
-    one.add_argument("path", nargs="?", type=Path, metavar="EXPORT", help="a folder or .zip (default: the live store)")
-    one.add_argument("--key", default="", help="the public key that the export must be signed with")
+    one = verbs.add_parser("verify", parents=[store], help="check that a log, export or backup is as it was written")
+    one.add_argument("path", nargs="?", type=Path, metavar="EXPORT|BACKUP", help="default: the live store")
+    one.add_argument("--key", default="", help="the public key that it must be signed with")
     operating.add_verbs(verbs, store)
     witness.add_verb(verbs)
     verbs.add_parser("help", help="this, and every setting")
@@ -479,7 +444,7 @@ def _run(given: argparse.Namespace) -> int:
             job = import_file(settings, given.file, given.kind, given.mapping, dry_run=given.dry_run)
             return asyncio.run(job)
         case "verify":
-            return verify_export(given.path, given.key) if given.path else asyncio.run(verify(settings))
+            return verifying.run(given.path, given.key, settings)
     return 0
 
 

@@ -257,7 +257,7 @@ class Desk:
         return self.store.fingerprint(canonical.encode())
 
     async def _again(self, seen: CommandSeen, asked: bytes) -> Outcome:
-        if seen.body_hash != asked:
+        if seen.body_hash not in (asked, b""):  # empty: of a case that was erased since
             raise Reused(Reason("command-reused"))
         if not seen.result:
             return Outcome(Case(""), repeated=True)

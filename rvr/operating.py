@@ -1,4 +1,4 @@
-"""The operator's verbs: keys, backup and restore, replay, retention and erasure.
+"""The operator's verbs: keys, backup and restore, migrations, replay, retention and erasure.
 
 Each works on the same data folder as a running desk, and may run beside it. Whatever touches personal data or its keys
 is written into the access log under the operating system's user name.
@@ -23,16 +23,18 @@ from rvr.core.erasure import is_erased, proposal
 from rvr.core.retention import Retention
 from rvr.desk import Desk
 from rvr.opening import Fault, open_desk, open_store, place_of
-from rvr.store import backup, keyring, shares, sqlite
+from rvr.store import backup, checkpoints, keyring, migrations, roles, shares, sqlite
 from rvr.store.access import Access
 from rvr.store.access import record as note
+from rvr.store.checkpoints import Heads, RefusesToSign
+from rvr.store.place import Place
 from rvr.store.sealing import SealBroken
 from rvr.store.store import Store
 from rvr.store.tables import CaseRow, every
 from rvr.terminal import entry, say
 from rvr.timekeeping import observe
 
-VERBS = ("keys", "backup", "restore", "replay", "retention", "erase")
+VERBS = ("keys", "backup", "restore", "migrate", "replay", "retention", "erase")
 
 
 def add_verbs(verbs: Any, store: argparse.ArgumentParser) -> None:
@@ -47,6 +49,8 @@ def add_verbs(verbs: Any, store: argparse.ArgumentParser) -> None:
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder outside the data folder")
     one = verbs.add_parser("restore", parents=[store], help="put a backup into a new data folder, and examine it there")
     one.add_argument("backup", type=Path, metavar="BACKUP", help="the folder that `backup` made")
+    one = verbs.add_parser("migrate", parents=[store], help="bring the schema to this version, as `serve` does, too")
+    one.add_argument("--grants", metavar="ROLE", default="", help="only print what a serving role may do, as SQL")
     verbs.add_parser("replay", parents=[store], help="make the read rows again from the log")
     one = verbs.add_parser("retention", parents=[store], help="list the cases that are due for review; erases nothing")
     one.add_argument("--by", type=datetime.fromisoformat, metavar="DATE", help="due by then (default today)")
@@ -68,6 +72,8 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
                 _backup(given.out, settings)
             case "restore":
                 _restore(given.backup, settings)
+            case "migrate":
+                asyncio.run(_migrate(given.grants, settings))
             case "replay":
                 asyncio.run(_replay(settings))
             case "retention":
@@ -142,6 +148,46 @@ def _restore(source: Path, settings: Settings) -> None:
     told = entry("alteration", "restore", reason=source.resolve().name)
     found = backup.restore(source, place_of(settings), told)
     say(f"{settings.data_path}: restored as of {found.made_at}, position {found.position}, examined: no fault")
+    for line in _signing(place_of(settings), found):
+        say(line)
+
+
+def _signing(place: Place, restored: backup.Manifest) -> Iterator[str]:
+    """What the operator has to know: whether heads of the restored log will be signed, and if not, what has to be done
+    about it."""
+    with place.opened() as connection:
+        (origin,) = connection.execute("SELECT value FROM setting WHERE key = 'log'").fetchone()
+        heads = Heads(place.heads_file, origin)
+        try:
+            newest, signed = checkpoints.ahead(connection, heads), checkpoints.last(connection) is not None
+        except RefusesToSign as broken:
+            yield f"No head will be signed until this is mended ({broken.code}): {broken}"
+            return
+    if newest:
+        yield (
+            f"The log is behind its signed heads: {heads.file} has one of {newest.head.size} events, signed at"
+            f" {newest.at}. The {newest.head.size - restored.position} events since {restored.made_at} are lost, unless"
+            " a newer copy of the data is found."
+        )
+    elif signed and not heads.file.exists():
+        yield f"{heads.file} is missing: put its newest copy there, for it tells what is lost since {restored.made_at}."
+    else:
+        yield "No signed head is known that the log is behind: signing goes on."
+        return
+    code = "behind" if newest else "heads-missing"
+    yield f"The desk works, but signs no head ({code}, also on /health/ready) until the loss is accepted:"
+    moved = f"keep {heads.file} as evidence under another name, and " if newest else ""
+    yield f"  {moved}put an empty {heads.file.name} in its place; write down who did so, when and why."
+    yield "  Where witnesses cosign, whoever runs each of them takes this log out of its state file, on paper, too."
+    yield "  docs/LOG.md tells it in sections 14 and 16."
+
+
+async def _migrate(role: str, settings: Settings) -> None:
+    if role:
+        say("\n".join(roles.grants(role)))
+        return
+    async with open_store(settings) as store:
+        say(f"{store.place.where}: step {migrations.newest()}")
 
 
 async def _replay(settings: Settings) -> None:

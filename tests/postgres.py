@@ -50,18 +50,26 @@ def _other() -> str | None:
 class Server:
     """One server with many databases."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, like: Server | None = None, **settings: str) -> None:
         self.folder, self.port, self._user = folder, free_port(), _other()
         self._programs, self._numbers = programs(), itertools.count(1)
         self._settings = {"max_connections": "200", "log_min_messages": "fatal", **settings}
         self._process: subprocess.Popen[bytes] | None = None
         if self._user:
             shutil.chown(folder, self._user)
+        if like is not None:  # as it stands now, at work
+            self._run("pg_basebackup", "-d", like.url("postgres"), "-D", str(folder / "data"), "-c", "fast")
+            return
         self._run("initdb", "-D", str(folder / "data"), "-U", "rvr", "-A", "trust", "-E", "UTF8", "--locale=C")
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._programs / program), *arguments]
         subprocess.run(command, user=self._user, check=True, capture_output=True, cwd=self.folder)
+
+    def tool(self, program: str, *arguments: str, typed: str = "") -> str:
+        """Runs one of the server's own programs as whoever operates it; what it says."""
+        command = [str(self._programs / program), *arguments]
+        return subprocess.run(command, input=typed, check=True, capture_output=True, text=True).stdout
 
     def start(self) -> None:
         """Returns when it answers; after a kill it has recovered by then."""
@@ -114,10 +122,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(**settings: str) -> Iterator[Server]:
-    """A server until the end of the block."""
+def running(like: Server | None = None, **settings: str) -> Iterator[Server]:
+    """A server until the end of the block; with `like` a physical copy of that one."""
     folder = Path(tempfile.mkdtemp(prefix="rvr-postgres-"))
-    server = Server(folder, **settings)
+    server = Server(folder, like=like, **settings)
     try:
         server.start()
         yield server

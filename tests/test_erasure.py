@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rvr.core.commands import Actor, ConfirmErasure, MakeMove, ProposeErasure
+from rvr.core.commands import Actor, ConfirmErasure, MakeMove, OpenCase, ProposeErasure
 from rvr.core.erasure import is_erased
 from rvr.core.errors import Forbidden, Refused, RvrError
 from rvr.core.moment import iso
@@ -22,7 +22,8 @@ from rvr.definitions import DefinitionFault, load
 from rvr.evaluation.package import export
 from rvr.store import projections
 from rvr.store.messages import Message, put_message
-from rvr.store.tables import ClockRow, IdentityRow, MessageRow, every
+from rvr.store.tables import ClockRow, CommandRow, IdentityRow, MessageRow, every
+from tests.builders import OPENING
 from tests.evaluation.days import CANARY, SECRETS, STAFF, WORKFLOWS, Days, a_desk, definitions
 
 ROOT = Path(__file__).parents[1]
@@ -176,6 +177,27 @@ async def test_the_same_command_again_erases_once_and_gives_the_same_answer(days
     again = await days.desk.handle(command, INSPECTOR)
     assert (again.repeated, again.case.version, again.case.personal) == (True, first.case.version, {})
     assert first.case == await days.desk.case(case), "the answer is what the log tells from now on"
+
+
+async def test_no_hash_stays_against_which_a_guess_of_what_was_asked_could_be_tried(days: Days) -> None:
+    """The hashes are keyed, but whoever erases has the key file. Other cases keep theirs."""
+    other = await days.opens()
+    opened = OpenCase(days._id(), OPENING)
+    case = (await days.desk.handle(opened, STAFF["handler"])).case.id
+    await days.does(case, "sergeant", "void", void_reason="test")
+
+    async def hashes(of: str) -> list[bytes]:
+        rows = await days.store.read(lambda session: every(session, CommandRow))
+        return [row.body_hash for row in rows if any(stream == f"case/{of}" for stream, _ in row.writes)]
+
+    before = await hashes(case), await hashes(other)
+    assert all(map(len, before[0]))
+    days.clock.at += SIX
+    await erase(days, case)
+    assert [len(one) for one in await hashes(case)] == [0, 0, 0, 32], "of what was done, only the erasure's own"
+    assert await hashes(other) == before[1]
+    again = await days.desk.handle(opened, STAFF["handler"])
+    assert (again.repeated, again.case.personal) == (True, {}), "and a command that is sent again is still known"
 
 
 # --- Who may, and when -------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -32,11 +32,17 @@ class Checked:
 
 
 async def check(store: Store, settings: Settings) -> Checked:
-    """Every anchor. A witness or an authority that no setting names is told as not checked. Raises SettingFault."""
+    """Every anchor of the store: see `check_all`."""
+    return check_all(await store.read(lambda session: anchors.every(driver(session))), settings)
+
+
+def check_all(kept: Iterable[tuple[Anchor, str]], settings: Settings) -> Checked:
+    """Anchors, each with the note of its checkpoint. A witness or an authority that no setting names is told as not
+    checked. Raises SettingFault."""
     keys = {one.key.name: one.key for one in configured(settings)}
     roots = trusted(settings) if settings.timestamp_ca else []
     faults, newest, counts, words = list[str](), dict[tuple[str, str], str](), Counter[tuple[str, str]](), catalogue()
-    for anchor, note in await store.read(lambda session: anchors.every(driver(session))):
+    for anchor, note in kept:
         whose = anchor.kind, anchor.name
         try:
             newest[whose] = _told(anchor, note, keys, roots)

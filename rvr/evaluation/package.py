@@ -117,7 +117,7 @@ async def export(
     try:
         head = await store.head_over(last)
     except RefusesToSign as refusal:
-        raise CannotExport(f"the log's head cannot be signed: {refusal}") from None
+        raise CannotExport(f"the log's head cannot be signed: {refusal}", refusal.code) from None
     window = Window(start, end, until, parse_iso(cut) if cut else None, last, head, proofs)
     return await asyncio.to_thread(_export, store, out, project_key, window)
 

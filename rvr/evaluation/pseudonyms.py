@@ -21,7 +21,12 @@ _ROLE_WORDS = ("bot", "media", "victim", "unknown_browser")
 
 
 class CannotExport(Exception):
-    """The package cannot be written there, or not with that key. The message says why."""
+    """The package cannot be written there, or not with that key. The message says why, for whoever runs the desk."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        """Why the log's head is not signed, as `RefusesToSign` has it; empty where it is something else."""
 
 
 class Alias:

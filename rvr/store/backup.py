@@ -12,12 +12,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rvr.core.moment import iso
-from rvr.store import access, keys, ledger, log
+from rvr.store import access, keys, ledger, log, migrations
 from rvr.store.access import Access
 from rvr.store.engine import CannotOpen, Connection, transaction
 from rvr.store.keyring import misfits
@@ -90,8 +90,7 @@ def restore(backup: Path, place: Place, note: Access) -> Manifest:
         copy = draft / place.file.name
         shutil.copyfile(backup / manifest.file, copy)
         _sync(copy)
-        if (copy.stat().st_size, _digest(copy)) != (manifest.size, manifest.sha256):
-            raise CannotOpen(f"{backup / manifest.file} is not what its manifest says: it was changed or cut off")
+        _refuse_other(copy, backup / manifest.file, manifest)
         found = keys.load(place.key_file, data=draft, database_exists=True)
         position, seq, _ = _examined(copy, found)
         if (position, seq) != (manifest.position, manifest.access):
@@ -113,6 +112,39 @@ def read(backup: Path) -> Manifest:
     if manifest.format != FORMAT or Path(manifest.file).name != manifest.file:
         raise CannotOpen(f"{backup} is a backup of another format")
     return manifest
+
+
+@contextlib.contextmanager
+def opened(backup: Path, key_file: Path) -> Iterator[tuple[Manifest, keys.Keys, Connection]]:
+    """A backup as it lies there, held against its manifest first. Nothing is written to it. Raises CannotOpen."""
+    manifest = read(backup)
+    file, where = backup / manifest.file, str(backup)
+    _refuse_other(file, file, manifest)
+    found = keys.load(key_file, data=backup, database_exists=True)
+    with contextlib.closing(connect(file, found.database, write=False, frozen=True)) as connection:
+        connection.execute("PRAGMA cipher_log_level = NONE")
+        migrations.refuse_newer(
+            (step for (step,) in connection.execute("SELECT version_num FROM alembic_version")), where
+        )
+        yield manifest, found, connection
+
+
+def faults(connection: Connection, manifest: Manifest, found: keys.Keys) -> list[str]:
+    """What of an opened backup is not sound besides its logs: pages, keys, and what its manifest says of it."""
+    if broken := _pages(connection):
+        return broken
+    told = log.position(connection), _last_access(connection), _masters(connection)
+    same = told == (manifest.position, manifest.access, manifest.masters)
+    return misfits(connection, found) + ([] if same else ["it does not hold what its manifest says"])
+
+
+def _refuse_other(copy: Path, named: Path, manifest: Manifest) -> None:
+    try:
+        same = (copy.stat().st_size, _digest(copy)) == (manifest.size, manifest.sha256)
+    except FileNotFoundError:
+        same = False
+    if not same:
+        raise CannotOpen(f"{named} is not what its manifest says: it was changed or cut off")
 
 
 def _refuse_server(place: Place) -> None:

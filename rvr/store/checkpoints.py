@@ -36,6 +36,14 @@ class Head(NamedTuple):
     root: bytes
 
 
+class Kept(NamedTuple):
+    """A head as it stands outside the database."""
+
+    head: Head
+    at: str
+    """When it was signed."""
+
+
 class Checkpoint(NamedTuple):
     """A signed head."""
 
@@ -101,13 +109,18 @@ class Heads:
 
     def last(self) -> Head | None:
         """The newest head of this log. Raises RefusesToSign for a line that is none."""
+        newest = self.newest()
+        return newest.head if newest else None
+
+    def newest(self) -> Kept | None:
+        """The same, and when it was signed."""
         if not self.file.exists():
             return None
         with self.file.open("rb") as lines:
             start = max(0, lines.seek(0, os.SEEK_END) - _TAIL_BYTES)
             lines.seek(start)
             tail = _whole(lines.read()).split(b"\n")[1 if start else 0 : -1]
-        newest = [*self._ours(tail)] or [*self.all(self.length())]
+        newest = [*self._ours(tail)] or [*self._all(self.length())]
         return newest[-1] if newest else None
 
     def length(self) -> int:
@@ -116,6 +129,9 @@ class Heads:
 
     def all(self, length: int) -> Iterator[Head]:
         """Every head of this log in the file's first bytes, the oldest first. Raises RefusesToSign for other lines."""
+        return (kept.head for kept in self._all(length))
+
+    def _all(self, length: int) -> Iterator[Kept]:
         if length:
             with self.file.open("rb") as lines:
                 known = takewhile(lambda _: lines.tell() <= length, iter(lines.readline, b""))
@@ -150,15 +166,15 @@ class Heads:
         except OSError as error:
             raise RefusesToSign("heads", f"{self.file} cannot be written: {error.strerror or error}") from error
 
-    def _ours(self, lines: Iterable[bytes]) -> Iterator[Head]:
+    def _ours(self, lines: Iterable[bytes]) -> Iterator[Kept]:
         for line in lines:
             try:
-                origin, size, root, _ = line.decode().split(" ")
+                origin, size, root, at = line.decode().split(" ")
                 head = Head(int(size), b64decode(root, validate=True))
             except ValueError:
                 raise RefusesToSign("heads", f"{self.file} has a line that is no head") from None
             if origin == self._origin:
-                yield head
+                yield Kept(head, at)
 
 
 def _whole(text: bytes) -> bytes:
@@ -331,18 +347,28 @@ def _true(row: Checkpoint, notary: Notary) -> bool:
 # --- The check of everything -------------------------------------------------------------------------------------
 
 
-def verify(connection: Connection, notary: Notary, heads: Heads) -> list[HeadFault]:
+def verify(connection: Connection, notary: Notary, heads: Heads, *, copy: bool = False) -> list[HeadFault]:
     """Every head, kept inside and outside the database, against its signature and the tree over all events.
 
     The tree is made of the stored hashes: that they are those of the stored events is the chain's check (`ledger`).
+    `copy`: heads of more events than there are were signed after it was made, and are no fault (`ahead` tells them).
     """
     faults: list[HeadFault] = []
     length = heads.length()  # before the snapshot: what is signed while this runs is not in it
     inside = _signed(connection, notary, faults)
     outside = _kept(heads, length, faults)
+    if copy:
+        count = _count(connection)
+        return [*_against(connection, merge(inside, (one for one in outside if one.size <= count))), *faults]
     if heads.missing(connection):
         faults.append(HeadFault("heads-missing", _MISSING.format(file=heads.file)))
     return [*_against(connection, merge(inside, outside)), *faults]
+
+
+def ahead(connection: Connection, heads: Heads) -> Kept | None:
+    """The newest head outside the database, where it is of more events than there are. Raises RefusesToSign."""
+    newest = heads.newest()
+    return newest if newest and newest.head.size > _count(connection) else None
 
 
 def _signed(connection: Connection, notary: Notary, faults: list[HeadFault]) -> Iterator[Head]:

@@ -34,10 +34,13 @@ def put_order_identities(connection: Connection, sealer: Sealer, order: Order) -
 def erase(connection: Connection, stream: str) -> None:
     """Destroys the data keys of a stream, and all that was made of what they seal. For the writing connection.
 
-    The log still verifies; nothing that named anybody can be read or matched again.
+    The log still verifies; nothing that named anybody can be read or matched again. The hashes of what was asked go,
+    too: whoever has the key file could try guesses against them.
     """
     connection.execute("UPDATE data_key SET wrapped = :none WHERE scope = :stream", {"stream": stream, "none": b""})
     connection.execute("DELETE FROM identity_row WHERE stream = :stream", {"stream": stream})
+    told = {"none": b"", "wrote": f'%"{stream}"%'}  # no index: erasures are rare, and a million rows take a second
+    connection.execute("UPDATE command SET body_hash = :none WHERE writes LIKE :wrote", told)
 
 
 def _entries(sealer: Sealer, keys: Iterable[IdentityKey], people: Mapping[str, str]) -> set[Entry]:

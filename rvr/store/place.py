@@ -28,6 +28,11 @@ class Place:
         return self.data / "rvr.db"
 
     @property
+    def heads_file(self) -> Path:
+        """The signed heads of the log, outside the database."""
+        return self.key_file.with_name("heads.txt")
+
+    @property
     def where(self) -> str:
         """As people are told it, without a password."""
         return Postgres(self.url).where if self.url else str(self.file)

@@ -188,6 +188,7 @@ class Postgres:
     def schema_engine(self) -> Engine:
         def open_one() -> Connection:
             connection = self.connect(write=True)
+            connection.execute("SET lock_timeout = 0")  # while another process migrates, however long that takes
             connection.autocommit = False
             return connection
 
@@ -205,7 +206,7 @@ class Postgres:
         are kept: what they hold of a key is wrapped by the master key.
         """
         with contextlib.suppress(CannotOpen, psycopg.Error), contextlib.closing(self.connect(write=True)) as connection:
-            connection.execute("VACUUM data_key")
+            connection.execute("VACUUM data_key, command")
 
     def bell(self) -> Bell:
         return Bell(self._url)

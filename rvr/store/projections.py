@@ -19,7 +19,7 @@ from rvr.core.moment import iso
 from rvr.core.orders import Order, fold_order
 from rvr.core.roster import Officer, fold_officer
 from rvr.store import envelope
-from rvr.store.engine import Connection, transaction
+from rvr.store.engine import Connection
 from rvr.store.identities import put_case_identities, put_order_identities
 from rvr.store.sealing import SealBroken, Sealer
 from rvr.store.tables import CaseRow, ClockRow, OfficerRow, OrderRow, SettingRow, put
@@ -129,12 +129,12 @@ def clock_rows(case: Case) -> list[ClockRow]:
 
 
 def refresh(connection: Connection, sealer: Sealer) -> None:
-    """Makes the read rows again if an earlier version of this program made them. At start, before anything else."""
+    """Makes the read rows again if an earlier version of this program made them. At start, before anything else, in
+    the transaction of the migrations: a new column that they fill is not seen without them."""
     if connection.execute("SELECT value FROM setting WHERE key = 'rows'").fetchone() == (MADE_AS,):
         return
-    with transaction(connection):
-        rebuild(connection, sealer)
-        put(connection, SettingRow(key="rows", value=MADE_AS))
+    rebuild(connection, sealer)
+    put(connection, SettingRow(key="rows", value=MADE_AS))
 
 
 def rebuild(connection: Connection, sealer: Sealer) -> None:

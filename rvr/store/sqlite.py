@@ -112,9 +112,12 @@ class Sqlite:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def connect(file: Path, key: bytes, *, write: bool) -> Connection:
+def connect(file: Path, key: bytes, *, write: bool, frozen: bool = False) -> Connection:
+    """`frozen`: nobody writes the file any more. It is read as it lies there, without a lock or a journal beside it,
+    also from a folder that cannot be written."""
     connection: Connection = dbapi.connect(
-        str(file),
+        f"{file.resolve().as_uri()}?immutable=1" if frozen else str(file),
+        uri=frozen,
         timeout=BUSY_MS / 1000,
         isolation_level=None,
         check_same_thread=False,

@@ -6,7 +6,6 @@ It decides nothing. What it acknowledges is on the disk; a reader sees only what
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import socket
 import time
@@ -91,16 +90,18 @@ class Store:
         origin = "/".join(part for part in ("rvr", self._force, secrets.token_hex(8)) if part)
         facts = {"created_at": iso(self._observe().at), "envelope": envelope.FORMAT, "log": origin}
         opens = self.sealer.fingerprint(b"store").hex()
-        migrations.run(database, {**facts, "opens": opens})
-        with contextlib.closing(database.connect(write=True)) as connection:
+
+        def own_rows(connection: Connection) -> str:
             told = dict(connection.execute("SELECT key, value FROM setting").fetchall())
             if told["opens"] != opens:
                 raise CannotOpen(f"{self.place.where} does not open with this key file: it belongs to another store")
             projections.refresh(connection, self.sealer)
-        origin = told["log"]
+            return str(told["log"])
+
+        origin = migrations.run(database, {**facts, "opens": opens}, own_rows)
         self.notary = Notary(origin, found.signing)
         machine = socket.gethostname() if self.place.url else ""
-        self._heads = Heads(self.place.key_file.with_name("heads.txt").resolve(), origin, machine)
+        self._heads = Heads(self.place.heads_file.resolve(), origin, machine)
         self._heads.sync()
         self._sequencer = Sequencer(self.notary, self._heads)
         self._writer = Writer(database.committer)

@@ -27,6 +27,9 @@ BATCH = 64
 """Jobs in one commit: beyond it the wait grows faster than the throughput (measured up to 128 callers)."""
 
 
+STOP_S = 5.0
+"""How long a stop waits for what is being written: a full batch takes some ten milliseconds."""
+
 LASTING = frozenset({"disk-full", "disk-read-only", "disk-error", "database-down"})
 """Faults that last until somebody does something; any other is over with the next try."""
 
@@ -69,13 +72,15 @@ class Writer:
         return result
 
     def stop(self) -> None:
-        """Finishes every job that waits, then closes the connection. Blocks; later jobs are refused."""
+        """Finishes every job that waits, then closes the connection. Blocks, but not for a server that says nothing:
+        what it was asked then has an unknown outcome, as after a kill. Later jobs are refused.
+        """
         with self._lock:
             if self._open:
                 self._open = False
                 self._queue.put(None)
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STOP_S)
 
     def _run(self, ready: Future[None]) -> None:
         try:

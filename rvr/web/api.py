@@ -10,20 +10,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
 from aiohttp import web
 
 from rvr import joining, links
 from rvr.core import presence
 from rvr.core.commands import Actor, MakeMove, OpenCase, SetDuty
-from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, Refused
+from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, Refused, Unavailable
 from rvr.core.moment import iso, parse_iso
 from rvr.evaluation import package
+from rvr.evaluation.pseudonyms import CannotExport
 from rvr.store import messages
 from rvr.store.tables import LinkRow
 from rvr.web import auth, rendering, views, workflow_views
 from rvr.web.around import gather, gathered
 from rvr.web.case_parts import Around
 from rvr.web.context import ANCHORING, DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
+
+log = structlog.get_logger()
 
 DEPTH = 8
 """Nesting of a request body; a form has three levels."""
@@ -302,10 +306,11 @@ async def make_export(request: web.Request) -> web.StreamResponse:
     signed = request[SIGNED_IN]
     with tempfile.TemporaryDirectory(prefix="rvr-export-") as folder:
         out = Path(folder) / "rvr-export.zip"
-        settings = request.app[SETTINGS]
-        await package.export(
-            request.app[DESK].store, out, project_key=settings.project_key_path, from_=window[0], to=window[1]
-        )
+        key = request.app[SETTINGS].project_key_path
+        try:
+            await package.export(request.app[DESK].store, out, project_key=key, from_=window[0], to=window[1])
+        except CannotExport as fault:
+            raise _not_exported(fault) from None
         await auth.note(request, "disclosure", "export", to=signed.username)
         response = web.StreamResponse()
         response.content_type = "application/zip"
@@ -317,6 +322,13 @@ async def make_export(request: web.Request) -> web.StreamResponse:
                 await response.write(chunk)
         await response.write_eof()
         return response
+
+
+def _not_exported(fault: CannotExport) -> Unavailable:
+    """The message names files of the machine: that is for its operator, the code for whoever asked."""
+    log.error("export_refused", code=fault.code or "package", error=str(fault))
+    reason = Reason("export-unsigned", {"code": f"log-{fault.code}"}) if fault.code else Reason("export-not-made")
+    return Unavailable(reason)
 
 
 def _time(given: Mapping[str, Any], name: str) -> Any:

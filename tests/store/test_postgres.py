@@ -25,7 +25,7 @@ from tests.store.builders import Clock, Place, a_batch, opened
 from tests.store.test_checkpoints import cases, heads_file, kept
 
 STOPS = """
-import asyncio, os, signal, sys
+import asyncio, signal, sys, threading
 from tests.store.builders import Clock, Place
 from rvr.store.tables import SettingRow, put
 
@@ -38,7 +38,7 @@ async def main():
         if not stopped:
             stopped.append(True)
             put(connection, SettingRow(key="stopped", value="x"))
-            os.kill(os.getpid(), signal.SIGSTOP)
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # this thread before it takes another step
         put(connection, SettingRow(key="stopped", value="y"))
     stopped = []
     try:
