@@ -52,7 +52,7 @@ from rvr.store.history import Known, cases_with, known
 from rvr.store.messages import Message as Text
 from rvr.store.messages import driver
 from rvr.store.store import Store
-from rvr.store.tables import AccountRow, CaseRow, LinkRow, OfficerRow, every
+from rvr.store.tables import AccountRow, CaseRow, LinkRow, OfficerRow, every, none_of
 
 log = structlog.get_logger()
 
@@ -171,7 +171,7 @@ class Desk:
         done = {state.id for flow in flows for state in flow.states.values() if not state.open}
 
         def query(session: Session) -> list[CaseRow]:
-            wanted = select(CaseRow).where(col(CaseRow.state).not_in(done)).order_by(col(CaseRow.opened_at))
+            wanted = select(CaseRow).where(none_of(col(CaseRow.state), done)).order_by(col(CaseRow.opened_at))
             return list(session.exec(wanted))
 
         return await self.store.read(query)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.event import listen
 
 from rvr import calls, joining, links
 from rvr.core import events as e
@@ -723,3 +724,37 @@ async def test_a_refused_link_sends_no_message(at: AtWork) -> None:
     with pytest.raises(Refused):
         await at.does(OFFICER, case, "send_link")
     assert await Outbox(at.desk, Carrier(0)).deliver() == 0
+
+
+# --- However many cases are closed -------------------------------------------------------------------------------
+
+GROW = frozenset({"access", "case_row", "command", "data_key", "event", "identity_row", "link_row", "message"})
+"""Tables that are as long as the desk's past."""
+
+
+def scans(connection: Any, statements: Collection[str]) -> list[tuple[str, str]]:
+    """Which of these statements read the whole of such a table, each with the step of its plan."""
+    plans = [(sql, row[3]) for sql in statements for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    return [(sql, step) for sql, step in plans if step.startswith("SCAN") and GROW & set(step.split())]
+
+
+async def test_nothing_that_the_desk_asks_or_writes_in_a_case_reads_a_whole_table(at: AtWork) -> None:
+    told: set[str] = set()
+    at.store._engine.dispose()
+    listen(at.store._engine, "connect", lambda connection, _: connection.set_trace_callback(told.add))
+    await at.store.write(lambda connection: connection.set_trace_callback(told.add))  # type: ignore[attr-defined]
+    case = await at.a_case("waiting_room")
+    await at.a_case("accepted")  # the first case's people again
+    session = (await at.desk.case(case)).session
+    assert session is not None
+    await calls.observed(at.desk, session.id, session.victim_seat, "connected", "", at.universe(), "seen")
+    assert await calls.wanted_rooms(at.desk.store)
+    assert len(await at.desk.open_cases()) == 2
+    await Ticker(at.desk).tick()
+    verbs = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
+    asked = [sql for sql in told if sql.startswith(verbs)]
+    assert len(asked) > 30
+    connection = at.place.connection()
+    assert scans(connection, asked) == []
+    assert scans(connection, ["SELECT * FROM case_row WHERE state NOT IN ('closed')"])
+    connection.close()

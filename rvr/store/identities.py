@@ -13,7 +13,7 @@ from rvr.core.identity import SUSPECT, VICTIM, IdentityKey, case_keys_of, keys_o
 from rvr.core.orders import Order
 from rvr.store.engine import Connection
 from rvr.store.sealing import Sealer
-from rvr.store.tables import IdentityRow, put
+from rvr.store.tables import IdentityRow, put_values
 
 Entry = tuple[str, str, bytes, str]
 """Role, kind, digest, person id."""
@@ -55,4 +55,5 @@ def _put(connection: Connection, stream: str, entries: set[Entry]) -> None:
         return
     connection.execute("DELETE FROM identity_row WHERE stream = :stream", told)
     for role, kind, digest, person_id in sorted(entries):
-        put(connection, IdentityRow(stream=stream, role=role, kind=kind, digest=digest, person_id=person_id))
+        row = {"stream": stream, "role": role, "kind": kind, "digest": digest, "person_id": person_id}
+        put_values(connection, IdentityRow, row)

@@ -22,7 +22,7 @@ from rvr.store.ledger import GENESIS
 from rvr.store.messages import Message, drop_messages, put_message
 from rvr.store.projections import put_case, put_officer, put_order
 from rvr.store.sealing import Sealer
-from rvr.store.tables import CommandRow, LinkRow, put
+from rvr.store.tables import CommandRow, LinkRow, put, put_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def append(connection: Connection, sealer: Sealer, batch: Batch, force: str, rec
         drop_messages(connection, stream.removeprefix("case/"))
     for entry in batch.access:
         access.record(connection, entry)
-    put(connection, _command_row(batch, recorded, recorded_at))
+    put_values(connection, CommandRow, _command_row(batch, recorded, recorded_at))
     return recorded
 
 
@@ -139,15 +139,15 @@ def _project(connection: Connection, sealer: Sealer, batch: Batch, recorded: lis
         put_order_identities(connection, sealer, order)
 
 
-def _command_row(batch: Batch, recorded: list[Recorded], recorded_at: str) -> CommandRow:
-    return CommandRow(
-        person=batch.person,
-        command_id=batch.command_id,
-        body_hash=batch.body_hash,
-        recorded_at=recorded_at,
-        writes=[[stream, version] for stream, version in {done.stream: done.version for done in recorded}.items()],
-        result=dict(batch.result),
-    )
+def _command_row(batch: Batch, recorded: list[Recorded], recorded_at: str) -> dict[str, Any]:
+    return {
+        "person": batch.person,
+        "command_id": batch.command_id,
+        "body_hash": batch.body_hash,
+        "recorded_at": recorded_at,
+        "writes": [[stream, version] for stream, version in {done.stream: done.version for done in recorded}.items()],
+        "result": dict(batch.result),
+    }
 
 
 def command(connection: Connection, person: str, command_id: str) -> CommandSeen | None:

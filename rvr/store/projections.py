@@ -22,7 +22,7 @@ from rvr.store import envelope
 from rvr.store.engine import Connection
 from rvr.store.identities import put_case_identities, put_order_identities
 from rvr.store.sealing import SealBroken, Sealer
-from rvr.store.tables import CaseRow, ClockRow, OfficerRow, OrderRow, SettingRow, put
+from rvr.store.tables import CaseRow, ClockRow, OfficerRow, OrderRow, SettingRow, put, put_values
 
 MADE_AS = "3"
 """Raised whenever read rows are made in another way: a store then makes them again at its next start."""
@@ -32,10 +32,10 @@ _ROWS = ("case_row", "clock_row", "officer_row", "order_row", "identity_row")
 
 def put_case(connection: Connection, case: Case, position: int) -> None:
     """The case's row and its clocks' rows, as the case now is. `position`: of its last event."""
-    put(connection, case_row(case, position))
+    put_values(connection, CaseRow, _case(case, position))
     connection.execute("DELETE FROM clock_row WHERE case_id = :case_id", {"case_id": case.id})
-    for row in clock_rows(case):
-        put(connection, row)
+    for row in _clocks(case):
+        put_values(connection, ClockRow, row)
 
 
 def put_officer(connection: Connection, officer: Officer) -> None:
@@ -53,31 +53,35 @@ def put_order(connection: Connection, order: Order) -> None:
 
 def case_row(case: Case, position: int) -> CaseRow:
     """What may be looked up of a case: ids, codes and times."""
-    return CaseRow(
-        id=case.id,
-        reference=case.reference,
-        workflow=case.workflow,
-        definition=case.definition,
-        state=case.state,
-        version=case.version,
-        opened_at=case.opened_at,
-        opened_by=case.opened_by,
-        sergeant=case.sergeant,
-        officer=case.officer,
-        emergency=case.emergency,
-        risk_level=case.risk_level,
-        response_grade=case.response_grade,
-        decision=case.decision,
-        team=case.team,
-        lpa=str(case.details.get("lpa", "")),
-        channel=str(case.details.get("source", "")),
-        updated_position=position,
-        clocks=[_clock(running) for _, running in sorted(case.clocks.items())],
-        victim_id=case.victim_id,
-        suspect_id=case.suspect_id,
-        marac="MaracReferred" in case.first,
+    return CaseRow(**_case(case, position))
+
+
+def _case(case: Case, position: int) -> dict[str, Any]:
+    return {
+        "id": case.id,
+        "reference": case.reference,
+        "workflow": case.workflow,
+        "definition": case.definition,
+        "state": case.state,
+        "version": case.version,
+        "opened_at": case.opened_at,
+        "opened_by": case.opened_by,
+        "sergeant": case.sergeant,
+        "officer": case.officer,
+        "emergency": case.emergency,
+        "risk_level": case.risk_level,
+        "response_grade": case.response_grade,
+        "decision": case.decision,
+        "team": case.team,
+        "lpa": str(case.details.get("lpa", "")),
+        "channel": str(case.details.get("source", "")),
+        "updated_position": position,
+        "clocks": [_clock(running) for _, running in sorted(case.clocks.items())],
+        "victim_id": case.victim_id,
+        "suspect_id": case.suspect_id,
+        "marac": "MaracReferred" in case.first,
         **_session(case),
-    )
+    }
 
 
 def _session(case: Case) -> dict[str, Any]:
@@ -112,17 +116,21 @@ def clock_rows(case: Case) -> list[ClockRow]:
 
     `boottime_ns` is told so that `after_s` later is when it is due by that clock, whatever pauses there were.
     """
+    return [ClockRow(**row) for row in _clocks(case)]
+
+
+def _clocks(case: Case) -> list[dict[str, Any]]:
     return [
-        ClockRow(
-            case_id=case.id,
-            clock=running.clock,
-            run=running.run,
-            after_s=after_s,
-            due_at=iso(due_at),
-            started_at=iso(running.started_at),
-            boot=running.boot,
-            boottime_ns=due_boottime_ns(running, due_at) - after_s * 1_000_000_000,
-        )
+        {
+            "case_id": case.id,
+            "clock": running.clock,
+            "run": running.run,
+            "after_s": after_s,
+            "due_at": iso(due_at),
+            "started_at": iso(running.started_at),
+            "boot": running.boot,
+            "boottime_ns": due_boottime_ns(running, due_at) - after_s * 1_000_000_000,
+        }
         for running in case.clocks.values()
         for after_s, due_at in running.due
     ]

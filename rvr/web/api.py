@@ -23,7 +23,7 @@ from rvr.evaluation.pseudonyms import CannotExport
 from rvr.store import messages
 from rvr.store.tables import LinkRow
 from rvr.web import auth, rendering, views, workflow_views
-from rvr.web.around import gather, gathered
+from rvr.web.around import gather, gathered, seen
 from rvr.web.case_parts import Around
 from rvr.web.context import ANCHORING, DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
 
@@ -160,7 +160,8 @@ async def _case(request: web.Request, around: Around, status: int = 200) -> web.
 async def make_move(request: web.Request) -> web.StreamResponse:
     """Makes a move: 409 when the case moved on, 422 with every reason when it is refused."""
     body = await body_of(request)
-    await visible(request)
+    desk, actor = request.app[DESK], request[SIGNED_IN].actor
+    await seen(desk, request.match_info["id"], actor)
     command = MakeMove(
         command_id(body),
         request.match_info["id"],
@@ -168,7 +169,6 @@ async def make_move(request: web.Request) -> web.StreamResponse:
         member(body, "form", dict, default={}),
         member(body, "expected_version", int, default=None),
     )
-    desk, actor = request.app[DESK], request[SIGNED_IN].actor
     outcome = await desk.handle(command, actor, signin=request[SIGNED_IN].signin)
     if outcome.repeated:  # an old answer shows what this person might see then; what they may see now decides
         now = await visible(request)

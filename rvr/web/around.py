@@ -19,10 +19,15 @@ from rvr.web.case_parts import Around
 
 async def gather(desk: Desk, case_id: str, actor: Actor) -> Around:
     """Raises NotFound for a case that there is not, or that is not this person's to see."""
+    return await gathered(desk, case_id, await seen(desk, case_id, actor), actor)
+
+
+async def seen(desk: Desk, case_id: str, actor: Actor) -> list[Recorded]:
+    """The case's log alone. Raises NotFound as `gather` does."""
     log = await desk.log(case_id)
     if not views.may_see(fold(case_id, log), actor):
         raise NotFound(Reason("no-such-case"))
-    return await gathered(desk, case_id, log, actor)
+    return log
 
 
 async def gathered(desk: Desk, case_id: str, log: Sequence[Recorded], actor: Actor) -> Around:

@@ -84,15 +84,15 @@ static void record_path(char what, int fd, int64_t number, const char *path)
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *told = getenv("RVR_DISK_TRACE");
-    root = getenv("RVR_DISK_ROOT");
+    const char *told = getenv("CRASH_DISK_TRACE");
+    root = getenv("CRASH_DISK_ROOT");
     root_length = root ? strlen(root) : 0;
     if (told)
         trace = (int)syscall(SYS_openat, AT_FDCWD, told, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (told && trace < 0)
         abort();
-    sync_ms = (told = getenv("RVR_DISK_FSYNC_MS")) ? atol(told) : 0;
-    rvr_disk_fail(getenv("RVR_DISK_FAIL"));
+    sync_ms = (told = getenv("CRASH_DISK_FSYNC_MS")) ? atol(told) : 0;
+    rvr_disk_fail(getenv("CRASH_DISK_FAIL"));
     record('B', 0, 0, NULL, 0, 0);
 }
 

@@ -59,10 +59,10 @@ def environment(
     `act:9:EIO`, the ninth of writes and syncs together.
     """
     told = {"LD_PRELOAD": str(library)}
-    told |= {"RVR_DISK_ROOT": str(below)} if below else {}
-    told |= {"RVR_DISK_TRACE": str(trace)} if trace else {}
-    told |= {"RVR_DISK_FSYNC_MS": str(fsync_ms)} if fsync_ms else {}
-    return told | ({"RVR_DISK_FAIL": fail} if fail else {})
+    told |= {"CRASH_DISK_ROOT": str(below)} if below else {}
+    told |= {"CRASH_DISK_TRACE": str(trace)} if trace else {}
+    told |= {"CRASH_DISK_FSYNC_MS": str(fsync_ms)} if fsync_ms else {}
+    return told | ({"CRASH_DISK_FAIL": fail} if fail else {})
 
 
 def fails(fail: str = "") -> None:
