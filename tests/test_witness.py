@@ -75,9 +75,10 @@ def test_an_export_names_the_head_and_the_key_that_verify_tells(copy: Path, caps
     assert "--with-internal-ids" in capsys.readouterr().err
 
 
-def test_what_is_no_package_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "note.txt").write_text("hello")
-    for path in (tmp_path, tmp_path / "note.txt", tmp_path / "nothing"):
+def test_a_package_without_its_parts_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "checkpoint.txt").write_text("hello")
+    (tmp_path / "cut.zip").write_bytes(b"PK")
+    for path in (tmp_path, tmp_path / "cut.zip"):
         code, told = verb(capsys, "verify", str(path))
         assert (code, told.count("\n"), "not a whole package" in told) == (1, 1, True)
 

@@ -108,7 +108,7 @@ def sealing(folder: Path, given: argparse.Namespace) -> None:
     for _ in range(ROUNDS):
         for without, rates in took.items():
             how = How("loop", "loop", seconds=given.seconds, without=without)
-            rates.append(counted(a_place(folder), how)[0]["p50"])
+            rates.append(1000 / counted(a_place(folder), how)[0]["per_s"])
     whole = statistics.median(took[""])
     for without, what, aim in (
         ("sealing", "sealing and chain", "< 20 %"),
