@@ -25,8 +25,9 @@ from rvr.outbox import RETRY_S, Outbox
 from rvr.realtime import Hub
 from rvr.store import Store
 from rvr.store.messages import Delivery, latest
-from rvr.store.tables import AccountRow, put
+from rvr.store.tables import AccountRow, CaseRow, every, put
 from rvr.ticker import Ticker
+from rvr.web import boards
 from tests.builders import (
     HANDLER,
     OFFICER,
@@ -750,11 +751,30 @@ async def test_nothing_that_the_desk_asks_or_writes_in_a_case_reads_a_whole_tabl
     await calls.observed(at.desk, session.id, session.victim_seat, "connected", "", at.universe(), "seen")
     assert await calls.wanted_rooms(at.desk.store)
     assert len(await at.desk.open_cases()) == 2
+    assert await boards.decided(at.desk) == []
     await Ticker(at.desk).tick()
     verbs = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
     asked = [sql for sql in told if sql.startswith(verbs)]
     assert len(asked) > 30
     connection = at.place.connection()
     assert scans(connection, asked) == []
+    newest = [sql for sql in asked if "ORDER BY case_row.updated_position DESC" in sql]
+    assert newest
+    assert [sql for sql in newest if sorts(connection, sql)] == []
     assert scans(connection, ["SELECT * FROM case_row WHERE state NOT IN ('closed')"])
     connection.close()
+
+
+def sorts(connection: Any, sql: str) -> bool:
+    """Whether all that fits is put in order before the first of it is told."""
+    return any("TEMP B-TREE" in row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}"))
+
+
+async def test_of_very_many_decided_cases_a_board_shows_the_latest(at: AtWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boards, "NEWEST", 2)
+    opened = [await at.a_case("call_taking") for _ in range(4)]
+    rows = {row.id: row for row in await at.store.read(lambda session: every(session, CaseRow))}
+    for position, case in enumerate(opened):
+        closed = CaseRow(**rows[case].model_dump() | {"state": "closed", "updated_position": 1000 - position})
+        await at.store.write(lambda connection, row=closed: put(connection, row))
+    assert [row.id for row in await boards.decided(at.desk)] == opened[:2]

@@ -141,7 +141,7 @@ class CaseRow(SQLModel, table=True):
     __tablename__ = "case_row"
     __table_args__ = (
         UniqueConstraint("reference", name="case_row_reference"),
-        Index("case_row_state", "state"),
+        Index("case_row_state_updated", "state", "updated_position"),
         Index("case_row_session", "session"),
         Index("case_row_session_open", "session_open"),
         Index("case_row_victim_id", "victim_id"),

@@ -16,7 +16,7 @@ from rvr.core.moment import iso
 from rvr.core.workflow import Workflow
 from rvr.desk import Desk
 from rvr.messages import Catalogue
-from rvr.store.tables import CaseRow, EventRow, every
+from rvr.store.tables import CaseRow, EventRow
 from rvr.web import case_parts, rendering, views
 from rvr.web.context import DESK, WORDS, SignedIn
 
@@ -28,6 +28,9 @@ REFERRALS_D = 90
 
 DECIDED = ("allocated", "filed", "closed")
 
+NEWEST = 200
+"""Cases of each of these states on one board: more are looked for by their reference, not by reading on."""
+
 
 async def fragment(app: web.Application, signed: SignedIn) -> str:
     """This person's home, without the page around it."""
@@ -36,7 +39,7 @@ async def fragment(app: web.Application, signed: SignedIn) -> str:
     if home == "advocate":
         return rendering.render(app, "_referrals.html", signed, referrals=await _referrals(desk, signed.actor, words))
     people, roster = await desk.people(), await desk.roster()
-    rows = await board(app, signed, await (_decided(desk) if home == "investigator" else desk.open_cases()))
+    rows = await board(app, signed, await (decided(desk) if home == "investigator" else desk.open_cases()))
     alarms = await _alarms(desk, rows, signed.roles, words)
     context = {
         "rows": rows,
@@ -130,8 +133,17 @@ def _sections(rows: list[dict[str, Any]], home: str, actor: Actor) -> Iterator[t
             yield section.caption, here
 
 
-async def _decided(desk: Desk) -> list[CaseRow]:
-    return await desk.store.read(lambda session: every(session, CaseRow, col(CaseRow.state).in_(DECIDED)))
+async def decided(desk: Desk) -> list[CaseRow]:
+    """Cases in a state after the decision: of each state those in which something happened last."""
+
+    def query(session: Session) -> list[CaseRow]:
+        newest = (
+            select(CaseRow).where(CaseRow.state == state).order_by(col(CaseRow.updated_position).desc()).limit(NEWEST)
+            for state in DECIDED
+        )
+        return [row for found in newest for row in session.exec(found)]
+
+    return await desk.store.read(query)
 
 
 # --- Alarms ------------------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ async def test_starting_again_leaves_the_schema_as_it_is(store: Store, place: Pl
     await again.start()
     await again.close()
     assert schema() == before
-    assert ("0006",) in before
+    assert ("0007",) in before
 
 
 # --- From every earlier step -------------------------------------------------------------------------------------
