@@ -145,12 +145,14 @@ class Desk:
             self._stored[case.definition] = load_stored(stored.workflow, stored.files)
         return self._stored[case.definition]
 
-    async def moves(self, case: Case, by: Actor) -> list[decide.MoveView]:
-        """Every move that this person's roles have from here, each allowed or with its reasons."""
+    async def moves(self, case: Case, by: Actor, elsewhere: Known | None = None) -> list[decide.MoveView]:
+        """Every move that this person's roles have from here, each allowed or with its reasons. `elsewhere`: what is
+        known of the case's people, where it has been looked up already.
+        """
         if erasure.is_erased(case):
             return []
         workflow = await self.definition_of(case)
-        return decide.view_moves(workflow, case, by, await self._basis(case, {}, by))
+        return decide.view_moves(workflow, case, by, await self._basis(case, {}, by, elsewhere))
 
     async def known(self, case: Case) -> Known:
         """What is known of the case's people from elsewhere: earlier cases, candidates, live civil orders."""
@@ -376,24 +378,26 @@ class Desk:
             result={"case": after.id, "version": after.version},
         )
 
-    async def _basis(self, case: Case | None, form: Mapping[str, Any], by: Actor) -> Basis:
+    async def _basis(
+        self, case: Case | None, form: Mapping[str, Any], by: Actor, elsewhere: Known | None = None
+    ) -> Basis:
         workflow, now = await self.definition_of(case) if case else self._any_workflow(), self.observe()
         at = iso(now.at)
 
         def look_up(session: Session) -> tuple[list[OfficerRow], int, Known]:
-            elsewhere = known(session, self.store.sealer, case, at) if case else Known()
-            return every(session, OfficerRow), timing_log.position(driver(session)), elsewhere
+            found = elsewhere or (known(session, self.store.sealer, case, at) if case else Known())
+            return every(session, OfficerRow), timing_log.position(driver(session)), found
 
-        rows, position, elsewhere = await self.store.read(look_up)
+        rows, position, people = await self.store.read(look_up)
         named = {case.officer if case else "", str(form.get("officer", "")), by.id}
         return Basis(
             ids=tuple(self.new_id() for _ in range(4)),
             capacity=_capacity(rows, position, desk_open=clocks.is_open(workflow.force.hours, now)),
             officers={row.id: _officer(row) for row in rows if row.id in named},
             now=at,
-            history=tuple(dict.fromkeys((*elsewhere.history, *elsewhere.would_add))),
-            candidates=elsewhere.candidates,
-            orders=elsewhere.orders,
+            history=tuple(dict.fromkeys((*people.history, *people.would_add))),
+            candidates=people.candidates,
+            orders=people.orders,
         )
 
     async def _refuse_stale(self, case: Case, recorded: list[e.Recorded], command: MakeMove) -> None:
@@ -476,11 +480,14 @@ class Desk:
         """Tells open screens of all that was recorded since the last time, by whomever, in its order; what that was."""
         found: list[e.Recorded] = []
         async with self._following:
-            while fresh := await self.store.events_after(self._told, FOLLOW):
+            more = True
+            while more:
+                fresh = await self.store.events_after(self._told, FOLLOW)
                 for one in fresh:
                     self._publish(one)
-                self._told = fresh[-1].position
+                    self._told = one.position
                 found += fresh
+                more = len(fresh) == FOLLOW
         return found
 
     def _publish(self, one: e.Recorded) -> None:

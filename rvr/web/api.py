@@ -152,7 +152,7 @@ async def visible(request: web.Request) -> Around:
 
 async def _case(request: web.Request, around: Around, status: int = 200) -> web.Response:
     desk, actor = request.app[DESK], request[SIGNED_IN].actor
-    moves = await desk.moves(around.case, actor)
+    moves = await desk.moves(around.case, actor, around.elsewhere)
     await auth.looked(request, views.shown(around, actor))
     return answer(views.case_json(around, moves, actor, request.app[WORDS]), status)
 

@@ -34,7 +34,8 @@ async def gathered(desk: Desk, case_id: str, log: Sequence[Recorded], actor: Act
     """The case that this log adds up to; whoever made a move is answered, also when the case is theirs no longer."""
     case = fold(case_id, log)
     flow = await desk.definition_of(case)
-    known = await desk.known(case) if "people" in views.classes_for(case, actor) else Known()
+    elsewhere = await desk.known(case)
+    known = elsewhere if "people" in views.classes_for(case, actor) else Known()
     others = {past.case for past in known.history} | {one.id for c in known.candidates for one in c.cases}
     rows = await desk.store.read(lambda session: every(session, CaseRow, col(CaseRow.id).in_(others)))
     flows = (flow, *desk.definitions.workflows.values())
@@ -43,6 +44,7 @@ async def gathered(desk: Desk, case_id: str, log: Sequence[Recorded], actor: Act
         flow,
         tuple(log),
         known,
+        elsewhere,
         await desk.people(),
         {state.id: state.name for one in flows for state in one.states.values()},
         frozenset(row.id for row in rows if views.may_read(row, actor)),

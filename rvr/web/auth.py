@@ -21,7 +21,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlmodel import col
+from sqlmodel import col, select
 
 from rvr import links
 from rvr.config import Settings
@@ -181,16 +181,16 @@ async def who(request: web.Request) -> SignedIn | None:
 async def lookup(request: web.Request, token_hash: str, *, renew: bool = False) -> SignedIn | None:
     """The live sign-in with this hash. An open stream asks for each message, and is no sign of a person: no `renew`."""
     desk, settings = request.app[DESK], request.app[SETTINGS]
-    rows = await desk.store.read(lambda session: every(session, SigninRow, SigninRow.token_hash == token_hash))
-    if not rows:
+    told = select(SigninRow, AccountRow).where(SigninRow.token_hash == token_hash, AccountRow.id == SigninRow.person)
+    found = await desk.store.read(lambda session: session.exec(told).first())
+    if found is None:
         return None
-    row, now = rows[0], desk.observe().at
+    (row, account), now = found, desk.observe().at
     idle = now - parse_iso(row.seen_at)
     too_long = idle > timedelta(seconds=settings.signin_idle_s) and not desk.store.fault  # use cannot be noted then
     if parse_iso(row.expires_at) < now or too_long:
         return None
-    accounts = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.id == row.person))
-    if not accounts or accounts[0].disabled:
+    if account.disabled:
         return None
     if renew and idle > timedelta(seconds=SEEN_EVERY_S):
         seen = SigninRow(**{**row.model_dump(), "seen_at": iso(now)})
@@ -199,7 +199,7 @@ async def lookup(request: web.Request, token_hash: str, *, renew: bool = False) 
         except Unavailable:
             if not desk.store.fault:  # a disk that takes nothing keeps nobody from reading
                 raise
-    return _signed_in(row, accounts[0])
+    return _signed_in(row, account)
 
 
 async def check(request: web.Request, roles: frozenset[str]) -> None:

@@ -168,7 +168,7 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
     desk, words, actor = app[DESK], app[WORDS], signed.actor
     case, flow = around.case, around.flow
     whole, partner = views.sees_whole(case, actor), views.is_partner(case, actor)
-    moves = [view for view in await desk.moves(case, actor) if whole or partner or not view.move.asks]
+    moves = [view for view in await desk.moves(case, actor, around.elsewhere) if whole or partner or not view.move.asks]
     officers = officers_to_choose(await desk.roster(), around.people, words)
     choices = Choices(flow, words, desk.observe(), case, actor, around.known, officers)
     made = _forms(around, moves, choices, trouble)

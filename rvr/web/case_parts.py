@@ -32,6 +32,8 @@ class Around:
     log: tuple[Recorded, ...] = ()
     known: Known = NOTHING_KNOWN
     """Empty for whoever may not be shown other cases."""
+    elsewhere: Known = NOTHING_KNOWN
+    """The same for what a decision rests on, whoever looks."""
     people: Mapping[str, AccountRow] = field(default_factory=dict)
     """Colleagues, by person id."""
     states: Mapping[str, str] = field(default_factory=dict)
