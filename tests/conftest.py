@@ -15,7 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-docs", action="store_true", help="write the made tables of docs/ anew (tests/test_docs.py)"
     )
-    parser.addoption("--kills", type=int, default=15, help="how often tests/crash/test_kill9.py kills")
+    parser.addoption("--kills", type=int, default=8, help="how often tests/crash/test_kill9.py kills")
     parser.addoption("--cuts", type=int, default=60, help="power cuts in tests/crash/test_powercut.py")
 
 

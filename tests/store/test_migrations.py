@@ -195,7 +195,7 @@ def step_of(place: Place) -> str:
 KILLS = 5
 
 
-@pytest.mark.parametrize("step", EARLIER)
+@pytest.mark.parametrize("step", [EARLIER[0], EARLIER[-1]])
 def test_a_migration_killed_anywhere_has_not_happened_or_is_whole(
     place: Place, another: Callable[[], Place], clock: Clock, step: str
 ) -> None:
