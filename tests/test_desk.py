@@ -770,11 +770,14 @@ def sorts(connection: Any, sql: str) -> bool:
     return any("TEMP B-TREE" in row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}"))
 
 
-async def test_of_very_many_decided_cases_a_board_shows_the_latest(at: AtWork, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_very_many_decided_cases_a_board_shows_the_latest_and_each_that_somebody_waits_for(
+    at: AtWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(boards, "NEWEST", 2)
-    opened = [await at.a_case("call_taking") for _ in range(4)]
+    opened = [await at.a_case("call_taking") for _ in range(8)]
     rows = {row.id: row for row in await at.store.read(lambda session: every(session, CaseRow))}
     for position, case in enumerate(opened):
-        closed = CaseRow(**rows[case].model_dump() | {"state": "closed", "updated_position": 1000 - position})
-        await at.store.write(lambda connection, row=closed: put(connection, row))
-    assert [row.id for row in await boards.decided(at.desk)] == opened[:2]
+        state = "allocated" if position % 2 else "closed"
+        decided = CaseRow(**rows[case].model_dump() | {"state": state, "updated_position": 1000 - position})
+        await at.store.write(lambda connection, row=decided: put(connection, row))
+    assert [row.id for row in await boards.decided(at.desk)] == [*opened[1::2], opened[0], opened[2]]

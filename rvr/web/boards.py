@@ -28,8 +28,11 @@ REFERRALS_D = 90
 
 DECIDED = ("allocated", "filed", "closed")
 
+DONE = ("filed", "closed")
+"""Nobody waits for these any more."""
+
 NEWEST = 200
-"""Cases of each of these states on one board: more are looked for by their reference, not by reading on."""
+"""Of those, so many of each state on one board: more are looked for by their reference, not by reading on."""
 
 
 async def fragment(app: web.Application, signed: SignedIn) -> str:
@@ -134,14 +137,16 @@ def _sections(rows: list[dict[str, Any]], home: str, actor: Actor) -> Iterator[t
 
 
 async def decided(desk: Desk) -> list[CaseRow]:
-    """Cases in a state after the decision: of each state those in which something happened last."""
+    """Every allocated case, since the one that nobody touches is the one to see; of those filed and closed the ones in
+    which something happened last."""
 
     def query(session: Session) -> list[CaseRow]:
-        newest = (
-            select(CaseRow).where(CaseRow.state == state).order_by(col(CaseRow.updated_position).desc()).limit(NEWEST)
+        of_state = {
+            state: select(CaseRow).where(CaseRow.state == state).order_by(col(CaseRow.updated_position).desc())
             for state in DECIDED
-        )
-        return [row for found in newest for row in session.exec(found)]
+        }
+        found = (of_state[state].limit(NEWEST if state in DONE else None) for state in DECIDED)
+        return [row for rows in found for row in session.exec(rows)]
 
     return await desk.store.read(query)
 
