@@ -31,6 +31,7 @@ from rvr.core import events as e
 from rvr.core.errors import BadInput, DefinitionFault, Reason, RvrError, Unavailable
 from rvr.core.moment import parse_iso
 from rvr.desk import Desk
+from rvr.loop import new_event_loop
 from rvr.media import MediaEngine, MediaUnavailable, Observation
 from rvr.media.elsewhere import Elsewhere
 from rvr.media.rooms import Rooms
@@ -436,7 +437,8 @@ def _run(given: argparse.Namespace) -> int:
         return operating.run(given, settings)
     match given.verb:
         case "serve":
-            asyncio.run(serve(settings))
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(serve(settings))
         case "export":
             proofs = {"proofs": given.proofs, "internal_ids": given.with_internal_ids}
             asyncio.run(export(settings, given.out, given.project, given.start, given.end, given.recipient, **proofs))

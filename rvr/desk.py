@@ -18,10 +18,11 @@ from weakref import WeakValueDictionary
 import structlog
 from sqlmodel import Session, col, select
 
+from rvr import gathering
 from rvr import links as tokens
 from rvr.core import clocks, decide, erasure
 from rvr.core import events as e
-from rvr.core.case import Case, apply, fold
+from rvr.core.case import Case, apply
 from rvr.core.commands import (
     THE_BOT,
     Actor,
@@ -35,6 +36,7 @@ from rvr.core.commands import (
     SetDuty,
 )
 from rvr.core.errors import NotFound, Reason, Refused, Reused, RvrError, Stale
+from rvr.core.history import PastCase
 from rvr.core.moment import Moment, iso
 from rvr.core.orders import apply_order, decide_import, fold_order
 from rvr.core.processing import processing, what, why
@@ -42,17 +44,18 @@ from rvr.core.roster import Capacity, Officer, apply_officer
 from rvr.core.vocabulary import Basis
 from rvr.core.workflow import Workflow
 from rvr.definitions import Definitions, load_stored
+from rvr.gathering import Gathered, Recent, Told
 from rvr.messages import catalogue
 from rvr.notices import notices
 from rvr.realtime import Hub, Message
-from rvr.store import Append, Batch, CommandSeen, Conflict, ReferenceTaken
-from rvr.store import log as timing_log
+from rvr.store import Append, Batch, CommandSeen, Conflict, ReferenceTaken, staff
 from rvr.store.access import Access, Signin
-from rvr.store.history import Known, cases_with, known
+from rvr.store.engine import Connection
+from rvr.store.history import cases_with
 from rvr.store.messages import Message as Text
-from rvr.store.messages import driver
+from rvr.store.staff import Person
 from rvr.store.store import Store
-from rvr.store.tables import AccountRow, CaseRow, LinkRow, OfficerRow, every, none_of
+from rvr.store.tables import CaseRow, LinkRow, every, none_of
 
 log = structlog.get_logger()
 
@@ -77,6 +80,7 @@ class Outcome:
 
     case: Case
     recorded: tuple[e.Recorded, ...] = ()
+    """Its events, of every stream that they went to."""
     repeated: bool = False
     """The same command was carried out before; this is its answer again."""
 
@@ -102,6 +106,7 @@ class Desk:
         self.new_id = new_id
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._stored: dict[str, Workflow] = {}
+        self._recent = Recent()
         self._told, self._following = 0, asyncio.Lock()
         self.on_recorded: Callable[[Sequence[e.Recorded]], Awaitable[None]] | None = None
         """Told after each recorded command: the media plane then reconciles what it should hold open."""
@@ -122,15 +127,34 @@ class Desk:
 
     async def case(self, case_id: str, version: int | None = None) -> Case:
         """The case as it is, or as it was at a version. Raises NotFound."""
-        recorded = await self.log(case_id)
-        return fold(case_id, recorded[:version])
+        return gathering.at_version(await self._read(case_id), version).case
 
-    async def log(self, case_id: str) -> list[e.Recorded]:
+    async def log(self, case_id: str) -> tuple[e.Recorded, ...]:
         """The case's events, oldest first. Raises NotFound."""
-        recorded = await self.store.load(f"case/{case_id}")
-        if not recorded:
+        return (await self._read(case_id)).log
+
+    async def gather(self, case_id: str, version: int | None = None) -> Gathered:
+        """The case as it is, or as it was at a version, with what stands around it now. Raises NotFound."""
+        before, at, sealer = self._recent.of(case_id), iso(self.observe().at), self.store.sealer
+
+        def look(connection: Connection) -> tuple[Told, Gathered]:
+            told = gathering.read_on(connection, sealer, before)
+            return told, gathering.gather(connection, sealer, gathering.at_version(told, version), at)
+
+        told, gathered = await self.store.look(look)
+        self._keep(told)
+        return gathered
+
+    async def _read(self, case_id: str) -> Told:
+        before = self._recent.of(case_id)
+        told = await self.store.look(lambda connection: gathering.read_on(connection, self.store.sealer, before))
+        self._keep(told)
+        return told
+
+    def _keep(self, told: Told) -> None:
+        self._recent.keep(told)
+        if not told.log:
             raise NotFound(Reason("no-such-case"))
-        return recorded
 
     async def definition_of(self, case: Case) -> Workflow:
         """The workflow that the case began under."""
@@ -145,27 +169,20 @@ class Desk:
             self._stored[case.definition] = load_stored(stored.workflow, stored.files)
         return self._stored[case.definition]
 
-    async def moves(self, case: Case, by: Actor, elsewhere: Known | None = None) -> list[decide.MoveView]:
-        """Every move that this person's roles have from here, each allowed or with its reasons. `elsewhere`: what is
-        known of the case's people, where it has been looked up already.
-        """
-        if erasure.is_erased(case):
+    async def moves(self, gathered: Gathered, by: Actor) -> list[decide.MoveView]:
+        """Every move that this person's roles have from here, each allowed or with its reasons."""
+        if erasure.is_erased(gathered.case):
             return []
-        workflow = await self.definition_of(case)
-        return decide.view_moves(workflow, case, by, await self._basis(case, {}, by, elsewhere))
+        workflow = await self.definition_of(gathered.case)
+        return decide.view_moves(workflow, gathered.case, by, self._basis(workflow, gathered, {}, by))
 
-    async def known(self, case: Case) -> Known:
-        """What is known of the case's people from elsewhere: earlier cases, candidates, live civil orders."""
-        at = iso(self.observe().at)
-        return await self.store.read(lambda session: known(session, self.store.sealer, case, at))
-
-    async def cases_with(self, crime_reference: str) -> list[CaseRow]:
+    async def cases_with(self, crime_reference: str) -> tuple[PastCase, ...]:
         """The cases that have this crime reference, the oldest first, without those made void."""
-        return await self.store.read(lambda session: cases_with(session, self.store.sealer, crime_reference))
+        return await self.store.look(lambda connection: cases_with(connection, self.store.sealer, crime_reference))
 
-    async def people(self) -> dict[str, AccountRow]:
+    async def people(self) -> dict[str, Person]:
         """The staff, by person id."""
-        return {row.id: row for row in await self.store.read(lambda session: every(session, AccountRow))}
+        return await self.store.look(staff.people)
 
     async def open_cases(self) -> list[CaseRow]:
         """Open cases, the oldest first. A state that only an earlier definition knows counts as open."""
@@ -178,8 +195,9 @@ class Desk:
 
         return await self.store.read(query)
 
-    async def roster(self) -> list[OfficerRow]:
-        return await self.store.read(lambda session: every(session, OfficerRow))
+    async def roster(self) -> dict[str, Officer]:
+        """Every officer who was ever on duty, by person id."""
+        return await self.store.look(staff.officers)
 
     async def capacity(self) -> Capacity:
         is_open = clocks.is_open(self._any_workflow().force.hours, self.observe())
@@ -226,18 +244,16 @@ class Desk:
         self, command: Command, by: Actor, at: Moment, links: tuple[LinkRow, ...], signin: Signin | None
     ) -> Outcome:
         asked = self._hash_of(command)
-        seen = await self.store.command(by.id, command.command_id)
-        if seen is not None:
-            return await self._again(seen, asked)
         for _ in range(TRIES):
             try:
                 batch, case = await self._decide(command, by, at, asked)
-            except RvrError:  # also where another process has carried out this very command since we looked
+            except RvrError:  # what was carried out before is answered as it was then, not refused
                 if seen := await self.store.command(by.id, command.command_id):
                     return await self._again(seen, asked)
                 raise
             if not batch.appends:
-                return Outcome(case)
+                seen = await self.store.command(by.id, command.command_id)
+                return await self._again(seen, asked) if seen else Outcome(case)
             try:
                 told = () if signin is None else (_told(command, signin, batch, at),)
                 recorded = await self.store.append(replace(batch, links=(*batch.links, *links), access=told))
@@ -271,7 +287,7 @@ class Desk:
                 workflow = self.definitions.workflows.get(command.workflow)
                 if workflow is None:
                     raise NotFound(Reason("no-such-workflow"))
-                basis = replace(await self._basis(None, {}, by), reference=_reference())
+                basis = replace(self._basis(workflow, await self._nothing_yet(), {}, by), reference=_reference())
                 decision = decide.decide_open(command, workflow, case_id=self.new_id(), by=by, at=at, basis=basis)
                 return self._batch(command, by, asked, Case(decision.case.id), decision, basis), decision.case
             case SetDuty():
@@ -280,17 +296,17 @@ class Desk:
                 return await self._decide_order(command, by, at, asked)
             case ProposeErasure() | ConfirmErasure():
                 return await self._decide_erasure(command, by, at, asked)
-        recorded = await self.log(command.case)
-        case = fold(command.case, recorded)
+        gathered = await self.gather(command.case)
+        case, recorded = gathered.case, gathered.log
         if erasure.is_erased(case):
             raise Refused(Reason("case-erased"))
         workflow = await self.definition_of(case)
         if isinstance(command, RunOut):
-            basis = await self._basis(case, {}, by)
+            basis = self._basis(workflow, gathered, {}, by)
             decision = decide.decide_run_out(case, command, workflow, at=at, basis=basis)
         else:
             await self._refuse_stale(case, recorded, command)
-            basis = await self._basis(case, command.form, by)
+            basis = self._basis(workflow, gathered, command.form, by)
             try:
                 decision = decide.decide_move(case, command, workflow, by=by, at=at, basis=basis)
             except Refused as refused:
@@ -311,8 +327,7 @@ class Desk:
         account = (await self.people()).get(command.officer)
         if account is None or "officer" not in account.roles:
             raise NotFound(Reason("unknown-officer"))
-        rows = {row.id: row for row in await self.roster()}
-        officer = _officer(rows[command.officer]) if command.officer in rows else Officer(command.officer)
+        officer = (await self.roster()).get(command.officer, Officer(command.officer))
         event = decide.decide_duty(officer, command, by=by, at=at)
         batch = Batch(
             command.command_id,
@@ -335,8 +350,8 @@ class Desk:
     async def _decide_erasure(
         self, command: ProposeErasure | ConfirmErasure, by: Actor, at: Moment, asked: bytes
     ) -> tuple[Batch, Case]:
-        recorded = await self.log(command.case)
-        case, stream = fold(command.case, recorded), f"case/{command.case}"
+        recorded, case = await self._read(command.case)
+        stream = f"case/{command.case}"
         subject = erasure.Subject(case, recorded, await self.definition_of(case), self.definitions.retention)
         if isinstance(command, ProposeErasure):
             event = erasure.decide_propose(subject, command, by=by, at=at)
@@ -378,29 +393,27 @@ class Desk:
             result={"case": after.id, "version": after.version},
         )
 
-    async def _basis(
-        self, case: Case | None, form: Mapping[str, Any], by: Actor, elsewhere: Known | None = None
-    ) -> Basis:
-        workflow, now = await self.definition_of(case) if case else self._any_workflow(), self.observe()
-        at = iso(now.at)
+    async def _nothing_yet(self) -> Gathered:
+        """What the opening of a case rests on."""
+        at, sealer = iso(self.observe().at), self.store.sealer
+        return await self.store.look(lambda connection: gathering.gather(connection, sealer, Told((), Case("")), at))
 
-        def look_up(session: Session) -> tuple[list[OfficerRow], int, Known]:
-            found = elsewhere or (known(session, self.store.sealer, case, at) if case else Known())
-            return every(session, OfficerRow), timing_log.position(driver(session)), found
-
-        rows, position, people = await self.store.read(look_up)
-        named = {case.officer if case else "", str(form.get("officer", "")), by.id}
+    def _basis(self, workflow: Workflow, gathered: Gathered, form: Mapping[str, Any], by: Actor) -> Basis:
+        now, people = self.observe(), gathered.known
+        named = {gathered.case.officer, str(form.get("officer", "")), by.id}
         return Basis(
             ids=tuple(self.new_id() for _ in range(4)),
-            capacity=_capacity(rows, position, desk_open=clocks.is_open(workflow.force.hours, now)),
-            officers={row.id: _officer(row) for row in rows if row.id in named},
-            now=at,
+            capacity=_capacity(
+                gathered.officers, gathered.position, desk_open=clocks.is_open(workflow.force.hours, now)
+            ),
+            officers={officer: gathered.officers[officer] for officer in named if officer in gathered.officers},
+            now=iso(now.at),
             history=tuple(dict.fromkeys((*people.history, *people.would_add))),
             candidates=people.candidates,
             orders=people.orders,
         )
 
-    async def _refuse_stale(self, case: Case, recorded: list[e.Recorded], command: MakeMove) -> None:
+    async def _refuse_stale(self, case: Case, recorded: Sequence[e.Recorded], command: MakeMove) -> None:
         expected = command.expected_version
         if expected is None or expected == case.version:
             return
@@ -412,7 +425,7 @@ class Desk:
         raise Stale(Reason("stale", params), version=case.version, changed=changed)
 
     async def _who_did(
-        self, recorded: list[e.Recorded], workflow: Workflow, command: MakeMove, by: Actor
+        self, recorded: Sequence[e.Recorded], workflow: Workflow, command: MakeMove, by: Actor
     ) -> tuple[Reason, ...]:
         """Who made this move before: two sergeants press Accept at once, and the slower one is told who won."""
         move = workflow.moves.get(command.move)
@@ -492,6 +505,8 @@ class Desk:
 
     def _publish(self, one: e.Recorded) -> None:
         kind, _, subject = one.stream.partition("/")
+        if isinstance(one.event.fact, e.CaseErased):
+            self._recent.forget(subject)
         self.hub.publish(Message(one.position, one.stream, one.event.type, subject))
         if kind in ON_BOARD:
             self.hub.publish(Message(one.position, BOARD, one.event.type, subject))
@@ -508,12 +523,8 @@ def _told(command: Command, signin: Signin, batch: Batch, at: Moment) -> Access:
     return Access(signin, kind.category, what(command), at.at, case_id, why(command, batch.person), kind.recipient)
 
 
-def _officer(row: OfficerRow) -> Officer:
-    return Officer(row.id, row.version, row.status, row.case_id)
-
-
-def _capacity(rows: list[OfficerRow], position: int, *, desk_open: bool) -> Capacity:
-    on_duty = [_officer(row) for row in rows if row.status == "on"]
+def _capacity(officers: Mapping[str, Officer], position: int, *, desk_open: bool) -> Capacity:
+    on_duty = [officer for officer in officers.values() if officer.status == "on"]
     free, ids = sum(o.free for o in on_duty), tuple(o.id for o in on_duty)
     return Capacity(len(on_duty), free, position, ids, desk_open=desk_open)
 

@@ -6,6 +6,7 @@ import ctypes
 import time
 import uuid
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from rvr.core.moment import Moment
@@ -43,11 +44,16 @@ class _Timex(ctypes.Structure):
     ]
 
 
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
+
+
 def _clock_error_us() -> tuple[int | None, bool]:
     """The kernel's bound, None at its ceiling; and whether it would not tell (denied in many containers)."""
     try:
         timex = _Timex()
-        if ctypes.CDLL(None).adjtimex(ctypes.byref(timex)) < 0:
+        if _libc().adjtimex(ctypes.byref(timex)) < 0:
             return None, True
     except (OSError, AttributeError):
         return None, True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -186,8 +186,7 @@ async def test_the_last_free_officer_goes_to_one_of_two_sergeants(at: AtWork) ->
     )
     assert (len(given), len(refused)) == (1, 1)
     assert [reason.code for reason in refused[0].reasons] == ["officer-not-free"]
-    (row,) = [row for row in await at.desk.roster() if row.id == OFFICER.id]
-    assert row.case_id == given[0].case.id
+    assert (await at.desk.roster())[OFFICER.id].case == given[0].case.id
     assert (await at.desk.capacity()).free == 0
 
 
@@ -544,7 +543,7 @@ async def test_what_a_restart_finds_is_what_was_there_also_in_the_rows_made_agai
     await at.store.rebuild()
     assert await at.desk.case(case) == before == fold(case, await at.desk.log(case))
     assert [row.model_dump() for row in await at.desk.open_cases()] == rows
-    assert [row.case_id for row in await at.desk.roster() if row.id == OFFICER.id] == [case]
+    assert (await at.desk.roster())[OFFICER.id].case == case
 
 
 async def test_a_definition_is_stored_once_however_often_the_desk_starts(at: AtWork) -> None:
@@ -560,12 +559,12 @@ async def test_a_second_case_with_the_same_number_has_the_first_as_a_candidate(a
     first = await at.desk.case(await at.a_case("call_taking", victim_name="Ann Example"))
     at.universe.pass_(60)
     second = await at.desk.case(await at.a_case("handover", victim_name="Anne Unlike"))
-    known = await at.desk.known(second)
+    known = (await at.desk.gather(second.id)).known
     (candidate,) = known.candidates
     assert (candidate.role, candidate.person_id, candidate.kinds) == ("victim", first.victim_id, ("phone",))
     assert [(case.id, case.reference) for case in candidate.cases] == [(first.id, first.reference)]
     assert known.history == (), "nobody has confirmed that they are one person"
-    assert (await at.desk.known(first)).candidates == (), "the later case takes the earlier one's person"
+    assert (await at.desk.gather(first.id)).known.candidates == (), "the later case takes the earlier one's person"
 
 
 async def test_once_somebody_confirmed_it_both_cases_are_of_one_person(at: AtWork) -> None:
@@ -575,11 +574,11 @@ async def test_once_somebody_confirmed_it_both_cases_are_of_one_person(at: AtWor
     await at.does(HANDLER, second, "match_person", candidate=f"victim:{first.victim_id}")
     case = await at.desk.case(second)
     assert case.victim_id == first.victim_id
-    known = await at.desk.known(case)
+    known = (await at.desk.gather(case.id)).known
     assert (known.candidates, [past.case for past in known.history]) == ((), [first.id])
     at.universe.pass_(60)
     third = await at.desk.case(await at.a_case("call_taking"))
-    (candidate,) = (await at.desk.known(third)).candidates
+    (candidate,) = (await at.desk.gather(third.id)).known.candidates
     assert [one.id for one in candidate.cases] == [second, first.id], "one person, in two cases"
 
 
@@ -590,7 +589,9 @@ async def test_a_decision_rests_on_the_candidates_the_history_and_the_live_order
     await at.store.append(an_order("o1", Clock()))
     at.universe.pass_(60)
     second = await at.desk.case(await at.a_case("call_taking", **born))
-    basis = await at.desk._basis(replace(second, suspect_id=first.suspect_id), {}, HANDLER)
+    await at.does(HANDLER, second.id, "match_person", candidate=f"suspect:{first.suspect_id}")
+    flow = await at.desk.definition_of(second)
+    basis = at.desk._basis(flow, await at.desk.gather(second.id), {}, HANDLER)
     assert [one.person_id for one in basis.candidates] == [first.victim_id]
     assert [one.case for one in basis.history] == [first.id]
     assert [one.id for one in basis.orders] == ["o1"]
@@ -631,7 +632,7 @@ async def test_where_no_sergeant_stands_between_the_officer_who_takes_the_caller
     assert (len(won), len(lost)) == (1, 1)
     taken = await at.desk.case(case)
     assert taken.engaged
-    assert {row.id for row in await at.desk.roster() if row.case_id == case} == {taken.officer}
+    assert {one.id for one in (await at.desk.roster()).values() if one.case == case} == {taken.officer}
     winner = OFFICER if taken.officer == OFFICER.id else OFFICER_2
     assert (await at.does(winner, case, "send_link")).case.state == "waiting_room"
 

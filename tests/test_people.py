@@ -12,8 +12,8 @@ from rvr.core import events as e
 from rvr.desk import Desk
 from rvr.people import DEMO, DEMO_UNITS, seed_demo
 from rvr.realtime import Hub
-from rvr.store import Store
-from rvr.store.tables import AccountRow, SigninRow, every
+from rvr.store import Store, staff
+from rvr.store.tables import AccountRow, every
 from rvr.web.app import EVERY_ROLE
 from rvr.web.auth import _signed_in
 from tests.builders import Universe, shipped
@@ -47,8 +47,8 @@ async def test_units_are_in_the_log_in_the_row_and_in_the_session(desk: Desk) ->
     (recorded,) = await desk.store.load(f"person/{row.id}")
     assert isinstance(recorded.event.fact, e.PersonRegistered)
     assert recorded.event.fact.units == ("bswa",)
-    signin = SigninRow(token_hash="a" * 64, person=row.id, csrf="", created_at="", seen_at="", expires_at="")
-    assert _signed_in(signin, row).actor.units == {"bswa"}
+    person = (await desk.people())[row.id]
+    assert _signed_in(staff.Open("a" * 64, "", "", ""), person).actor.units == {"bswa"}
 
 
 async def test_demo_accounts_of_an_earlier_version_get_their_units(desk: Desk) -> None:

@@ -17,7 +17,6 @@ from rvr.cosigning import cosignature
 from rvr.messages import catalogue
 from rvr.store import anchors
 from rvr.store.anchors import TIMESTAMP, WITNESS, Anchor
-from rvr.store.messages import driver
 from rvr.store.notes import Verifier
 from rvr.store.store import Store
 
@@ -33,7 +32,7 @@ class Checked:
 
 async def check(store: Store, settings: Settings) -> Checked:
     """Every anchor of the store: see `check_all`."""
-    return check_all(await store.read(lambda session: anchors.every(driver(session))), settings)
+    return check_all(await store.look(anchors.every), settings)
 
 
 def check_all(kept: Iterable[tuple[Anchor, str]], settings: Settings) -> Checked:

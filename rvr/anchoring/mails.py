@@ -22,7 +22,6 @@ from rvr.messages import catalogue
 from rvr.store import anchors
 from rvr.store.anchors import MAIL, Anchor
 from rvr.store.checkpoints import Checkpoint
-from rvr.store.messages import driver
 from rvr.store.store import Store
 
 RETRY_S = 60.0
@@ -42,7 +41,7 @@ class Mails:
         self._password = _password(settings)
 
     async def carry(self, head: Checkpoint, now: datetime, *, last: bool) -> None:
-        kept = await self._store.read(lambda session: anchors.last(driver(session), MAIL, ""))
+        kept = await self._store.look(lambda connection: anchors.last(connection, MAIL, ""))
         today = now.date().isoformat()
         if kept and (kept.subject >= today or kept.size >= head.size):
             return

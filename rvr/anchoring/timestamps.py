@@ -27,7 +27,6 @@ from rvr.core.moment import iso, parse_iso
 from rvr.store import anchors
 from rvr.store.anchors import TIMESTAMP, Anchor
 from rvr.store.checkpoints import Checkpoint
-from rvr.store.messages import driver
 from rvr.store.store import Store
 
 EVERY = timedelta(hours=1)
@@ -88,7 +87,7 @@ class Timestamps:
         self.name = settings.timestamp_url
 
     async def carry(self, head: Checkpoint, now: datetime, *, last: bool) -> None:
-        kept = await self._store.read(lambda session: anchors.last(driver(session), TIMESTAMP, self.name))
+        kept = await self._store.look(lambda connection: anchors.last(connection, TIMESTAMP, self.name))
         if kept and (kept.size >= head.size or (now < parse_iso(kept.at) + EVERY and not last)):
             return
         request = TimestampRequestBuilder().data(head.note.encode()).hash_algorithm(HashAlgorithm.SHA256).build()

@@ -20,7 +20,6 @@ from rvr.store import anchors
 from rvr.store.anchors import WITNESS, Anchor
 from rvr.store.checkpoints import Checkpoint
 from rvr.store.merkle import Frontier
-from rvr.store.messages import driver
 from rvr.store.notes import Verifier
 from rvr.store.store import Store
 
@@ -75,7 +74,7 @@ class Asked:
         was put back believes that its own head is known."""
 
     async def carry(self, head: Checkpoint, now: datetime, *, last: bool) -> None:
-        kept = await self._store.read(lambda session: anchors.last(driver(session), WITNESS, self.name))
+        kept = await self._store.look(lambda connection: anchors.last(connection, WITNESS, self.name))
         known = kept.size if kept else 0
         if self._seen and max(self._seen, known) >= head.size:
             return

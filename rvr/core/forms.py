@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from rvr.core.criteria import ANSWERS as CRITERION_ANSWERS
@@ -213,9 +214,9 @@ def _label(kind: str, id_: str, one: Any) -> str:
     return f"{id_} {name}" if kind == "outcome" else name
 
 
-def json_schema(workflow: Workflow, asks: Iterable[str], may_ask: Iterable[str]) -> dict[str, Any]:
-    """JSON Schema 2020-12 of a form, with an example."""
-    asks, may_ask = tuple(asks), tuple(may_ask)
+@lru_cache(4096)
+def json_schema(workflow: Workflow, asks: tuple[str, ...], may_ask: tuple[str, ...]) -> Mapping[str, Any]:
+    """JSON Schema 2020-12 of a form, with an example. Made once for each form: not to be changed by who is given it."""
     properties = {name: _schema(workflow, workflow.fields[name]) for name in (*asks, *may_ask)}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

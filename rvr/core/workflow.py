@@ -301,9 +301,9 @@ class Route:
     say: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Workflow:
-    """One version of a workflow, complete."""
+    """One version of a workflow, complete. Two are the same one, or not the same: what is made of it can be kept."""
 
     id: str
     name: str

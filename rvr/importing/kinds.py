@@ -81,7 +81,7 @@ class Outcomes:
         if len(cases) > 1:
             raise Refused(Reason("import-many-cases", {"cases": ", ".join(case.reference for case in cases)}))
         told = {name: value for name, value in form.items() if name != "crime_reference"}
-        command = MakeMove(id_of(self.desk, "outcome", *self.key(form)), cases[0].id, self._move.id, told)
+        command = MakeMove(id_of(self.desk, "outcome", *self.key(form)), cases[0].case, self._move.id, told)
         return await _unless_other(self.desk, command, door, "import-other-outcome")
 
 

@@ -7,7 +7,7 @@ database one writes at a time: positions are then dense and in the order of the 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -15,7 +15,17 @@ from sqlalchemy import Engine
 
 from rvr.core.errors import Reason, Unavailable
 
-__all__ = ["Attempt", "CannotOpen", "Committer", "Connection", "Cursor", "Database", "transaction", "unavailable"]
+__all__ = [
+    "Attempt",
+    "CannotOpen",
+    "Committer",
+    "Connection",
+    "Cursor",
+    "Database",
+    "transaction",
+    "unavailable",
+    "within",
+]
 
 T = TypeVar("T")
 Values = Mapping[str, Any]
@@ -72,6 +82,14 @@ def transaction(connection: Connection) -> Iterator[None]:
         raise
 
 
+def within(column: str, values: Collection[Any]) -> tuple[str, dict[str, Any]]:
+    """The condition that a column is one of these values, with its parameters. One of none never holds, and is asked
+    of the index all the same: what is plainly false beside an OR makes SQLite read every row.
+    """
+    named = {f"{column}_{number}": value for number, value in enumerate(values)}
+    return f"{column} IN ({', '.join(f':{name}' for name in named) or 'NULL'})", named
+
+
 @dataclass(slots=True)
 class Attempt:
     """One job of a commit, and what became of it."""
@@ -110,6 +128,9 @@ class Database(Protocol):
 
     def reader(self, size: int) -> Engine:
         """For reads: `size` connections that cannot write, each read in one snapshot."""
+
+    def snapshot(self, connection: Connection) -> None:
+        """Begins a read on one of the reader's connections: what follows sees one state of the database."""
 
     def schema_engine(self) -> Engine:
         """For migrations: one writing connection, one transaction."""

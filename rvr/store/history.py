@@ -6,10 +6,9 @@ Nothing here decides that two are the same person: a candidate is shown with its
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-
-from sqlmodel import Session, col, or_, select
+from typing import Any, NamedTuple
 
 from rvr.core.case import Case
 from rvr.core.history import VOIDED, PastCase
@@ -18,7 +17,6 @@ from rvr.core.identity import (
     SUSPECT,
     VICTIM,
     Candidate,
-    IdentityKey,
     KnownCase,
     by_crime_reference,
     keys_of,
@@ -26,9 +24,8 @@ from rvr.core.identity import (
 )
 from rvr.core.orders import Order, fold_order
 from rvr.store import log
-from rvr.store.messages import driver
+from rvr.store.engine import Connection, within
 from rvr.store.sealing import Sealer
-from rvr.store.tables import CaseRow, IdentityRow, OrderRow, every
 
 MOST = 20
 """Candidates, or orders, that are shown: more than anybody looks through while a victim waits."""
@@ -48,103 +45,117 @@ class Known:
     """What the history would gain if the candidates were confirmed: the confirmation itself rests on it."""
 
 
-def known(session: Session, sealer: Sealer, case: Case, at: str) -> Known:
+class _Match(NamedTuple):
+    """A row of the index that has one of the keys."""
+
+    role: str
+    person_id: str
+    kind: str
+    stream: str
+
+
+def known(connection: Connection, sealer: Sealer, case: Case, at: str) -> Known:
     """What is known of the people of this case at this UTC time."""
-    keys = keys_of(case.details, case.personal)
-    found = candidates(session, sealer, keys, case)
+    digests = [sealer.digest(key) for key in keys_of(case.details, case.personal)]
+    found = candidates(connection, digests, case)
     victims, suspects = ({one.person_id for one in found if one.role == role} for role in (VICTIM, SUSPECT))
     return Known(
-        history(session, {case.victim_id}, {case.suspect_id}, case.opened_at),
+        history(connection, {case.victim_id}, {case.suspect_id}, case.opened_at),
         found,
-        orders_for(session, sealer, keys, at),
-        history(session, victims, suspects, case.opened_at),
+        orders_for(connection, sealer, digests, at),
+        history(connection, victims, suspects, case.opened_at),
     )
 
 
-def cases_with(session: Session, sealer: Sealer, crime_reference: str) -> list[CaseRow]:
+def cases_with(connection: Connection, sealer: Sealer, crime_reference: str) -> tuple[PastCase, ...]:
     """The cases that have this crime reference, the oldest first, without those made void."""
-    rows = _matches(session, sealer, [by_crime_reference(crime_reference)], "case")
-    found = {row.stream.removeprefix("case/") for row in rows}
-    cases = every(session, CaseRow, col(CaseRow.id).in_(found), CaseRow.state != VOIDED)
-    return sorted(cases, key=lambda row: row.opened_at)
+    rows = _matches(connection, [sealer.digest(by_crime_reference(crime_reference))], "case")
+    return _past(connection, *within("id", {row.stream.removeprefix("case/") for row in rows}))
 
 
-def history(session: Session, victims: Collection[str], suspects: Collection[str], before: str) -> tuple[PastCase, ...]:
+def history(
+    connection: Connection, victims: Collection[str], suspects: Collection[str], before: str
+) -> tuple[PastCase, ...]:
     """Every case with one of these victims or suspects that was opened before this UTC time, the oldest first.
 
     Without those made void.
     """
-    return tuple(_past(row) for row in _cases_of(session, victims, suspects, before))
+    victims, suspects = set(victims) - {""}, set(suspects) - {""}
+    if not victims and not suspects:
+        return ()
+    a_victim, of_victims = within("victim_id", victims)
+    a_suspect, of_suspects = within("suspect_id", suspects)
+    earlier = f"({a_victim} OR {a_suspect}) AND opened_at < :before"
+    return _past(connection, earlier, {**of_victims, **of_suspects, "before": before})
 
 
-def candidates(session: Session, sealer: Sealer, keys: Iterable[IdentityKey], case: Case) -> tuple[Candidate, ...]:
+def _past(connection: Connection, where: str, values: Mapping[str, Any]) -> tuple[PastCase, ...]:
+    wanted = (
+        "SELECT id, reference, opened_at, victim_id, suspect_id, risk_level, state, marac FROM case_row"  # noqa: S608
+        f" WHERE {where} AND state <> :voided ORDER BY opened_at, id"
+    )
+    rows = connection.execute(wanted, {**values, "voided": VOIDED})
+    return tuple(PastCase(*told) for told in ((*row[:-1], bool(row[-1])) for row in rows))
+
+
+def candidates(connection: Connection, digests: Collection[bytes], case: Case) -> tuple[Candidate, ...]:
     """People of earlier cases with a key in common, the likeliest first.
 
     Only of earlier ones, so that of two open cases the later takes the person of the earlier and never both each
     other's. Without those whom somebody confirmed already, or said to be another person.
     """
     decided = {case.victim_id, case.suspect_id, *case.not_the_same}
-    matches = [row for row in _matches(session, sealer, keys, "case") if row.person_id not in decided]
+    matches = [row for row in _matches(connection, digests, "case") if row.person_id not in decided]
     victims, suspects = ({row.person_id for row in matches if row.role == role} for role in (VICTIM, SUSPECT))
-    rows = _cases_of(session, victims, suspects, case.opened_at)
-    earlier = {f"case/{row.id}" for row in rows}
+    past = history(connection, victims, suspects, case.opened_at)
+    earlier = {f"case/{one.case}" for one in past}
     kinds: dict[tuple[str, str], set[str]] = defaultdict(set)
     for match in matches:
         if match.stream in earlier:
             kinds[match.role, match.person_id].add(match.kind)
     found = [
-        Candidate(role, person, tuple(sorted(shared, key=rank)), _known(rows, role, person))
+        Candidate(role, person, tuple(sorted(shared, key=rank)), _known(past, role, person))
         for (role, person), shared in kinds.items()
     ]
     found.sort(key=lambda one: one.cases[0].opened_at, reverse=True)
     return tuple(sorted(found, key=lambda one: _likelihood(one.kinds))[:MOST])
 
 
-def orders_for(session: Session, sealer: Sealer, keys: Iterable[IdentityKey], at: str) -> tuple[Order, ...]:
+def orders_for(connection: Connection, sealer: Sealer, digests: Collection[bytes], at: str) -> tuple[Order, ...]:
     """Orders that are live at this UTC time and name one of these people in the same role, the likeliest first.
 
     An order whose key was destroyed is not found: its rows in the index went with the key.
     """
     by: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for row in _matches(session, sealer, keys, "order"):
+    for row in _matches(connection, digests, "order"):
         by[row.stream.removeprefix("order/")].add((row.role, row.kind))
-    live = every(session, OrderRow, col(OrderRow.id).in_(by), OrderRow.starts <= at)
-    live = [row for row in live if not row.ends or at < row.ends]
-    ranked = sorted(live, key=lambda row: (_likelihood(kind for _, kind in by[row.id]), row.id))[:MOST]
-    return tuple(_order(session, sealer, row.id, by[row.id]) for row in ranked)
+    where, values = within("id", by)
+    live = f"SELECT id FROM order_row WHERE {where} AND starts <= :at AND (ends = '' OR :at < ends)"  # noqa: S608
+    found = [order_id for (order_id,) in connection.execute(live, {**values, "at": at})] if by else []
+    found.sort(key=lambda order_id: (_likelihood(kind for _, kind in by[order_id]), order_id))
+    return tuple(_order(connection, sealer, order_id, by[order_id]) for order_id in found[:MOST])
 
 
-def _matches(session: Session, sealer: Sealer, keys: Iterable[IdentityKey], room: str) -> list[IdentityRow]:
+_STRONG_FIRST = ", ".join(f"'{kind}'" for kind, strength in STRENGTH.items() if strength == "strong")
+
+
+def _matches(connection: Connection, digests: Collection[bytes], room: str) -> list[_Match]:
     """Rows of the index that have one of these keys, in streams of cases or of orders."""
-    digests = {sealer.digest(key) for key in keys}
     if not digests:
         return []
-    strong = [kind for kind, strength in STRENGTH.items() if strength == "strong"]
-    wanted = select(IdentityRow).where(
-        col(IdentityRow.digest).in_(digests), col(IdentityRow.stream).startswith(f"{room}/")
+    where, values = within("digest", set(digests))
+    wanted = (
+        f"SELECT role, person_id, kind, stream FROM identity_row WHERE {where}"  # noqa: S608 (names of ours)
+        f" AND stream >= :low AND stream < :high ORDER BY kind IN ({_STRONG_FIRST}) DESC LIMIT :most"
     )
-    return list(session.exec(wanted.order_by(col(IdentityRow.kind).in_(strong).desc()).limit(MOST_ROWS)))
+    values |= {"low": f"{room}/", "high": f"{room}/\uffff", "most": MOST_ROWS}
+    return [_Match(*row) for row in connection.execute(wanted, values)]
 
 
-def _cases_of(session: Session, victims: Collection[str], suspects: Collection[str], before: str) -> list[CaseRow]:
-    """Cases with one of these people that were opened before, the oldest first, without those made void."""
-    victims, suspects = set(victims) - {""}, set(suspects) - {""}
-    if not victims and not suspects:
-        return []
-    named = or_(col(CaseRow.victim_id).in_(victims), col(CaseRow.suspect_id).in_(suspects))
-    earlier = select(CaseRow).where(named, CaseRow.opened_at < before, CaseRow.state != VOIDED)
-    return list(session.exec(earlier.order_by(col(CaseRow.opened_at))))
-
-
-def _past(row: CaseRow) -> PastCase:
-    return PastCase(
-        row.id, row.reference, row.opened_at, row.victim_id, row.suspect_id, row.risk_level, row.state, row.marac
-    )
-
-
-def _known(rows: list[CaseRow], role: str, person: str) -> tuple[KnownCase, ...]:
-    theirs = [row for row in rows if person == (row.victim_id if role == VICTIM else row.suspect_id)]
-    return tuple(KnownCase(row.id, row.reference, row.opened_at, row.state) for row in reversed(theirs))
+def _known(past: Iterable[PastCase], role: str, person: str) -> tuple[KnownCase, ...]:
+    """This person's cases, the newest first."""
+    theirs = [one for one in past if person == (one.victim_id if role == VICTIM else one.suspect_id)]
+    return tuple(KnownCase(one.case, one.reference, one.opened_at, one.state) for one in reversed(theirs))
 
 
 def _likelihood(kinds: Iterable[str]) -> list[int]:
@@ -152,6 +163,6 @@ def _likelihood(kinds: Iterable[str]) -> list[int]:
     return [*sorted(map(rank, kinds)), len(STRENGTH)]
 
 
-def _order(session: Session, sealer: Sealer, order_id: str, by: set[tuple[str, str]]) -> Order:
-    order = fold_order(order_id, log.load(driver(session), sealer, f"order/{order_id}"))
+def _order(connection: Connection, sealer: Sealer, order_id: str, by: set[tuple[str, str]]) -> Order:
+    order = fold_order(order_id, log.load(connection, sealer, f"order/{order_id}"))
     return replace(order, found_by=tuple(sorted(by, key=lambda found: (rank(found[1]), found[0]))))

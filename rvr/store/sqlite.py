@@ -99,6 +99,9 @@ class Sqlite:
             lambda: self.connect(write=False), "BEGIN", poolclass=QueuePool, pool_size=size, max_overflow=size
         )
 
+    def snapshot(self, connection: engine.Connection) -> None:
+        connection.execute("BEGIN")
+
     def schema_engine(self) -> Engine:
         return _engine(lambda: self.connect(write=True), "BEGIN IMMEDIATE", poolclass=NullPool)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from rvr.anchoring import Anchoring
 from rvr.config import ROOT, Settings
@@ -137,16 +138,18 @@ CSP = (
     "worker-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-HEADERS = {
-    "Content-Security-Policy": CSP,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "X-Robots-Tag": "noindex, nofollow",
-    "Server": "RVR",
-}
+HEADERS = CIMultiDict(
+    {
+        "Content-Security-Policy": CSP,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cross-Origin-Embedder-Policy": "require-corp",
+        "X-Robots-Tag": "noindex, nofollow",
+        "Server": "RVR",
+    }
+)
 """On every answer (OWASP ASVS 5, 3.4). Geolocation is off everywhere: the desk never asks a phone where it is."""
 
 _CALLS = "camera=(self), microphone=(self), geolocation=(), display-capture=()"
@@ -199,8 +202,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _headers(request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in HEADERS.items():
-        response.headers[name] = value
+    response.headers.update(HEADERS)
     may_call = request.path == "/j" or request.path.startswith("/cases/")
     response.headers["Permissions-Policy"] = _CALLS if may_call else _NO_CALLS
     if request.path.startswith("/static/"):

@@ -2,50 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from sqlmodel import col
-
-from rvr.core.case import fold
 from rvr.core.commands import Actor
 from rvr.core.errors import NotFound, Reason
-from rvr.core.events import Recorded
 from rvr.desk import Desk
+from rvr.store import staff
+from rvr.store.engine import Connection, within
 from rvr.store.history import Known
-from rvr.store.tables import CaseRow, every
 from rvr.web import views
 from rvr.web.case_parts import Around
+from rvr.web.views import Other
 
 
 async def gather(desk: Desk, case_id: str, actor: Actor) -> Around:
     """Raises NotFound for a case that there is not, or that is not this person's to see."""
-    return await gathered(desk, case_id, await seen(desk, case_id, actor), actor)
+    await seen(desk, case_id, actor)
+    return await gathered(desk, case_id, actor)
 
 
-async def seen(desk: Desk, case_id: str, actor: Actor) -> list[Recorded]:
-    """The case's log alone. Raises NotFound as `gather` does."""
-    log = await desk.log(case_id)
-    if not views.may_see(fold(case_id, log), actor):
+async def seen(desk: Desk, case_id: str, actor: Actor) -> None:
+    """Raises NotFound as `gather` does."""
+    if not views.may_see(await desk.case(case_id), actor):
         raise NotFound(Reason("no-such-case"))
-    return log
 
 
-async def gathered(desk: Desk, case_id: str, log: Sequence[Recorded], actor: Actor) -> Around:
-    """The case that this log adds up to; whoever made a move is answered, also when the case is theirs no longer."""
-    case = fold(case_id, log)
-    flow = await desk.definition_of(case)
-    elsewhere = await desk.known(case)
-    known = elsewhere if "people" in views.classes_for(case, actor) else Known()
+async def gathered(desk: Desk, case_id: str, actor: Actor, version: int | None = None) -> Around:
+    """The case, or what it was at a version. Who made a move is answered, also when the case is no longer theirs."""
+    now = await desk.gather(case_id, version)
+    flow = await desk.definition_of(now.case)
+    known = now.known if "people" in views.classes_for(now.case, actor) else Known()
     others = {past.case for past in known.history} | {one.id for c in known.candidates for one in c.cases}
-    rows = await desk.store.read(lambda session: every(session, CaseRow, col(CaseRow.id).in_(others)))
+
+    def look(connection: Connection) -> tuple[dict[str, staff.Person], list[Other]]:
+        where, values = within("id", others)
+        wanted = f"SELECT id, state, opened_by, officer, decision FROM case_row WHERE {where}"  # noqa: S608
+        rows = connection.execute(wanted, values).fetchall() if others else []
+        return staff.people(connection), [Other(*row) for row in rows]
+
+    people, rows = await desk.store.look(look)
     flows = (flow, *desk.definitions.workflows.values())
     return Around(
-        case,
+        now.case,
         flow,
-        tuple(log),
+        now.log,
         known,
-        elsewhere,
-        await desk.people(),
+        tuple(await desk.moves(now, actor)),
+        now.officers,
+        people,
         {state.id: state.name for one in flows for state in one.states.values()},
         frozenset(row.id for row in rows if views.may_read(row, actor)),
     )

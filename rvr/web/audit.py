@@ -24,7 +24,8 @@ from rvr.core.moment import iso, parse_iso
 from rvr.messages import Catalogue
 from rvr.store import access
 from rvr.store.access import PAGE, TERMINAL, Wanted
-from rvr.store.tables import AccessRow, AccountRow, CaseRow, every
+from rvr.store.staff import Person
+from rvr.store.tables import AccessRow, CaseRow, every
 from rvr.web import api, auth, rendering
 from rvr.web.choices import partner_name
 from rvr.web.context import DESK, SIGNED_IN, WORDS
@@ -118,7 +119,7 @@ async def download(request: web.Request) -> web.StreamResponse:
 # --- The question ------------------------------------------------------------------------------------------------
 
 
-async def _search(request: web.Request, sent: Mapping[str, Any], people: Mapping[str, AccountRow]) -> Search:
+async def _search(request: web.Request, sent: Mapping[str, Any], people: Mapping[str, Person]) -> Search:
     """Raises BadInput with every fault."""
     given = {name: told for name in CRITERIA if (told := str(sent.get(name, "")).strip()[:LONGEST])}
     zone, faults = ZoneInfo(rendering.force_of(request.app).hours.zone), list(_not_offered(given, people))
@@ -147,7 +148,7 @@ async def _search(request: web.Request, sent: Mapping[str, Any], people: Mapping
     return Search(given, wanted, int(before))
 
 
-def _not_offered(given: Mapping[str, str], people: Mapping[str, AccountRow]) -> Iterable[Reason]:
+def _not_offered(given: Mapping[str, str], people: Mapping[str, Person]) -> Iterable[Reason]:
     for name, known in (("person", {*people, TERMINAL}), ("category", KINDS), ("purpose", PURPOSES)):
         if name in given and given[name] not in known:
             yield Reason("body-field", {"name": name}, name)
@@ -186,9 +187,7 @@ async def _all(request: web.Request, search: Search) -> AsyncIterator[list[Acces
         before = rows[-1].seq or 0
 
 
-async def _told(
-    request: web.Request, rows: Sequence[AccessRow], people: Mapping[str, AccountRow]
-) -> list[dict[str, Any]]:
+async def _told(request: web.Request, rows: Sequence[AccessRow], people: Mapping[str, Person]) -> list[dict[str, Any]]:
     """The rows in words."""
     desk, words = request.app[DESK], request.app[WORDS]
     ids = {row.case_id for row in rows if row.case_id}

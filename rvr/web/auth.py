@@ -21,16 +21,17 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlmodel import col, select
+from sqlmodel import col
 
 from rvr import links
 from rvr.config import Settings
 from rvr.core.commands import Actor
 from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, RvrError, TooMany, Unavailable
 from rvr.core.moment import iso, parse_iso
-from rvr.store import access
+from rvr.store import access, staff
 from rvr.store.access import Access, Signin
 from rvr.store.engine import Connection
+from rvr.store.staff import Person
 from rvr.store.tables import AccountRow, CaseRow, SigninRow, every, put
 from rvr.web.context import DESK, MEDIA, SETTINGS, SIGNED_IN, SignedIn
 
@@ -102,8 +103,11 @@ async def sign_in(request: web.Request, username: str, password: str) -> tuple[S
         expires_at=iso(now + timedelta(seconds=request.app[SETTINGS].signin_max_s)),
     )
     await desk.store.write(lambda connection: put(connection, row))
+    signed = await lookup(request, row.token_hash)
+    if signed is None:  # the account was closed this moment
+        raise NotSignedIn(Reason("wrong-password"))
     log.info("signed_in", person=account.id)
-    return _signed_in(row, account), token
+    return signed, token
 
 
 async def _proven(request: web.Request, username: str, password: str, known: AccountRow | None) -> AccountRow:
@@ -163,10 +167,10 @@ def _verify(password_hash: str, password: str) -> bool:
         return False
 
 
-def _signed_in(row: SigninRow, account: AccountRow) -> SignedIn:
-    actor = Actor(account.id, frozenset(account.roles), account.name, frozenset(account.units))
-    role = next(iter(account.roles), "")
-    return SignedIn(actor, row.csrf, Signin(row.token_hash[:16], account.id, role), account.username)
+def _signed_in(signin: staff.Open, person: Person) -> SignedIn:
+    actor = Actor(person.id, frozenset(person.roles), person.name, person.units)
+    role = next(iter(person.roles), "")
+    return SignedIn(actor, signin.csrf, Signin(signin.token_hash[:16], person.id, role), person.username)
 
 
 # --- Before every handler ----------------------------------------------------------------------------------------
@@ -181,25 +185,21 @@ async def who(request: web.Request) -> SignedIn | None:
 async def lookup(request: web.Request, token_hash: str, *, renew: bool = False) -> SignedIn | None:
     """The live sign-in with this hash. An open stream asks for each message, and is no sign of a person: no `renew`."""
     desk, settings = request.app[DESK], request.app[SETTINGS]
-    told = select(SigninRow, AccountRow).where(SigninRow.token_hash == token_hash, AccountRow.id == SigninRow.person)
-    found = await desk.store.read(lambda session: session.exec(told).first())
+    found = await desk.store.look(lambda connection: staff.signed_in(connection, token_hash))
     if found is None:
         return None
-    (row, account), now = found, desk.observe().at
-    idle = now - parse_iso(row.seen_at)
+    (signin, person), now = found, desk.observe().at
+    idle = now - parse_iso(signin.seen_at)
     too_long = idle > timedelta(seconds=settings.signin_idle_s) and not desk.store.fault  # use cannot be noted then
-    if parse_iso(row.expires_at) < now or too_long:
-        return None
-    if account.disabled:
+    if parse_iso(signin.expires_at) < now or too_long or person.disabled:
         return None
     if renew and idle > timedelta(seconds=SEEN_EVERY_S):
-        seen = SigninRow(**{**row.model_dump(), "seen_at": iso(now)})
         try:
-            await desk.store.write(lambda connection: put(connection, seen))
+            await desk.store.write(lambda connection: staff.seen(connection, token_hash, iso(now)))
         except Unavailable:
             if not desk.store.fault:  # a disk that takes nothing keeps nobody from reading
                 raise
-    return _signed_in(row, account)
+    return _signed_in(signin, person)
 
 
 async def check(request: web.Request, roles: frozenset[str]) -> None:

@@ -23,7 +23,7 @@ from rvr.core.events import Recorded
 from rvr.core.moment import iso
 from rvr.core.workflow import Workflow
 from rvr.messages import Catalogue
-from rvr.store.tables import AccountRow
+from rvr.store.staff import Person
 from rvr.web import auth, form_views, question_views, rendering, views
 from rvr.web.around import gather
 from rvr.web.case_parts import Around
@@ -168,8 +168,8 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
     desk, words, actor = app[DESK], app[WORDS], signed.actor
     case, flow = around.case, around.flow
     whole, partner = views.sees_whole(case, actor), views.is_partner(case, actor)
-    moves = [view for view in await desk.moves(case, actor, around.elsewhere) if whole or partner or not view.move.asks]
-    officers = officers_to_choose(await desk.roster(), around.people, words)
+    moves = [view for view in around.moves if whole or partner or not view.move.asks]
+    officers = officers_to_choose(around.officers.values(), around.people, words)
     choices = Choices(flow, words, desk.observe(), case, actor, around.known, officers)
     made = _forms(around, moves, choices, trouble)
     shown = views.case_json(around, moves, actor, words)
@@ -276,7 +276,7 @@ def _heading(form: FormView) -> str:
 # --- The log -----------------------------------------------------------------------------------------------------
 
 
-def _history(log: Iterable[Recorded], people: Mapping[str, AccountRow], words: Catalogue) -> list[dict[str, Any]]:
+def _history(log: Iterable[Recorded], people: Mapping[str, Person], words: Catalogue) -> list[dict[str, Any]]:
     """What happened, newest first, in words; the same thing many times in a row by one person is one line."""
     told: list[dict[str, Any]] = []
     for recorded in reversed(list(log)):

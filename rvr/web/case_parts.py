@@ -10,14 +10,16 @@ from typing import Any, TypeVar
 
 from rvr.core import events as e
 from rvr.core.case import Case, Suspect
+from rvr.core.decide import MoveView
 from rvr.core.events import Event, Recorded
 from rvr.core.history import PastCase
 from rvr.core.identity import VICTIM
 from rvr.core.moment import iso
+from rvr.core.roster import Officer
 from rvr.core.workflow import Workflow
 from rvr.messages import Catalogue
 from rvr.store.history import Known
-from rvr.store.tables import AccountRow
+from rvr.store.staff import Person
 from rvr.web.choices import NOTHING_KNOWN, candidate_id, order_name, partner_name, same_keys, suspect_status
 
 F = TypeVar("F", bound=e.Fact)
@@ -32,9 +34,11 @@ class Around:
     log: tuple[Recorded, ...] = ()
     known: Known = NOTHING_KNOWN
     """Empty for whoever may not be shown other cases."""
-    elsewhere: Known = NOTHING_KNOWN
-    """The same for what a decision rests on, whoever looks."""
-    people: Mapping[str, AccountRow] = field(default_factory=dict)
+    moves: tuple[MoveView, ...] = ()
+    """Every move that the reader's roles have from here."""
+    officers: Mapping[str, Officer] = field(default_factory=dict)
+    """Who was ever on duty, by person id."""
+    people: Mapping[str, Person] = field(default_factory=dict)
     """Colleagues, by person id."""
     states: Mapping[str, str] = field(default_factory=dict)
     """Names of the states of every workflow: an earlier case may have run under another."""

@@ -16,10 +16,11 @@ from rvr.core.forms import options_of
 from rvr.core.identity import STRENGTH, Candidate
 from rvr.core.moment import Moment, parse_iso
 from rvr.core.orders import Order
+from rvr.core.roster import Officer
 from rvr.core.workflow import Criterion, Field, Workflow
 from rvr.messages import Catalogue
 from rvr.store.history import Known
-from rvr.store.tables import AccountRow, OfficerRow
+from rvr.store.staff import Person
 
 NOTHING_KNOWN = Known()
 
@@ -154,11 +155,11 @@ class Choices:
 
 
 def officers_to_choose(
-    roster: Iterable[OfficerRow], people: Mapping[str, AccountRow], words: Catalogue
+    officers: Iterable[Officer], people: Mapping[str, Person], words: Catalogue
 ) -> tuple[Choice, ...]:
     """Officers on duty, the free ones first. A busy one is named, too: the refusal then says why."""
-    on_duty = [row for row in roster if row.status == "on"]
-    named = [(bool(row.case_id), people[row.id].name, row.id) for row in on_duty if row.id in people]
+    on_duty = [officer for officer in officers if officer.status == "on"]
+    named = [(bool(officer.case), people[officer.id].name, officer.id) for officer in on_duty if officer.id in people]
     return tuple(
         Choice(who, f"{name} ({words.say('page.busy') if busy else words.say('page.free')})")
         for busy, name, who in sorted(named)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from rvr.core import clocks, routing
 from rvr.core.case import Case
@@ -19,10 +19,12 @@ from rvr.core.events import Recorded
 from rvr.core.force import Force
 from rvr.core.forms import json_schema, options_of
 from rvr.core.moment import Moment, iso, parse_iso
+from rvr.core.roster import Officer
 from rvr.core.vocabulary import Facts
 from rvr.core.workflow import Field, State, Workflow
 from rvr.messages import Catalogue
-from rvr.store.tables import AccountRow, CaseRow, OfficerRow
+from rvr.store.staff import Person
+from rvr.store.tables import CaseRow
 from rvr.web import case_parts
 from rvr.web.case_parts import Around
 from rvr.web.errors import told
@@ -56,7 +58,17 @@ SHOWN_TO_PARTNERS = ("safe_contact", "risk_level", "children", "referral")
 """What the access log calls a look at a referral."""
 
 
-def _concerns(case: Case | CaseRow, actor: Actor, role: str) -> bool:
+class Other(NamedTuple):
+    """Another case, as far as it decides who may open it."""
+
+    id: str
+    state: str
+    opened_by: str
+    officer: str
+    decision: str
+
+
+def _concerns(case: Case | CaseRow | Other, actor: Actor, role: str) -> bool:
     match role:
         case "sergeant" | "inspector":
             return True
@@ -87,7 +99,7 @@ def sees_whole(case: Case, actor: Actor) -> bool:
     return bool(_roles(case, actor) & WHOLE)
 
 
-def may_read(row: CaseRow, actor: Actor) -> bool:
+def may_read(row: CaseRow | Other, actor: Actor) -> bool:
     """The same of a row: whether a link to it leads to more than the outline."""
     return any(_concerns(row, actor, role) for role in actor.roles & WHOLE)
 
@@ -141,7 +153,7 @@ def class_of(workflow: Workflow, name: str) -> str:
 # --- The case, as JSON and for the pages -------------------------------------------------------------------------
 
 
-def person(people: Mapping[str, AccountRow], person_id: str) -> dict[str, str] | None:
+def person(people: Mapping[str, Person], person_id: str) -> dict[str, str] | None:
     """A member of staff, as colleagues see her or him."""
     if not person_id:
         return None
@@ -207,28 +219,34 @@ def outline(case: Case, workflow: Workflow, words: Catalogue) -> dict[str, Any]:
         "erased_at": case.first.get("CaseErased"),
         "risk_level": case.risk_level or None,
         "clocks": [
-            _clock(workflow, dataclasses.asdict(running) | {"started_at": iso(running.started_at)})
-            for running in case.clocks.values()
+            _clock(workflow, one.clock, one.run, iso(one.started_at), one.target_s, one.ends_at, paused=one.paused)
+            for one in case.clocks.values()
         ],
     }
 
 
-def _clock(workflow: Workflow, running: Mapping[str, Any]) -> dict[str, Any]:
+def _clock(
+    workflow: Workflow, clock: str, run: int, started_at: str, target_s: int, ends_at: str, *, paused: bool
+) -> dict[str, Any]:
     """A clock on the screen; one that stands still is due at no time."""
-    definition = workflow.clocks.get(running["clock"])
-    started, target_s = parse_iso(running["started_at"]), int(running["target_s"])
-    due_at = running["ends_at"] or iso(datetime.fromtimestamp(started.timestamp() + target_s, UTC))
+    definition = workflow.clocks.get(clock)
+    due_at = ends_at or iso(parse_iso(started_at) + timedelta(seconds=target_s))
     return {
-        "id": running["clock"],
-        "name": definition.name if definition else running["clock"],
-        "run": running["run"],
-        "started_at": running["started_at"],
+        "id": clock,
+        "name": definition.name if definition else clock,
+        "run": run,
+        "started_at": started_at,
         "target_s": target_s,
-        "due_at": None if running["paused"] else due_at,
-        "paused": running["paused"],
-        "why_paused": definition.why_paused if definition and running["paused"] else "",
+        "due_at": None if paused else due_at,
+        "paused": paused,
+        "why_paused": definition.why_paused if definition and paused else "",
         "board": definition.board if definition else True,
     }
+
+
+def _of_row(workflow: Workflow, told: Mapping[str, Any]) -> dict[str, Any]:
+    run, target_s, paused = int(told["run"]), int(told["target_s"]), bool(told["paused"])
+    return _clock(workflow, told["clock"], run, told["started_at"], target_s, told["ends_at"], paused=paused)
 
 
 def _move_json(view: MoveView, workflow: Workflow, words: Catalogue) -> dict[str, Any]:
@@ -373,7 +391,7 @@ def _presence(flowing: bool, victim: str, opened: str, sent: str) -> str:
 # --- Boards and the log ------------------------------------------------------------------------------------------
 
 
-def board_row(row: CaseRow, workflow: Workflow, people: Mapping[str, AccountRow], words: Catalogue) -> dict[str, Any]:
+def board_row(row: CaseRow, workflow: Workflow, people: Mapping[str, Person], words: Catalogue) -> dict[str, Any]:
     """A case on a board: reference, state and clocks, and nothing that names or locates the victim."""
     state = workflow.states.get(row.state) or State(row.state, row.state, "")
     owner, _ = state.acting(row.officer)
@@ -401,7 +419,7 @@ def board_row(row: CaseRow, workflow: Workflow, people: Mapping[str, AccountRow]
         "presence": presence,
         "presence_name": words.name("presence", presence),
         "clocks": sorted(
-            (clock for clock in (_clock(workflow, c) for c in row.clocks) if clock["board"]),
+            (clock for clock in (_of_row(workflow, one) for one in row.clocks) if clock["board"]),
             key=lambda clock: clock["due_at"] or "9",
         ),
     }
@@ -449,24 +467,22 @@ def _option(workflow: Workflow, field: str, value: Any) -> str:
 
 
 def roster_rows(
-    roster: Iterable[OfficerRow], people: Mapping[str, AccountRow], words: Catalogue
+    officers: Mapping[str, Officer], people: Mapping[str, Person], words: Catalogue
 ) -> list[dict[str, Any]]:
     """Every officer with duty and occupation; those who have never been on duty are off."""
-    known = {row.id: row for row in roster}
     rows = []
-    for account in people.values():
-        if "officer" not in account.roles or account.disabled:
+    for person in people.values():
+        if "officer" not in person.roles or person.disabled:
             continue
-        row = known.get(account.id)
-        status, case_id = (row.status, row.case_id) if row else ("off", "")
+        officer = officers.get(person.id, Officer(person.id))
         rows.append(
             {
-                "id": account.id,
-                "name": account.name,
-                "status": status,
-                "status_name": words.name("duty", status),
-                "busy": bool(case_id),
-                "case": case_id,
+                "id": person.id,
+                "name": person.name,
+                "status": officer.status,
+                "status_name": words.name("duty", officer.status),
+                "busy": bool(officer.case),
+                "case": officer.case,
             }
         )
     return sorted(rows, key=lambda row: ({"on": 0, "break": 1}.get(str(row["status"]), 2), row["busy"], row["name"]))

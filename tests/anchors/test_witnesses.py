@@ -20,7 +20,6 @@ from rvr.core.case import Case
 from rvr.cosigning import Cosigner, cosignature
 from rvr.store import Store, anchors
 from rvr.store.anchors import Anchor
-from rvr.store.messages import driver
 from rvr.store.notes import Verifier, parted
 from rvr.store.sqlite import Connection
 from tests.anchors.places import Process, answering
@@ -36,7 +35,7 @@ async def anchored(store: Store, clock: Clock, *witnesses: str) -> AsyncIterator
 
 
 async def rows(store: Store) -> list[Anchor]:
-    return [anchor for anchor, _ in await store.read(lambda session: anchors.every(driver(session)))]
+    return [anchor for anchor, _ in await store.look(anchors.every)]
 
 
 def told(looking: Anchoring) -> list[str]:
@@ -75,7 +74,7 @@ async def test_each_new_head_is_cosigned_once_and_also_after_a_restart(store: St
         assert looking.troubles == []
     kept = await rows(store)
     assert [row.size for row in kept] == [1, 2, 3, 4, 5, 6, 7, size]
-    for row, note in await store.read(lambda session: anchors.every(driver(session))):
+    for row, note in await store.look(anchors.every):
         assert cosignature(Verifier(at.key), note, [row.proof.decode()]).line == row.proof.decode()
 
 

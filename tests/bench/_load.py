@@ -1,8 +1,8 @@
 """Works at a served desk through its API, by the clock: `python -m tests.bench._load HOW`.
 
 Commands arrive at their times, whatever became of those before; only the next command of a case waits for the answer
-to the last. How long each took is counted from when it was to arrive. The process says what it counted as one line of
-JSON.
+to the last. How long each took is counted from when it was to arrive. The process says when everybody has signed in,
+and at its end what it counted, as one line of JSON each.
 """
 
 from __future__ import annotations
@@ -196,12 +196,17 @@ class Load:
         }
 
 
+def say(told: Any) -> None:
+    print(json.dumps(told), flush=True)  # noqa: T201 (the parent reads it)
+
+
 async def main(how: How) -> None:
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as web:
         load = Load(how, web)
         await load.sign_in()
-        print(json.dumps(await load.run()), flush=True)  # noqa: T201 (the parent reads it)
+        say("signed in")
+        say(await load.run())
 
 
 if __name__ == "__main__":

@@ -216,7 +216,7 @@ class Days:
 
     async def is_the_same(self, case: str, role: str, as_in: str) -> None:
         """Somebody confirms that the victim or suspect is the one of that earlier case."""
-        candidates = (await self.desk.known(await self.desk.case(case))).candidates
+        candidates = (await self.desk.gather(case)).known.candidates
         (found,) = (c for c in candidates if c.role == role and as_in in {known.id for known in c.cases})
         await self.does(case, "sergeant", "match_person", candidate=f"{role}:{found.person_id}")
 

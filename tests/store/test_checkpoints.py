@@ -22,7 +22,6 @@ from rvr.store import Store, checkpoints, ledger, notes
 from rvr.store.checkpoints import Head, Heads, RefusesToSign, Sequencer
 from rvr.store.engine import Connection
 from rvr.store.merkle import EMPTY, leaf_hash, verify_consistency, verify_inclusion
-from rvr.store.messages import driver
 from rvr.store.tables import EventRow
 from tests.store.builders import Clock, Place, a_batch, blank, edit_public, event, number_given, opened
 
@@ -346,7 +345,7 @@ async def test_a_head_that_somebody_else_signed_over_other_events_is_found_at_on
     """The other's head has as many events as one has taken oneself: it must not be grown past unlooked at."""
     await cases(store, clock, "a")
     await store.append(a_batch("c1", Case("1"), opened(clock)))
-    while await store.read(lambda session: store._sequencer.take(driver(session))):
+    while await store.look(store._sequencer.take):
         pass
     other, at = Head(4, b"\x01" * 32), "2026-11-22T21:18:04Z"
     note = store.notary.note(checkpoints.text(store.notary.name, other))
@@ -503,7 +502,7 @@ async def test_what_the_chains_alone_would_miss_is_refused_by_the_next_signature
     place.tamper(TAMPERS[kind][0])
     again = place.store(clock)
     await again.start()
-    chains = await again.read(lambda s: ledger.verify_all(driver(s)))
+    chains = await again.look(ledger.verify_all)
     assert chains == []
     with pytest.raises(RefusesToSign):
         await again.checkpoint()

@@ -36,7 +36,7 @@ async def a_case(store: Store, clock: Clock, case: str, *after: e.Event, **told:
 
 
 async def what_is_known(store: Store, clock: Clock, case: Case) -> Known:
-    return await store.read(lambda session: known(session, store.sealer, case, iso(clock.at)))
+    return await store.look(lambda connection: known(connection, store.sealer, case, iso(clock.at)))
 
 
 async def candidates(store: Store, clock: Clock, case: Case) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -141,16 +141,18 @@ async def test_the_history_is_every_earlier_case_of_the_victim_or_the_suspect(st
     await a_case(store, clock, "void", event(e.CaseVoided(reason="test"), "voided", clock))
 
     async def ids(victim: str, suspect: str, before: str = "2027") -> list[str]:
-        return [one.case for one in await store.read(lambda session: history(session, {victim}, {suspect}, before))]
+        return [
+            one.case for one in await store.look(lambda connection: history(connection, {victim}, {suspect}, before))
+        ]
 
     assert await ids("victim-1", "suspect-1") == ["1", "2", "3"]
-    found = await store.read(lambda session: history(session, {"victim-1"}, {"suspect-1"}, "2027"))
+    found = await store.look(lambda connection: history(connection, {"victim-1"}, {"suspect-1"}, "2027"))
     assert [one.marac for one in found] == [False, True, False]
     assert await ids("victim-1", "nobody") == ["1", "2"]
     assert await ids("", "suspect-1") == ["1", "3"]
     assert await ids("victim-void", "suspect-void") == []
     assert await ids("", "") == []
-    (past,) = await store.read(lambda session: history(session, {"x"}, {""}, "2027"))
+    (past,) = await store.look(lambda connection: history(connection, {"x"}, {""}, "2027"))
     assert (past.case, past.reference, past.victim_id, past.suspect_id) == ("4", "R4", "x", "suspect-4")
     assert (past.risk_level, past.state) == ("", "call_taking")
     assert await ids("x", "", past.opened_at) == [], "a case is no earlier than itself"

@@ -1,0 +1,102 @@
+"""Gathers what a decision may rest on: the case as it stands, who is on duty, what is known of its people. One look.
+
+The cases of the last minutes are kept as they were read, so that of each only what is new is read and unsealed again:
+the log is append-only, and what was read of it stays true. An erased case alone is read anew.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rvr.core.case import Case, apply, fold
+from rvr.core.erasure import is_erased
+from rvr.core.events import Recorded
+from rvr.core.roster import Officer
+from rvr.store import log, staff
+from rvr.store.engine import Connection
+from rvr.store.history import Known, known
+from rvr.store.sealing import Sealer
+
+MOST = 500
+"""Cases that are kept: as many as are open at once on a large desk, some 100 kB each."""
+
+
+class Told(NamedTuple):
+    """A case's log as far as it was read, and what it adds up to."""
+
+    log: tuple[Recorded, ...]
+    case: Case
+
+
+class Recent:
+    """The cases that were asked for last. For one thread, that of the loop; the looks themselves run elsewhere."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._kept: OrderedDict[str, Told] = OrderedDict()
+
+    def of(self, case_id: str) -> Told:
+        """What was last read of the case; nothing, where nothing is kept."""
+        return self._kept.get(case_id) or Told((), Case(case_id))
+
+    def keep(self, told: Told) -> None:
+        """Keeps the case, unless more of it is kept already."""
+        case_id = told.case.id
+        if is_erased(told.case) or not told.log:
+            self._kept.pop(case_id, None)
+            return
+        if told.case.version >= self.of(case_id).case.version:
+            self._kept[case_id] = told
+        self._kept.move_to_end(case_id)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+    def forget(self, case_id: str) -> None:
+        self._kept.pop(case_id, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a decision may rest on, all of it as it stood at one feed position."""
+
+    position: int
+    officers: Mapping[str, Officer]
+    told: Told
+    known: Known
+
+    @property
+    def case(self) -> Case:
+        return self.told.case
+
+    @property
+    def log(self) -> tuple[Recorded, ...]:
+        """The case's events, oldest first."""
+        return self.told.log
+
+
+def read_on(connection: Connection, sealer: Sealer, before: Told) -> Told:
+    """The same case as it is now."""
+    stream = f"case/{before.case.id}"
+    fresh = log.load(connection, sealer, stream, before.case.version)
+    case = before.case
+    for recorded in fresh:
+        case = apply(case, recorded.event)
+    if before.log and is_erased(case):  # what was read before may not be shown any more
+        return read_on(connection, sealer, Told((), Case(case.id)))
+    return Told((*before.log, *fresh), case)
+
+
+def at_version(told: Told, version: int | None) -> Told:
+    """The case as it was at a version; as it is, without one."""
+    if version is None or version >= told.case.version:
+        return told
+    return Told(told.log[:version], fold(told.case.id, told.log[:version]))
+
+
+def gather(connection: Connection, sealer: Sealer, told: Told, at: str) -> Gathered:
+    """What stands around this case at this UTC time; nothing is known of one that has yet to be opened."""
+    found = known(connection, sealer, told.case, at) if told.log else Known()
+    return Gathered(log.position(connection), staff.officers(connection), told, found)

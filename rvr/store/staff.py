@@ -1,0 +1,73 @@
+"""Who works at the desk, as the screens and the decisions ask for it: the read side of accounts and duty."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from rvr.core.roster import Officer
+from rvr.store.engine import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A member of staff. What a password is checked against is not part of it."""
+
+    id: str
+    username: str
+    name: str
+    roles: tuple[str, ...]
+    units: frozenset[str] = frozenset()
+    """Ids of the teams and partner organisations that the person belongs to."""
+    disabled: bool = False
+
+
+class Open(NamedTuple):
+    """A sign-in that nobody has ended."""
+
+    token_hash: str
+    csrf: str
+    seen_at: str
+    expires_at: str
+
+
+_PERSON = "account.id, account.username, account.name, account.roles, account.units, account.disabled"
+
+
+def people(connection: Connection) -> dict[str, Person]:
+    """Everybody who has an account, by person id."""
+    rows = connection.execute(f"SELECT {_PERSON} FROM account ORDER BY id")  # noqa: S608 (names of ours)
+    return {row[0]: _person(*row) for row in rows}
+
+
+def signed_in(connection: Connection, token_hash: str) -> tuple[Open, Person] | None:
+    """The sign-in with this hash, and whose it is."""
+    row = connection.execute(
+        f"SELECT signin.token_hash, signin.csrf, signin.seen_at, signin.expires_at, {_PERSON} FROM signin"  # noqa: S608
+        " JOIN account ON account.id = signin.person WHERE signin.token_hash = :hash",
+        {"hash": token_hash},
+    ).fetchone()
+    return (Open(*row[:4]), _person(*row[4:])) if row else None
+
+
+def seen(connection: Connection, token_hash: str, at: str) -> None:
+    """Notes that the sign-in is in use. For the writing connection."""
+    connection.execute("UPDATE signin SET seen_at = :at WHERE token_hash = :hash", {"hash": token_hash, "at": at})
+
+
+def officers(connection: Connection) -> dict[str, Officer]:
+    """Every officer who was ever on duty, by person id."""
+    rows = connection.execute("SELECT id, version, status, case_id FROM officer_row ORDER BY id")
+    return {row[0]: Officer(*row) for row in rows}
+
+
+def _person(person: str, username: str, name: str, roles: str, units: str, disabled: bool) -> Person:
+    return Person(person, username, name, _ids(roles), frozenset(_ids(units)), bool(disabled))
+
+
+@lru_cache(256)
+def _ids(told: str) -> tuple[str, ...]:
+    """A list as it stands in a row: the same few, over and over."""
+    return tuple(json.loads(told))
