@@ -13,6 +13,7 @@ from rvr.core.commands import THE_MEDIA, MakeMove
 from rvr.core.errors import Reason, Refused, Stale
 from rvr.core.moment import Moment
 from rvr.desk import TRIES, Desk
+from rvr.media import Room, Seat
 from rvr.store import Store
 from rvr.store.tables import CaseRow, every
 
@@ -50,12 +51,12 @@ async def note_restart(desk: Desk) -> None:
     a kill). Without this a case would stay on video for ever, and a call that comes back would seem unbroken.
     """
     at, start = desk.observe(), desk.new_id()
-    for room, seats in (await wanted_rooms(desk.store)).items():
-        for seat in seats:
-            await observed(desk, room, seat, "lost", "worker_lost", at, f"restart:{start}:{seat}")
+    for room, wanted in (await wanted_rooms(desk.store)).items():
+        for seat in wanted.seats:
+            await observed(desk, room, seat.id, "lost", "worker_lost", at, f"restart:{start}:{seat.id}")
 
 
-async def wanted_rooms(store: Store) -> dict[str, tuple[str, str]]:
+async def wanted_rooms(store: Store) -> dict[str, Room]:
     """Every room that should be open now, with its seats."""
     rows = await store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True)))
-    return {row.session: (row.victim_seat, row.officer_seat) for row in rows}
+    return {row.session: Room((Seat(row.victim_seat), Seat(row.officer_seat))) for row in rows}

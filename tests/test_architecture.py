@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gathering": {"core", "store"},
     "desk": {"core", "store", "realtime", "definitions", "links", "messages", "notices", "gathering"},
     "joining": {"core", "store", "links", "desk"},
-    "calls": {"core", "store", "desk"},
+    "calls": {"core", "store", "desk", "media.Room", "media.Seat"},
     "periodic": {"core"},
     "ticker": {"core", "store", "desk"},
     "clock_watch": {"core", "store", "desk", "realtime"},

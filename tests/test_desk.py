@@ -21,6 +21,7 @@ from rvr.core.errors import Forbidden, NotFound, Refused, Reused, RvrError, Stal
 from rvr.core.moment import iso
 from rvr.definitions import Definitions, load
 from rvr.desk import BOARD, Desk, Outcome
+from rvr.media import Room, Seat
 from rvr.outbox import RETRY_S, Outbox
 from rvr.realtime import Hub
 from rvr.store import Store
@@ -454,7 +455,9 @@ async def test_an_observation_of_an_unknown_room_or_of_an_ended_session_changes_
     case = await at.a_case("waiting_room")
     session = (await at.desk.case(case)).session
     assert session is not None
-    assert await calls.wanted_rooms(at.desk.store) == {session.id: (session.victim_seat, session.officer_seat)}
+    assert await calls.wanted_rooms(at.desk.store) == {
+        session.id: Room((Seat(session.victim_seat), Seat(session.officer_seat)))
+    }
     await at.does(OFFICER, case, "request_deployment", response_grade="priority", deployment_reason="video_failed")
     assert await calls.wanted_rooms(at.desk.store) == {}
     position = await at.store.position()

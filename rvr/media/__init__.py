@@ -1,21 +1,73 @@
 """The media plane's contract: who may sit in which room, and what was seen there.
 
-The desk says which rooms it wants and hands over SDP offers; an engine answers them and reports numbered
-observations. A room id and a seat id are opaque here: no case, person or address is known on this side.
+The desk says which rooms it wants, who may be seen and heard there and what is recorded; only offers, leaves and
+stills are acts. An engine answers them and reports numbered observations. A room id and a seat id are opaque here: no
+case, person or address is known on this side.
 Implementations: `rvr.media.rooms.Rooms` (embedded worker processes). Nothing in this module imports a media library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, get_args
 
 from rvr.core.moment import Moment
 
-Kind = Literal["connected", "first_frame", "two_way", "lost", "resumed", "gone"]
+Kind = Literal["connected", "first_frame", "two_way", "lost", "resumed", "gone", "quality", "recording"]
 
 KINDS: Final[frozenset[str]] = frozenset(get_args(Kind))
+
+Track = Literal["audio", "video"]
+
+MAX_SEATS: Final = 4
+"""Two principal seats and two guests: what one screen shows and one offer of fixed slots carries."""
+RECORDING_KEY_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One person's place in a room."""
+
+    id: str
+    admitted: bool = True
+    """False: may connect and is held. Nothing passes to or from it: a guest before the victim agreed, or on hold."""
+    muted: frozenset[Track] = frozenset()
+    """Not passed on, whatever the browser sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What is to be recorded in a room, as long as it is wanted. Raises ValueError for a key of another length."""
+
+    id: str
+    """Opaque; names its files."""
+    key: bytes = field(repr=False)
+    """32 bytes, of this recording alone."""
+    seats: frozenset[str] = frozenset()
+    """Those who consented: only their packets are written."""
+
+    def __post_init__(self) -> None:
+        if len(self.key) != RECORDING_KEY_BYTES:
+            raise ValueError(f"a recording's key has {RECORDING_KEY_BYTES} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What one room is wanted to be. Raises ValueError for more than four seats, or one twice."""
+
+    seats: tuple[Seat, ...]
+    """The first two are principal: `two_way` is theirs. A guest's place in this order stays the guest's."""
+    recording: Recording | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.seats) > MAX_SEATS:
+            raise ValueError(f"a room has {len(self.seats)} seats; {MAX_SEATS} is the most")
+        if len({seat.id for seat in self.seats}) != len(self.seats):
+            raise ValueError("a seat stands twice in a room")
+
+    def seat(self, name: str) -> Seat | None:
+        return next((seat for seat in self.seats if seat.id == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +79,8 @@ class Observation:
     | `connected`   | who  | ICE and DTLS are up; with `again`: heard again after `lost` on the same connection |
     | `first_frame` | who  | the first video frame of this connection was decoded |
     | `two_way`     | None | once a room: video of both principal seats was decoded and handed on to the other |
+    | `quality`     | who  | every ten seconds of a connection and at its end: how its media fared |
+    | `recording`   | None | a recording began, sealed a block, stopped or failed |
     | `lost`        | who  | was connected; then nothing was heard for `lost_after_s`, or the connection failed |
     | `resumed`     | who  | two-way again after `lost` or `gone`: fresh video both ways; the seat that came back |
     | `gone`        | who  | the connection was ended from this side, or never came up; see `cause` |
@@ -49,20 +103,24 @@ class Observation:
     detail: Mapping[str, str] = field(default_factory=dict)
     """Codes only, never an address. `partner`: the other principal seat. `cause`: for `lost` one of `silent`, `failed`,
     `worker_lost`; for `gone` one of `left`, `replaced` (the same seat joined anew), `closed` (the room is no longer
-    wanted), `deadline` (never connected). `again`: `yes`."""
+    wanted), `deadline` (never connected). `again`: `yes`. `first:<seat>`, in `two_way`: when that principal seat's
+    first frame was decoded (ISO 8601). In `quality`: `up_kbps`, `down_kbps`, `up_loss_pct`, `down_loss_pct`, `rtt_ms`,
+    `width`, `height`, `fps`, `freezes`, `nacks`, `plis`, `seconds`; up is from this seat. In `recording`: `recording`
+    (its id), `state` (`started`, `block`, `stopped`, `failed`), `seat`, `n`, `bytes`, `sha256` (head of the chain),
+    `cause`."""
 
 
 class MediaRefused(Exception):
     """This offer cannot be taken. The web layer makes problem+json of it with `http_status`.
 
     Codes: `sdp-too-large`, `sdp-malformed`, `sdp-datachannel`, `codec` (400); `room-unknown`, `seat-unknown` (404);
-    `seat-unsupported` (409, a seat beyond what this engine can connect); `too-many-offers` (429, `retry_after_s`).
+    `no-picture` (409, there is no still of a seat that sends no video); `too-many-offers` (429, `retry_after_s`).
     """
 
     STATUS: Final[Mapping[str, int]] = {
         "room-unknown": 404,
         "seat-unknown": 404,
-        "seat-unsupported": 409,
+        "no-picture": 409,
         "too-many-offers": 429,
     }
 
@@ -80,6 +138,18 @@ class MediaRefused(Exception):
 
 class MediaUnavailable(Exception):
     """No worker can answer now: 503. Trying again in a second is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """One picture of one seat, as its camera sent it."""
+
+    jpeg: bytes
+    width: int
+    """In pixels, as `height`."""
+    height: int
+    moment: Moment
+    """When the last packet of its frame arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +187,8 @@ class MediaEngine(Protocol):
         """Ends every connection and process. `lost` is still reported while this runs, so the store must be open yet;
         what is not acknowledged at its end is forgotten."""
 
-    async def want(self, rooms: Mapping[str, Collection[str]]) -> None:
-        """Reconcile with the complete wanted state: room id -> its seat ids, at most four, the first two principal.
+    async def want(self, rooms: Mapping[str, Room]) -> None:
+        """Reconcile with the complete wanted state, by room id: opens and closes, admits, holds, mutes, records.
 
         Rooms no longer wanted are closed (`gone`, cause `closed`); unknown ones are opened, which costs a table entry.
         Idempotent. Also makes the engine offer again every observation that is not yet acknowledged.
@@ -133,12 +203,19 @@ class MediaEngine(Protocol):
     async def leave(self, room: str, seat: str) -> None:
         """End this seat's connection; `gone` is seen also when it was only `lost` by then. Idempotent, never raises."""
 
+    async def still(self, room: str, seat: str) -> Still:
+        """The seat's picture now: one key frame is asked for and decoded, in full resolution.
+
+        Raises MediaRefused (`no-picture`, `room-unknown`, `seat-unknown`) or MediaUnavailable.
+        """
+
     async def acknowledge(self, worker: str, number: int) -> None:
         """Everything up to `number` from `worker` is safely recorded and need not be offered again."""
 
 
 __all__ = [
     "KINDS",
+    "MAX_SEATS",
     "IceServer",
     "Kind",
     "MediaEngine",
@@ -146,4 +223,9 @@ __all__ = [
     "MediaUnavailable",
     "Observation",
     "OnObservation",
+    "Recording",
+    "Room",
+    "Seat",
+    "Still",
+    "Track",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
-from rvr.media import IceServer, MediaUnavailable
+from rvr.media import IceServer, MediaUnavailable, Room, Still
 
 
 class Elsewhere:
@@ -18,7 +18,7 @@ class Elsewhere:
     async def close(self) -> None:
         return
 
-    async def want(self, rooms: Mapping[str, Collection[str]]) -> None:
+    async def want(self, rooms: Mapping[str, Room]) -> None:
         return
 
     async def join(self, room: str, seat: str, offer: str) -> str:
@@ -26,6 +26,9 @@ class Elsewhere:
 
     async def leave(self, room: str, seat: str) -> None:
         return
+
+    async def still(self, room: str, seat: str) -> Still:
+        raise MediaUnavailable
 
     async def acknowledge(self, worker: str, number: int) -> None:
         return

@@ -7,6 +7,7 @@ a browser sends can hold up the loop that the clocks run in.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import ipaddress
 import itertools
@@ -16,20 +17,29 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from rvr import timekeeping
 from rvr.core.moment import Moment, parse_iso
-from rvr.media import IceServer, Kind, MediaRefused, MediaUnavailable, Observation, OnObservation
+from rvr.media import (
+    IceServer,
+    Kind,
+    MediaRefused,
+    MediaUnavailable,
+    Observation,
+    OnObservation,
+    Room,
+    Still,
+)
 from rvr.media.embedded import sdp_gate
 
-MAX_SEATS: Final = 4
 START_DEADLINE_S: Final = 20.0
 JOIN_DEADLINE_S: Final = 6.0
 LEAVE_DEADLINE_S: Final = 3.0
+STILL_DEADLINE_S: Final = 4.0
 CLOSE_DEADLINE_S: Final = 4.0
 DRAIN_S: Final = 1.0
 PING_EVERY_S: Final = 2.0
@@ -37,7 +47,8 @@ PING_DEADLINE_S: Final = 10.0
 """A worker that has not answered for this long is stuck: it is killed, and its rooms move to a fresh process."""
 RESTART_DELAYS_S: Final = (0.0, 0.5, 1.0, 2.0, 5.0)
 HEALTHY_AFTER_S: Final = 30.0
-LINE_LIMIT_BYTES: Final = 1 << 20
+LINE_LIMIT_BYTES: Final = 8 << 20
+"""A still is one line: 1920 x 1080 as JPEG has well under 2 MB."""
 OFFER_DELAYS_S: Final = (0.1, 0.3, 1.0, 3.0, 5.0)
 """How long to wait before an observation is offered again that could not be recorded; the last one repeats."""
 BURST: Final = 4
@@ -115,7 +126,7 @@ class Ledger:
 class _Room:
     """What the supervisor must know of a room to open it anew elsewhere."""
 
-    seats: list[str]
+    wanted: Room
     slot: Slot
     had_two_way: bool = False
     away: set[str] = field(default_factory=set)
@@ -346,17 +357,14 @@ class Rooms:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._deliverer
 
-    async def want(self, rooms: Mapping[str, Collection[str]]) -> None:
-        for name, seats in rooms.items():
-            if len(seats) > MAX_SEATS:
-                raise ValueError(f"room {name} has {len(seats)} seats; {MAX_SEATS} is the most")
+    async def want(self, rooms: Mapping[str, Room]) -> None:
         for name in self._rooms.keys() - rooms.keys():
             del self._rooms[name]
-        for name, seats in rooms.items():
+        for name, wanted in rooms.items():
             if name in self._rooms:
-                self._rooms[name].seats = list(seats)
+                self._rooms[name].wanted = wanted
             else:
-                self._rooms[name] = _Room(list(seats), self._emptiest())
+                self._rooms[name] = _Room(wanted, self._emptiest())
         self._allowances = {key: spent for key, spent in self._allowances.items() if key[0] in self._rooms}
         self._ledger.offer_again()
         for slot in self._slots:
@@ -364,11 +372,7 @@ class Rooms:
                 slot.send(want=self.wanted_of(slot))
 
     async def join(self, room: str, seat: str, offer: str) -> str:
-        known = self._rooms.get(room)
-        if known is None:
-            raise MediaRefused("room-unknown")
-        if seat not in known.seats:
-            raise MediaRefused("seat-unknown")
+        known = self._known(room, seat)
         allowance = self._allowances.setdefault((room, seat), _Allowance())
         allowance.spend()
         try:
@@ -386,6 +390,22 @@ class Rooms:
             with contextlib.suppress(MediaUnavailable):  # a dead worker's connections have left already
                 await known.slot.ask(LEAVE_DEADLINE_S, leave=[room, seat])
 
+    async def still(self, room: str, seat: str) -> Still:
+        match await self._known(room, seat).slot.ask(STILL_DEADLINE_S, still=[room, seat]):
+            case {"jpeg": str(jpeg), "width": int(width), "height": int(height), "moment": moment}:
+                return Still(base64.b64decode(jpeg), width, height, _moment(moment))
+            case {"refused": [str(code), str(detail)]}:
+                raise MediaRefused(code, detail)
+        raise MediaUnavailable("the media worker could not make a still")
+
+    def _known(self, room: str, seat: str) -> _Room:
+        known = self._rooms.get(room)
+        if known is None:
+            raise MediaRefused("room-unknown")
+        if known.wanted.seat(seat) is None:
+            raise MediaRefused("seat-unknown")
+        return known
+
     async def acknowledge(self, worker: str, number: int) -> None:
         self._ledger.acknowledge(worker, number)
         for slot in self._slots:
@@ -396,7 +416,7 @@ class Rooms:
     def wanted_of(self, slot: Slot) -> dict[str, dict[str, Any]]:
         """The rooms pinned to this slot, as its process is told of them."""
         return {
-            name: {"seats": room.seats, "had_two_way": room.had_two_way, "away": sorted(room.away)}
+            name: _told(room.wanted) | {"had_two_way": room.had_two_way, "away": sorted(room.away)}
             for name, room in self._rooms.items()
             if room.slot is slot
         }
@@ -408,8 +428,8 @@ class Rooms:
 
     def worker_lost(self, room: str, seat: str) -> None:
         """A seat was connected in a process that has ended: the supervisor saw that, so the number is its own."""
-        seats = self._rooms[room].seats[:2] if room in self._rooms else []
-        partner = next((other for other in seats if other != seat), None)
+        principals = self._rooms[room].wanted.seats[:2] if room in self._rooms else ()
+        partner = next((other.id for other in principals if other.id != seat), None)
         detail = {"cause": "worker_lost"} | ({"partner": partner} if partner else {})
         number = next(self._own_numbers)
         self.saw(Observation(self._own_id, number, room, seat, "lost", timekeeping.observe(), detail))
@@ -439,11 +459,24 @@ async def _answered(slot: Slot, room: str, seat: str, offer: str) -> str:
     raise MediaUnavailable("the media worker has no socket left")
 
 
+def _told(wanted: Room) -> dict[str, Any]:
+    """A room as the line protocol has it."""
+    recording = wanted.recording
+    return {
+        "seats": [[seat.id, seat.admitted, sorted(seat.muted)] for seat in wanted.seats],
+        "recording": recording and [recording.id, recording.key.hex(), sorted(recording.seats)],
+    }
+
+
 def _observation(seen: Mapping[str, Any]) -> Observation:
-    at, boot, boottime_ns, error_us = seen["moment"]
     kind: Kind = seen["kind"]
-    moment = Moment(parse_iso(at), boot, boottime_ns, error_us)
+    moment = _moment(seen["moment"])
     return Observation(seen["worker"], seen["number"], seen["room"], seen["seat"], kind, moment, seen["detail"])
+
+
+def _moment(written: Sequence[Any]) -> Moment:
+    at, boot, boottime_ns, error_us = written
+    return Moment(parse_iso(at), boot, boottime_ns, error_us)
 
 
 _PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")

@@ -13,11 +13,16 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, VideoStreamTrack
 from av import VideoFrame
 
-from rvr.media import Observation
+from rvr.media import Observation, Room, Seat
 from rvr.media.rooms import Rooms
 
 ROOM = "room-1"
 SEATS = ["officer", "victim"]
+
+
+def room(*guests: str) -> Room:
+    """The two principal seats, and these."""
+    return Room(tuple(Seat(one) for one in (*SEATS, *guests)))
 
 
 class Notebook:
@@ -130,7 +135,7 @@ def notebook() -> Notebook:
 async def engine(notebook: Notebook) -> AsyncIterator[Rooms]:
     rooms = Rooms(notebook, lost_after_s=1.5)
     await rooms.start()
-    await rooms.want({ROOM: SEATS})
+    await rooms.want({ROOM: room()})
     yield rooms
     await rooms.close()
 

@@ -2,11 +2,14 @@
 
     <- {"configure": {...}}                             first line
     -> {"hello": worker}
-    <- {"want": {room: {"seats": [...], "had_two_way": bool, "away": [...]}}}
+    <- {"want": {room: {"seats": [[id, admitted, [muted ...]] ...], "recording": [id, key, [seat ...]] or null,
+                        "had_two_way": bool, "away": [...]}}}
     <- {"join": [room, seat], "offer": sdp, "id": n}    -> {"reply": n, "answer": sdp}
                                                         -> {"reply": n, "refused": [code, detail]}
                                                         -> {"reply": n, "unavailable": true}
     <- {"leave": [room, seat], "id": n}                 -> {"reply": n}
+    <- {"still": [room, seat], "id": n}                 -> {"reply": n, "jpeg": base64, "width", "height", "moment"}
+                                                        -> {"reply": n, "refused": [code, detail]}
     <- {"ack": [worker, number]}                        everything up to number is recorded; ignored for another worker
     <- {"ping": true, "id": n}                          -> {"reply": n}
     -> {"saw": {...}}                                   an observation; all unacknowledged ones again after each "want"
@@ -91,7 +94,7 @@ class Room:
     """Its seats' connections. All methods run in the worker's one event loop."""
 
     def __init__(self, name: str, wanted: Mapping[str, Any], ledger: Ledger, lost_after_s: float) -> None:
-        self.seats: list[str] = wanted["seats"]
+        self.seats = _ids(wanted)
         self._principals = tuple(self.seats[:PRINCIPALS])
         self._lost_after_s = lost_after_s
         self._sight = Sight(
@@ -110,7 +113,7 @@ class Room:
         if seat not in self.seats:
             raise MediaRefused("seat-unknown")
         if seat not in self._principals:
-            raise MediaRefused("seat-unsupported", "this engine connects the two principal seats only")
+            raise MediaRefused("seat-unknown", "this engine connects the two principal seats only")
         async with self._joining.setdefault(seat, asyncio.Lock()):
             outs = self._forwarder.open(seat)
             visit = Visit(self, seat)
@@ -212,6 +215,10 @@ class Room:
             self._reap(peer)
 
 
+def _ids(wanted: Mapping[str, Any]) -> list[str]:
+    return [seat for seat, _admitted, _muted in wanted["seats"]]
+
+
 class Visit:
     """One connection's stay in a seat: what its callbacks need to know, so that a replaced one is not listened to."""
 
@@ -268,6 +275,8 @@ class Worker:
                 if room in self._rooms:
                     self._rooms[room].leave(seat)
                 self._link.send(reply=number)
+            case {"still": [_, _], "id": number}:
+                self._link.send(reply=number, refused=["no-picture", "this engine takes no stills"])
             case {"ack": [worker, number]}:
                 self._ledger.acknowledge(worker, number)
             case {"ping": True, "id": number}:
@@ -276,7 +285,7 @@ class Worker:
                 log.warning("a message that this worker does not know: %s", sorted(message))
 
     def _want(self, rooms: dict[str, dict[str, Any]]) -> None:
-        kept = {name for name, room in self._rooms.items() if name in rooms and room.reseat(rooms[name]["seats"])}
+        kept = {name for name, room in self._rooms.items() if name in rooms and room.reseat(_ids(rooms[name]))}
         for name in self._rooms.keys() - kept:
             self._start(self._rooms.pop(name).closed("closed"))
         for name, wanted in rooms.items():
