@@ -51,6 +51,8 @@ LINE_LIMIT_BYTES: Final = 8 << 20
 """A still is one line: 1920 x 1080 as JPEG has well under 2 MB."""
 OFFER_DELAYS_S: Final = (0.1, 0.3, 1.0, 3.0, 5.0)
 """How long to wait before an observation is offered again that could not be recorded; the last one repeats."""
+VIDEO_CODECS: Final = ("VP8", "H264")
+"""One for all seats of every room: with VP8 on one side and H.264 on the other both stay black."""
 BURST: Final = 4
 REFILL_S: Final = 5.0
 """Offers a seat may make: four at once (a reload, a changed network), two in ten seconds for ever."""
@@ -307,6 +309,7 @@ class Rooms:
         media_bind: str = "127.0.0.1",
         media_public_address: str | None = None,
         media_ports: tuple[int, int] | None = None,
+        video_codec: str = "VP8",
         lost_after_s: float = 3.0,
     ) -> None:
         """`media_public_address` is what browsers are told (default: `media_bind`); `media_ports` is inclusive.
@@ -314,13 +317,14 @@ class Rooms:
         Raises ValueError for settings with which no browser could ever connect.
         """
         public = media_public_address or media_bind
-        _check_settings(workers, public, media_ports)
+        _check_settings(workers, public, media_ports, video_codec)
         self._ice_servers = tuple(ice_servers)
         self._settings: Final = {
             "bind": media_bind,
             "public": public,
             "ports": list(media_ports) if media_ports else None,
             "lost_after_s": lost_after_s,
+            "video": video_codec,
         }
         self._ledger = Ledger(on_observation)
         self._slots = [Slot(number, self._settings, self) for number in range(workers)]
@@ -441,11 +445,13 @@ class Rooms:
         return min(self._slots, key=lambda slot: load[slot.number])
 
 
-def _check_settings(workers: int, public: str, ports: tuple[int, int] | None) -> None:
+def _check_settings(workers: int, public: str, ports: tuple[int, int] | None, video: str) -> None:
     if workers < 1:
         raise ValueError("at least one media worker is needed")
     if ipaddress.ip_address(public).is_unspecified:
         raise ValueError("media_public_address must be set when media_bind is every address")
+    if video not in VIDEO_CODECS:
+        raise ValueError(f"the rooms' video codec is one of {', '.join(VIDEO_CODECS)}")
     if ports is not None and not 1 <= ports[0] <= ports[1] <= 65535:
         raise ValueError("media_ports is a range within 1-65535")
 

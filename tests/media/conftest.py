@@ -43,7 +43,8 @@ class Notebook:
         self._changed.set()
 
     def kinds(self) -> list[tuple[str, str | None]]:
-        return [(seen.kind, seen.seat) for seen in self.seen]
+        """The course of events; measurements are not part of it."""
+        return [(seen.kind, seen.seat) for seen in self.seen if seen.kind != "quality"]
 
     def of(self, kind: str, seat: str | None = None) -> list[Observation]:
         return [seen for seen in self.seen if seen.kind == kind and (seat is None or seen.seat == seat)]

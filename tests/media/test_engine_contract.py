@@ -94,8 +94,12 @@ async def test_a_line_that_falls_silent_is_lost_in_time_and_resumed_by_a_new_joi
     await client("officer")
     resumed = await notebook.until("resumed")
     assert resumed.seat == "officer"
-    tail = notebook.kinds()[notebook.seen.index(lost) :]
-    assert tail[:3] == [("lost", "officer"), ("gone", "officer"), ("connected", "officer")]
+    kinds = notebook.kinds()
+    assert kinds[kinds.index(("lost", "officer")) :][:3] == [
+        ("lost", "officer"),
+        ("gone", "officer"),
+        ("connected", "officer"),
+    ]
     assert len(notebook.of("two_way")) == 1
     assert len(notebook.of("lost")) == 1
 

@@ -1,4 +1,4 @@
-"""What the gate before the SDP parser lets through, what it takes out, and what it refuses. No negotiation here."""
+"""What is read of an offer, what is passed over, and what is refused."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from aiortc.sdp import SessionDescription
 
+from rvr.media import MediaRefused
+from rvr.media.embedded.answer import Transport, lines, written
 from rvr.media.embedded.sdp_gate import BadSdp, admit
 
 CHROMIUM = (Path(__file__).parent / "chromium-156-offer.sdp").read_bytes().decode("ascii")
@@ -81,22 +83,20 @@ def refused(offer: str) -> str:
 
 
 @pytest.mark.parametrize("offer", [CHROMIUM, FIREFOX], ids=["chromium", "firefox"])
-def test_a_browsers_own_offer_is_admitted_and_the_parser_understands_it(offer: str) -> None:
-    admitted = admit(offer)
-    assert admitted.kinds == ("audio", "video")
-    audio, video = SessionDescription.parse(admitted.text).media
-    assert "opus" in [codec.name for codec in audio.rtp.codecs]
-    assert "VP8" in [codec.name for codec in video.rtp.codecs]
-    assert audio.dtls is not None
-    assert audio.ice.usernameFragment
+def test_a_browsers_own_offer_is_read(offer: str) -> None:
+    read = admit(offer)
+    audio, video = read.sections
+    assert (audio.kind, audio.direction, video.kind, video.direction) == ("audio", "sendrecv", "video", "sendrecv")
+    assert "opus" in [codec.name for codec in audio.codecs]
+    vp8 = next(codec for codec in video.codecs if codec.name == "vp8")
+    assert {"nack", "nack pli"} <= vp8.feedback
+    assert any(codec.parameters.get("apt") == str(vp8.payload_type) for codec in video.codecs)
+    assert len(read.ufrag) >= 4
+    assert len(read.password) >= 22
+    assert [hashed for hashed, _ in read.fingerprints] == ["sha-256"]
 
 
-def test_what_was_admitted_is_admitted_again_unchanged() -> None:
-    text = admit(CHROMIUM).text
-    assert admit(text).text == text
-
-
-def test_no_address_and_no_candidate_of_the_client_survives() -> None:
+def test_no_address_and_no_candidate_of_the_client_is_read() -> None:
     lines = [
         "a=candidate:1 1 udp 2122260223 10.9.0.5 53 typ host",
         "a=candidate:2 1 udp 2122260223 4f3b2a19-7c8d-4e5f-9a0b-1c2d3e4f5a6b.local 5353 typ host",
@@ -105,17 +105,11 @@ def test_no_address_and_no_candidate_of_the_client_survives() -> None:
         "a=ice-lite",
         "a=rid:h send",
         "a=simulcast:send h;l",
+        "a=x-new-thing:10.9.0.5",
     ]
     for offer in (FIREFOX, CHROMIUM + "\r\n".join(lines) + "\r\n"):
-        text = admit(offer).text
-        assert not re.search(r"candidate|ice-lite|\.local|rid|simulcast", text)
-        assert set(re.findall(r"IP[46] (\S+)", text)) == {"0.0.0.0"}  # noqa: S104  what "no address" looks like
-        assert not re.search(r"203\.0\.113|192\.168|10\.9", text)
-        assert set(re.findall(r"^m=\w+ (\d+)", text, re.MULTILINE)) == {"9"}
-
-
-def test_an_attribute_that_is_not_known_is_left_out_rather_than_passed_on() -> None:
-    assert "x-new-thing" not in admit(bomb("a=x-new-thing:{n}", 3)).text
+        read = repr(admit(offer))
+        assert not re.search(r"candidate|ice-lite|\.local|rid|simulcast|203\.0\.113|192\.168|10\.9|0\.0\.0\.0", read)
 
 
 def test_a_data_channel_is_refused() -> None:
@@ -127,16 +121,16 @@ def test_a_data_channel_is_refused() -> None:
     "offer",
     [
         "a" * 33_000,
-        "a=x\r\n" * 601,
+        "a=x\r\n" * 1_001,
         bomb("a=x:" + "y" * 1_100, 1),
         bomb("a=rtpmap:{n} a/90000", 4_000) + bomb("a=rtcp-fb:* x{n}", 4_000),
         bomb("a=ssrc:{n} cname:x", 20_000),
-        bomb("a=ssrc:{n} cname:x", 100),
+        bomb("a=extmap:1{n} urn:x", 100),
         bomb("a=rtcp-fb:96 x{n}", 130),
         bomb("a=candidate:{n} 1 udp 1 10.0.0.1 53 typ host", 10_000),
         bomb("a=fingerprint:sha-256 " + ":".join(["A1"] * 32), 9),
     ],
-    ids=["bytes", "lines", "line", "quadratic", "ssrc", "few-ssrc", "feedback", "candidates", "fingerprints"],
+    ids=["bytes", "lines", "line", "quadratic", "ssrc", "extensions", "feedback", "candidates", "fingerprints"],
 )
 def test_a_bomb_is_refused_in_no_time(offer: str) -> None:
     before = time.perf_counter()
@@ -162,13 +156,14 @@ def without(name: str) -> str:
         CHROMIUM.replace("BUNDLE 0 1", "BUNDLE 1 0"),
         CHROMIUM.replace("BUNDLE 0 1", "BUNDLE 0"),
         CHROMIUM.replace("a=setup:actpass", "a=setup:holdconn"),
-        CHROMIUM.replace("apt=96", "apt=many"),
         CHROMIUM.replace("a=fmtp:97 ", "a=fmtp:95 "),
         CHROMIUM.replace("SAVPF 96 ", "SAVPF 72 "),
         CHROMIUM.replace("SAVPF 96 ", "SAVPF 300 "),
         CHROMIUM.replace("a=rtpmap:96 VP8/90000", "a=rtpmap:96 VP8"),
         CHROMIUM.replace("a=rtpmap:96 VP8/90000", "a=rtpmap:96 VP8/0"),
-        CHROMIUM.replace("a=ssrc:3356073345 cname:", "a=ssrc:3356073345 cname"),
+        CHROMIUM.replace("a=setup:actpass", "a=setup:active"),
+        CHROMIUM.replace("SAVPF 96 ", "SAVPF 94 "),
+        CHROMIUM.replace("opus/48000/2", "opus"),
         CHROMIUM.replace("a=sendrecv", "a=sendrecv\r\na=recvonly"),
         CHROMIUM.replace("m=video 9 UDP", "m=text 9 UDP"),
         *map(without, ["ice-ufrag", "ice-pwd", "fingerprint", "setup", "mid", "rtcp-mux", "sendrecv", "group"]),
@@ -204,16 +199,17 @@ def mutated(offer: str, dice: random.Random) -> str:
     return "\r\n".join(lines)
 
 
-def test_whatever_is_done_to_an_offer_it_is_refused_or_the_parser_can_read_it() -> None:
+def test_whatever_is_done_to_an_offer_it_is_refused_or_answered() -> None:
     dice = random.Random(20261123)
+    here = Transport("ufrag", "password", "A1", "203.0.113.5", 40_000)
     admitted = 0
     for n in range(3_000):
         offer = mutated(CHROMIUM if n % 2 else FIREFOX, dice)
         try:
-            text = admit(offer).text
-        except BadSdp:
+            answer = written(lines(admit(offer), "VP8"), here)
+        except (BadSdp, MediaRefused):
             continue
         admitted += 1
-        if admitted % 4 == 0:  # parsing costs ten times the gate: a quarter is enough to see
-            SessionDescription.parse(text)
+        if admitted % 4 == 0:  # a strict parser of somebody else's: a quarter is enough to see
+            assert SessionDescription.parse(answer).media[0].host == "203.0.113.5"
     assert 100 < admitted < 2_900

@@ -1,6 +1,5 @@
-"""The embedded media engine's worker side: a relay on aiortc, one process for many rooms.
+"""The embedded media engine's worker side: it forwards what it receives, decoding nothing, one process for many rooms.
 
-It decodes and encodes what it relays, which is enough for a small desk and is meant to be replaced by forwarding; the
-gate, the process, its numbering and its protocol stay. Only `peer` and `forwarder` (and so `worker`) import aiortc:
-the main process imports none of the three.
+The main process imports of it `sdp_gate` alone. aiortc carries ICE and DTLS (`hooks`, `peer`); RTP and RTCP are this
+package's own (`rtp`, `rtcp`, `streams`, `feedback`, `leg`), and pure.
 """

@@ -1,290 +1,68 @@
-"""Hands decoded frames from one seat of a room to the other, and knows when the room is two-way.
+"""One room's switchboard: whose sound and picture goes into which slot of whom, and what the narrowest way allows.
 
-Late video is dropped, never queued; a seat whose partner is silent or absent hears silence. Nothing here knows of
-connections, numbers or processes: `worker` tells it what happened and is told what that means.
+Packets do not pass through here: it sets the tables by which each track finds its receivers (`streams`), anew whenever
+somebody comes, goes, is held or muted. Pure.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import deque
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
-from fractions import Fraction
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
-from aiortc import MediaStreamTrack
-from aiortc.mediastreams import MediaStreamError
-from av import AudioFrame, VideoFrame
+from rvr.media import Room, Seat, Track
+from rvr.media.embedded.leg import Leg
+from rvr.media.embedded.streams import Inlet, Outlet
 
-from rvr.media import Kind
-
-MAX_WIDTH: Final = 640
-MAX_HEIGHT: Final = 480
-"""Enough to see a face and a room, and what one core can transcode for a few calls."""
-MAX_FPS: Final = 15
-
-VIDEO_CLOCK: Final = 90_000
-AUDIO_RATE: Final = 48_000
-AUDIO_SAMPLES: Final = 960
-"""20 ms of Opus."""
-AUDIO_DEPTH: Final = 5
-"""At most 100 ms of sound wait for the encoder; older sound is dropped."""
-AUDIO_PATIENCE_S: Final = 0.1
-"""How long real sound may be late before silence takes its place."""
-
-Emit = Callable[[Kind, str | None, Mapping[str, str]], None]
+PRINCIPALS: Final = 2
 
 
-def fitted(width: int, height: int) -> tuple[int, int]:
-    """The largest even size of this shape within 640 x 480, either way up; never larger than it was."""
-    long, short = (MAX_WIDTH, MAX_HEIGHT) if width >= height else (MAX_HEIGHT, MAX_WIDTH)
-    scale = min(1.0, long / width, short / height)
-    return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
+def arrange(room: Room, legs: Mapping[str, Leg], handed_on: Callable[[str], object], now: float) -> None:
+    """Make the tables what the room is wanted to be. `legs` are the connections that are up, by seat.
 
-
-class Pace:
-    """Lets at most `fps` frames a second through, judged by their own timestamps."""
-
-    def __init__(self, fps: int) -> None:
-        self._step = 1 / fps
-        self._due: float | None = None
-
-    def admits(self, at: float) -> bool:
-        # A clock that jumped (another camera, another connection) starts afresh.
-        if self._due is None or abs(at - self._due) > 1.0:
-            self._due = at
-        if at < self._due - self._step / 4:
-            return False
-        self._due = max(self._due, at - self._step) + self._step
-        return True
-
-
-class VideoOut(MediaStreamTrack):
-    """The picture that one seat is sent: always the newest frame of its partner."""
-
-    kind = "video"
-
-    def __init__(self, handed_on: Callable[[], None]) -> None:
-        super().__init__()
-        self._handed_on = handed_on
-        self._newest: VideoFrame | None = None
-        self._arrived = asyncio.Event()
-        self._started = time.monotonic()
-        self._last_pts = -1
-
-    def put(self, frame: VideoFrame) -> None:
-        self._newest = frame
-        self._arrived.set()
-
-    def drop(self) -> None:
-        self._newest = None
-        self._arrived.clear()
-
-    async def recv(self) -> VideoFrame:
-        """The next frame for the encoder; waits, without any work, as long as there is no partner."""
-        while True:
-            if self.readyState != "live":
-                raise MediaStreamError
-            await self._arrived.wait()
-            self._arrived.clear()
-            frame, self._newest = self._newest, None
-            if frame is not None:
-                break
-        frame = await self._reduced(frame)
-        self._handed_on()
-        return frame
-
-    async def _reduced(self, frame: VideoFrame) -> VideoFrame:
-        width, height = fitted(frame.width, frame.height)
-        if (width, height) != (frame.width, frame.height):
-            frame = await asyncio.get_running_loop().run_in_executor(None, _scaled, frame, width, height)
-        # The time of handing on, not the sender's own: it stays monotonic when the partner's connection is replaced.
-        pts = int((time.monotonic() - self._started) * VIDEO_CLOCK)
-        self._last_pts = frame.pts = max(pts, self._last_pts + 1)
-        frame.time_base = Fraction(1, VIDEO_CLOCK)
-        return frame
-
-
-def _scaled(frame: VideoFrame, width: int, height: int) -> VideoFrame:
-    return frame.reformat(width=width, height=height, format="yuv420p")
-
-
-class AudioOut(MediaStreamTrack):
-    """The sound that one seat is sent: its partner's, or silence every 20 ms.
-
-    Silence is sent on purpose: a browser that stops hearing packets knows at once that the way is broken.
+    `handed_on(seat)` is called whenever a whole key frame of one principal seat went to the other.
     """
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._sound: deque[AudioFrame] = deque(maxlen=AUDIO_DEPTH)
-        self._arrived = asyncio.Event()
-        self._started = time.monotonic()
-        self._next_pts = 0
-        self._silent = True
-
-    def put(self, frame: AudioFrame) -> None:
-        self._sound.append(frame)
-        self._arrived.set()
-
-    async def recv(self) -> AudioFrame:
-        if self.readyState != "live":
-            raise MediaStreamError
-        if not self._sound:
-            self._arrived.clear()
-            await self._wait_for_sound()
-        self._silent = not self._sound
-        frame = _silence() if self._silent else self._sound.popleft()
-        return self._stamped(frame)
-
-    async def _wait_for_sound(self) -> None:
-        if self._silent:
-            patience = self._started + (self._next_pts + AUDIO_SAMPLES) / AUDIO_RATE - time.monotonic()
-        else:
-            patience = AUDIO_PATIENCE_S
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, patience)):
-                await self._arrived.wait()
-
-    def _stamped(self, frame: AudioFrame) -> AudioFrame:
-        now = int((time.monotonic() - self._started) * AUDIO_RATE)
-        # Counted in samples, so that jitter does not reach the timestamps; a real gap is skipped.
-        if now - self._next_pts > AUDIO_SAMPLES * AUDIO_DEPTH:
-            self._next_pts = now
-        frame.pts = self._next_pts
-        frame.time_base = Fraction(1, AUDIO_RATE)
-        self._next_pts += AUDIO_SAMPLES
-        return frame
+    receivers: dict[Inlet, list[Outlet]] = {inlet: [] for leg in legs.values() for inlet in leg.inlets.values()}
+    principals = {seat.id for seat in room.seats[:PRINCIPALS]}
+    for receiver in room.seats:
+        for outlet, source in _slots(room, receiver, legs):
+            inlet = _inlet(outlet, receiver, source, legs)
+            if inlet is not None and source is not None:
+                receivers[inlet].append(outlet)
+                both = {receiver.id, source.id} == principals
+                outlet.on_key_frame_sent = partial(handed_on, source.id) if both else None
+            outlet.follow(inlet, now)
+    for inlet, outlets in receivers.items():
+        inlet.outlets = tuple(outlets)
 
 
-def _silence() -> AudioFrame:
-    """As the Opus decoder writes its frames: the encoder's resampler takes one format and no other."""
-    frame = AudioFrame(format="s16", layout="stereo", samples=AUDIO_SAMPLES)
-    for plane in frame.planes:
-        plane.update(bytes(plane.buffer_size))
-    frame.sample_rate = AUDIO_RATE
-    return frame
+def _slots(room: Room, receiver: Seat, legs: Mapping[str, Leg]) -> Iterator[tuple[Outlet, Seat | None]]:
+    """Each track that this seat is sent, with the seat whose it is: slot n is the n-th other one of the room."""
+    leg = legs.get(receiver.id)
+    others = [seat for seat in room.seats if seat.id != receiver.id]
+    for outlet in leg.outlets if leg is not None else ():
+        yield outlet, others[outlet.slot] if outlet.slot < len(others) else None
 
 
-class Sight:
-    """Which of the two principal seats is there, and whether each sees the other: the room's facts, in order.
-
-    Pure: told what happened, it emits what the contract calls for, once.
-    """
-
-    def __init__(
-        self, principals: tuple[str, ...], emit: Emit, *, had_two_way: bool = False, away: Collection[str] = ()
-    ) -> None:
-        """`had_two_way` and `away` (lost, but not gone) come from an earlier process that held this room."""
-        self._principals = principals
-        self._emit = emit
-        self._present: set[str] = set()
-        self._away = set(away)
-        self._seen: set[str] = set()
-        """The seats of which a fresh frame was handed to the partner while both were present."""
-        self._last_back: str | None = None
-        self._had_two_way = had_two_way
-        self._two_way = False
-
-    @property
-    def had_two_way(self) -> bool:
-        return self._had_two_way
-
-    def partner(self, seat: str) -> str | None:
-        return next((other for other in self._principals if other != seat), None)
-
-    def connected(self, seat: str, *, again: bool = False) -> None:
-        self._present.add(seat)
-        self._away.discard(seat)
-        self._last_back = seat
-        self._emit("connected", seat, self._detail(seat, again="yes") if again else self._detail(seat))
-
-    def first_frame(self, seat: str) -> None:
-        self._emit("first_frame", seat, self._detail(seat))
-
-    def handed_on(self, seat: str) -> None:
-        """A frame of this seat was handed to its partner's encoder."""
-        if self._two_way or not {*self._principals} <= self._present:
-            return
-        self._seen.add(seat)
-        if {*self._principals} <= self._seen and len(self._seen) == 2:
-            self._two_way = True
-            self._tell_two_way()
-
-    def lost(self, seat: str, cause: str) -> None:
-        if seat in self._present:
-            self._leave(seat)
-            self._away.add(seat)
-            self._emit("lost", seat, self._detail(seat, cause=cause))
-
-    def is_away(self, seat: str) -> bool:
-        """Lost and not yet known to have left."""
-        return seat in self._away
-
-    def gone(self, seat: str, cause: str) -> None:
-        self._leave(seat)
-        self._away.discard(seat)
-        self._emit("gone", seat, self._detail(seat, cause=cause))
-
-    def _leave(self, seat: str) -> None:
-        self._present.discard(seat)
-        self._seen.clear()
-        self._two_way = False
-
-    def _tell_two_way(self) -> None:
-        if self._had_two_way:
-            back = self._last_back
-            self._emit("resumed", back, self._detail(back) if back is not None else {})
-        else:
-            self._had_two_way = True
-            self._emit("two_way", None, {})
-
-    def _detail(self, seat: str, **more: str) -> dict[str, str]:
-        partner = self.partner(seat)
-        return more if partner is None else {"partner": partner, **more}
+def _inlet(outlet: Outlet, receiver: Seat, source: Seat | None, legs: Mapping[str, Leg]) -> Inlet | None:
+    if source is None or source.id not in legs or not (receiver.admitted and source.admitted):
+        return None
+    kind: Track = "video" if outlet.is_video else "audio"
+    return None if kind in source.muted else legs[source.id].inlets.get(kind)
 
 
-class Forwarder:
-    """One room's switchboard: where a seat's frames go."""
+def cap(legs: Mapping[str, Leg]) -> None:
+    """Tell each sender what the narrowest of its receivers can take."""
+    for leg in legs.values():
+        inlet = leg.inlets.get("video")
+        if inlet is not None:
+            limits = [limit for outlet in inlet.outlets for limit in _limits(outlet, legs)]
+            leg.cap_bps = min(limits, default=None)
 
-    def __init__(self, sight: Sight) -> None:
-        self._sight = sight
-        self._outs: dict[str, tuple[VideoOut, AudioOut]] = {}
-        self._paces: dict[str, Pace] = {}
 
-    def open(self, seat: str) -> tuple[VideoOut, AudioOut]:
-        """What a new connection of this seat will be sent. Not yet in use: see `switch`."""
-        partner = self._sight.partner(seat)
-        return VideoOut(lambda: self._sight.handed_on(partner) if partner else None), AudioOut()
-
-    def switch(self, seat: str, outs: tuple[VideoOut, AudioOut]) -> None:
-        """From now on this seat is served by these tracks."""
-        self._outs[seat] = outs
-        self._paces[seat] = Pace(MAX_FPS)
-
-    def close(self, seat: str) -> None:
-        outs = self._outs.pop(seat, None)
-        if outs is not None:  # a frame still waiting for the old connection must not count for the new one
-            outs[0].drop()
-        self.quiet(seat)
-
-    def quiet(self, seat: str) -> None:
-        """This seat is no longer heard: forget what it sent last, so that nothing stale counts as fresh."""
-        partner = self._sight.partner(seat)
-        if partner in self._outs:
-            self._outs[partner][0].drop()
-
-    def video(self, seat: str, frame: VideoFrame) -> None:
-        partner = self._sight.partner(seat)
-        if partner not in self._outs or not self._paces[seat].admits(frame.time):
-            return
-        self._outs[partner][0].put(frame)
-
-    def audio(self, seat: str, frame: AudioFrame) -> None:
-        partner = self._sight.partner(seat)
-        if partner in self._outs:
-            self._outs[partner][1].put(frame)
+def _limits(outlet: Outlet, legs: Mapping[str, Leg]) -> Iterator[int]:
+    for leg in legs.values():
+        if outlet in leg.outlets and leg.downlink.limit_bps is not None:
+            # A receiver of several pictures has one way down for all.
+            shown = sum(one.is_video and one.inlet is not None for one in leg.outlets)
+            yield leg.downlink.limit_bps // max(1, shown)

@@ -1,22 +1,28 @@
-"""Stands before the SDP parser: takes a browser's offer, gives back a small, address-free one, or refuses it.
+"""Reads a browser's offer (SDP, RFC 8866 and 9429): what matters of it as plain values, or a refusal.
 
-The parser behind it validates by `assert` and is quadratic in places (171 KB froze it for 21 s), so nothing reaches it
-but lines whose shape is known here. The gate is linear, raises nothing but `BadSdp`, and does no negotiation.
+No other parser stands behind it: aiortc's validates by `assert` and is quadratic in places (171 KB froze it for 21 s).
+The gate is linear, raises nothing but `BadSdp`, and does no negotiation; `answer` does. No address leaves it:
+candidates are not even read, for the server learns of a browser by its connectivity checks alone.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, get_args
+
+from rvr.media import Track
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 MAX_BYTES: Final = 32 * 1024
-MAX_LINES: Final = 600
+MAX_LINES: Final = 1_000
 MAX_LINE: Final = 1024
 MAX_SECTIONS: Final = 6
-MAX_PER_SECTION: Final = {"rtpmap": 64, "fmtp": 64, "rtcp-fb": 128, "extmap": 64, "ssrc": 64, "ssrc-group": 16}
-"""A Chromium 156 offer has 5,354 bytes, 171 lines, 31 rtpmap and 51 rtcp-fb: twice that has room."""
+MAX_PER_SECTION: Final = {"rtpmap": 64, "fmtp": 64, "rtcp-fb": 128, "extmap": 64}
+"""Of Chromium 156 a pair of sections has 5,354 bytes, 171 lines, 31 rtpmap and 51 rtcp-fb: twice that has room."""
 MAX_OTHER: Final = 8
 """Of any other attribute in one section; browsers write one of each."""
 
@@ -24,46 +30,31 @@ _WORD = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}"
 _PT = r"(?:12[0-7]|1[01][0-9]|[1-9]?[0-9])"
 _PRINTABLE: Final = re.compile(r"[ -~]*")
 _MEDIA_LINE: Final = re.compile(rf"m=(audio|video) [0-9]{{1,5}} UDP/TLS/RTP/SAVPF((?: {_PT}){{1,64}})")
-_INTEGERS: Final = frozenset({"apt", "max-fr", "max-fs", "maxplaybackrate", "minptime", "stereo", "useinbandfec"})
-"""fmtp parameters that the parser turns into numbers without asking."""
-
 _SHAPES: Final = {
     name: re.compile(shape)
     for name, shape in {
         "group": r"BUNDLE(?: [A-Za-z0-9._-]{1,32}){1,6}",
-        "msid-semantic": r" ?WMS(?: [^ ]{1,128}){0,8}",
-        "extmap-allow-mixed": r"",
         "ice-ufrag": r"[A-Za-z0-9+/]{4,256}",
         "ice-pwd": r"[A-Za-z0-9+/]{22,256}",
-        "ice-options": rf"{_WORD}(?: {_WORD}){{0,7}}",
         "fingerprint": r"sha-(?:1|224|256|384|512) [0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){19,63}",
-        "setup": r"actpass|active|passive",
+        "setup": r"actpass",
         "mid": r"[A-Za-z0-9._-]{1,32}",
         "extmap": r"(?:[1-9][0-9]{0,2})(?:/(?:sendrecv|sendonly|recvonly|inactive))? [^ ]{1,256}(?: .*)?",
         "sendrecv": r"",
         "sendonly": r"",
         "recvonly": r"",
         "inactive": r"",
-        "msid": r"[^ ]{1,128}(?: [^ ]{1,128})?",
-        "rtcp": r".*",
         "rtcp-mux": r"",
-        "rtcp-rsize": r"",
         "rtpmap": rf"{_PT} [A-Za-z0-9._-]{{1,64}}/[1-9][0-9]{{2,5}}(?:/[1-8])?",
         "fmtp": rf"{_PT} [^ ].*",
         "rtcp-fb": rf"(?:{_PT}|\*) [a-z0-9-]{{1,32}}(?: [^ ].*)?",
-        "ssrc": r"[0-9]{1,10} [a-z-]{1,32}:.*",
-        "ssrc-group": r"(?:FID|FEC-FR|SIM)(?: [0-9]{1,10}){1,8}",
     }.items()
 }
-"""Every attribute that is let through, with its shape. All others vanish: `candidate` and `remote-candidates` because
-the server would send packets to whatever they name, `end-of-candidates` because then a browser known only by its
-connectivity checks is never awaited, `ice-lite` because it changes the roles, `rid` and `simulcast` because the answer
-has none and a browser would then send only its smallest layer."""
+"""Every attribute that is read, with its shape; all others are passed over. `candidate`, because the server would send
+packets to whatever it names. `ssrc`, because a stream is known by its payload type. `rid` and `simulcast`, because the
+answer has none and a browser would then send only its smallest layer. A browser offers `actpass` (RFC 8842)."""
 
-_SECTION_ONLY: Final = frozenset({"mid", "extmap", "msid", "rtcp", "rtcp-mux", "rtcp-rsize"}) | (
-    frozenset(MAX_PER_SECTION) | {"sendrecv", "sendonly", "recvonly", "inactive"}
-)
-_DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
+_SECTION_ONLY: Final = frozenset({"mid", "extmap", "rtcp-mux", "rtpmap", "fmtp", "rtcp-fb", *get_args(Direction)})
 
 
 class BadSdp(ValueError):
@@ -76,12 +67,41 @@ class BadSdp(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
-    """An offer that may reach the parser."""
+class Codec:
+    """One payload type as it was offered."""
 
-    text: str
-    kinds: tuple[str, ...]
-    """The media sections in their order: "audio" or "video"."""
+    payload_type: int
+    name: str
+    """In lower case."""
+    clock_hz: int
+    parameters: Mapping[str, str]
+    feedback: frozenset[str]
+    """`nack`, `nack pli`, `transport-cc`, `goog-remb` ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One media section."""
+
+    kind: Track
+    mid: str
+    direction: Direction
+    """As seen from the browser."""
+    codecs: tuple[Codec, ...]
+    """In the browser's order."""
+    extensions: Mapping[str, int]
+    """Header extensions: URI -> id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An offer that may be answered: all sections over one transport, the first one's."""
+
+    ufrag: str
+    password: str
+    fingerprints: tuple[tuple[str, str], ...]
+    """(hash, value) of the certificate; every one of them must fit."""
+    sections: tuple[Section, ...]
 
 
 def check_size(offer: str) -> None:
@@ -92,15 +112,23 @@ def check_size(offer: str) -> None:
         raise BadSdp("sdp-malformed", "not ASCII")
 
 
-def admit(offer: str) -> Admitted:
-    """The offer without addresses, candidates and unknown attributes. Raises BadSdp, and nothing else."""
-    session, sections = _split(offer)
-    head = _session(session)
-    bodies = [_section(lines) for lines in sections]
-    _check_bundle(head, bodies)
-    _check_transport(head, bodies)
-    text = "".join(f"{line}\r\n" for block in (head, *bodies) for line in block)
-    return Admitted(text, tuple(body[0].removeprefix("m=").split(" ")[0] for body in bodies))
+def admit(offer: str) -> Offer:
+    """What the offer says, without addresses, candidates and unknown attributes. Raises BadSdp, and nothing else."""
+    head_lines, bodies = _split(offer)
+    head = _session(head_lines)
+    sections = [_attributes(lines[1:]) for lines in bodies]
+    read = tuple(_section(lines[0], named) for lines, named in zip(bodies, sections, strict=True))
+    _check_bundle(head, read)
+    for named in sections:
+        _check_transport(head + named)
+    transport = head + sections[0]
+    fingerprints = [value.partition(" ") for value in _values(transport, "fingerprint")]
+    return Offer(
+        _values(transport, "ice-ufrag")[0],
+        _values(transport, "ice-pwd")[0],
+        tuple((hashed.lower(), value) for hashed, _, value in fingerprints),
+        read,
+    )
 
 
 def _split(offer: str) -> tuple[list[str], list[list[str]]]:
@@ -122,33 +150,40 @@ def _split(offer: str) -> tuple[list[str], list[list[str]]]:
     return lines[: starts[0]], [lines[a:b] for a, b in zip(starts, ends, strict=True)]
 
 
-def _session(lines: list[str]) -> list[str]:
+_Named = list[tuple[str, str]]
+
+
+def _session(lines: list[str]) -> _Named:
     if lines[:1] != ["v=0"]:
         raise BadSdp("sdp-malformed", "does not begin with v=0")
-    # The origin line holds an address in some browsers; nothing downstream reads it.
-    head = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0"]
-    return head + [line for name, line in _attributes(lines) if name not in _SECTION_ONLY]
+    return [(name, value) for name, value in _attributes(lines) if name not in _SECTION_ONLY]
 
 
-def _section(lines: list[str]) -> list[str]:
-    if lines[0].startswith("m=application"):
+def _section(first: str, named: _Named) -> Section:
+    if first.startswith("m=application"):
         raise BadSdp("sdp-datachannel", "m=application")
-    media = _MEDIA_LINE.fullmatch(lines[0])
+    media = _MEDIA_LINE.fullmatch(first)
     if media is None:
         raise BadSdp("sdp-malformed", "media line")
-    formats = media[2].split()
-    # 72-76 would be taken for RTCP on the same port (RFC 5761).
-    if len(set(formats)) != len(formats) or any(72 <= int(pt) <= 76 for pt in formats):
+    formats = [int(pt) for pt in media[2].split()]
+    # 64-95 would be taken for RTCP on the same port (RFC 5761).
+    if len(set(formats)) != len(formats) or any(64 <= pt <= 95 for pt in formats):
         raise BadSdp("sdp-malformed", "payload types")
-    named = _attributes(lines[1:])
     _check_counts(named)
-    _check_codecs(formats, named)
-    body = [f"m={media[1]} 9 UDP/TLS/RTP/SAVPF{media[2]}", "c=IN IP4 0.0.0.0"]
-    return body + ["a=rtcp:9 IN IP4 0.0.0.0" if name == "rtcp" else line for name, line in named]
+    kind: Track = "audio" if media[1] == "audio" else "video"
+    direction = next(one for one in get_args(Direction) if (one, "") in named)
+    extensions = [value.split(" ")[:2] for value in _values(named, "extmap")]
+    return Section(
+        kind,
+        _values(named, "mid")[0],
+        direction,
+        _codecs(formats, named),
+        {uri: int(number.split("/")[0]) for number, uri in extensions},
+    )
 
 
-def _attributes(lines: list[str]) -> list[tuple[str, str]]:
-    """The known attributes among these lines as (name, line); everything else is left out."""
+def _attributes(lines: list[str]) -> _Named:
+    """The known attributes among these lines as (name, value); everything else is left out."""
     found = []
     for line in lines:
         if not line.startswith("a="):
@@ -159,54 +194,60 @@ def _attributes(lines: list[str]) -> list[tuple[str, str]]:
             continue
         if shape.fullmatch(value) is None or (value == "" and ":" in line):
             raise BadSdp("sdp-malformed", f"a={name}")
-        found.append((name, _without_extension_attributes(line) if name == "extmap" else line))
+        found.append((name, value))
     return found
 
 
-def _without_extension_attributes(line: str) -> str:
-    return " ".join(line.split(" ")[:2])
+def _values(named: _Named, wanted: str) -> list[str]:
+    return [value for name, value in named if name == wanted]
 
 
-def _check_counts(named: list[tuple[str, str]]) -> None:
-    for name, count in Counter(name for name, _ in named).items():
+def _check_counts(named: _Named) -> None:
+    counts = Counter(name for name, _ in named)
+    for name, count in counts.items():
         if count > MAX_PER_SECTION.get(name, MAX_OTHER):
             raise BadSdp("sdp-too-large", f"{count} x a={name} in one section")
-    names = [name for name, _ in named]
-    if names.count("mid") != 1 or "rtcp-mux" not in names:
+    if counts["mid"] != 1 or not counts["rtcp-mux"]:
         raise BadSdp("sdp-malformed", "needs one mid and rtcp-mux")
-    if sum(names.count(direction) for direction in _DIRECTIONS) != 1:
+    if sum(counts[direction] for direction in get_args(Direction)) != 1:
         raise BadSdp("sdp-malformed", "needs one direction")
 
 
-def _check_codecs(formats: list[str], named: list[tuple[str, str]]) -> None:
-    mapped = [line[9:].split(" ", 1)[0] for name, line in named if name == "rtpmap"]
-    if len(set(mapped)) != len(mapped) or not set(mapped) <= set(formats):
-        raise BadSdp("sdp-malformed", "rtpmap does not fit the media line")
-    for name, line in named:
-        if name == "fmtp":
-            pt, _, parameters = line[7:].partition(" ")
-            if pt not in mapped or not all(map(_is_sane, parameters.split(";"))):
-                raise BadSdp("sdp-malformed", "a=fmtp")
+def _codecs(formats: list[int], named: _Named) -> tuple[Codec, ...]:
+    names: dict[int, tuple[str, int]] = {}
+    for value in _values(named, "rtpmap"):
+        number, _, spelled = value.partition(" ")
+        name, clock = spelled.split("/")[:2]
+        if int(number) in names or int(number) not in formats:
+            raise BadSdp("sdp-malformed", "rtpmap does not fit the media line")
+        names[int(number)] = (name.lower(), int(clock))
+    parameters: dict[int, dict[str, str]] = {pt: {} for pt in names}
+    for value in _values(named, "fmtp"):
+        number, _, spelled = value.partition(" ")
+        if int(number) not in names:
+            raise BadSdp("sdp-malformed", "a=fmtp")
+        for one in spelled.split(";"):
+            key, _, told = one.strip().partition("=")
+            parameters[int(number)][key] = told
+    feedback: dict[int, set[str]] = {pt: set() for pt in names}
+    for value in _values(named, "rtcp-fb"):
+        number, _, told = value.partition(" ")
+        for pt in feedback if number == "*" else filter(feedback.__contains__, [int(number)]):
+            feedback[pt].add(told)
+    return tuple(Codec(pt, *names[pt], parameters[pt], frozenset(feedback[pt])) for pt in formats if pt in names)
 
 
-def _is_sane(parameter: str) -> bool:
-    key, equals, value = parameter.partition("=")
-    return key not in _INTEGERS or (bool(equals) and value.isdigit() and len(value) <= 9)
-
-
-def _check_bundle(head: list[str], bodies: list[list[str]]) -> None:
+def _check_bundle(head: _Named, sections: tuple[Section, ...]) -> None:
     """All media over one transport, and the first section carries it: what every browser offers, and all we run."""
-    mids = [line[6:] for body in bodies for line in body if line.startswith("a=mid:")]
-    groups = [line.split(" ")[1:] for line in head if line.startswith("a=group:BUNDLE")]
+    mids = [section.mid for section in sections]
+    groups = [value.split(" ")[1:] for value in _values(head, "group")]
     if len(set(mids)) != len(mids) or groups != [mids]:
         raise BadSdp("sdp-malformed", "every section must be bundled, in order")
 
 
-def _check_transport(head: list[str], bodies: list[list[str]]) -> None:
-    for body in bodies:
-        lines = head + body
-        for name in ("ice-ufrag", "ice-pwd", "setup"):
-            if sum(line.startswith(f"a={name}:") for line in lines) != 1:
-                raise BadSdp("sdp-malformed", f"needs one {name}")
-        if not 1 <= sum(line.startswith("a=fingerprint:") for line in lines) <= 3:
-            raise BadSdp("sdp-malformed", "needs a fingerprint")
+def _check_transport(named: _Named) -> None:
+    for name in ("ice-ufrag", "ice-pwd", "setup"):
+        if len(_values(named, name)) != 1:
+            raise BadSdp("sdp-malformed", f"needs one {name}")
+    if not 1 <= len(_values(named, "fingerprint")) <= 3:
+        raise BadSdp("sdp-malformed", "needs a fingerprint")

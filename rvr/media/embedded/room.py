@@ -1,0 +1,261 @@
+"""One room in the worker: its connections, what is wanted of it, and what was seen there.
+
+Puts the parts together: `peer` (a connection), `forwarder` (who gets what), `sight` (what the desk is told), `quality`,
+`picture`. All methods run in the worker's one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rvr import timekeeping
+from rvr.core.moment import Moment
+from rvr.media import Kind, MediaRefused, Still
+from rvr.media import Room as Wanted
+from rvr.media.embedded import forwarder, picture
+from rvr.media.embedded.answer import VideoCodec
+from rvr.media.embedded.leg import Leg
+from rvr.media.embedded.peer import Peer
+from rvr.media.embedded.quality import Meter
+from rvr.media.embedded.sight import Sight
+
+STILL_DEADLINE_S: Final = 3.0
+CAP_EVERY_S: Final = 1.0
+
+Saw = Callable[[str, Kind, str | None, Mapping[str, str]], Moment]
+"""Records an observation of this room (its name first)."""
+
+log = logging.getLogger("rvr.media.room")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for every room of this worker."""
+
+    lost_after_s: float
+    video: VideoCodec
+
+
+class Room:
+    """Its seats' connections."""
+
+    def __init__(
+        self,
+        name: str,
+        wanted: Wanted,
+        saw: Saw,
+        terms: Terms,
+        *,
+        had_two_way: bool = False,
+        away: Collection[str] = (),
+    ) -> None:
+        self._name = name
+        self._wanted = wanted
+        self._saw = saw
+        self._terms = terms
+        self._sight = Sight(_principals(wanted), self._emit, had_two_way=had_two_way, away=away)
+        self._visits: dict[str, Visit] = {}
+        self._silent: set[str] = set()
+        self._joining: dict[str, asyncio.Lock] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._capped_at = 0.0
+
+    def _emit(self, kind: Kind, seat: str | None, detail: Mapping[str, str]) -> Moment:
+        return self._saw(self._name, kind, seat, detail)
+
+    # --- wanted ---
+
+    def rearrange(self, wanted: Wanted) -> bool:
+        """Be what is wanted now, without disturbing those who stay. False: other principals, so another room."""
+        if {*_principals(wanted)} != {*_principals(self._wanted)}:
+            return False
+        if wanted != self._wanted:
+            self._wanted = wanted
+            for seat in [seat for seat in self._visits if wanted.seat(seat) is None]:
+                self._remove(seat, "closed")
+            self._arrange()
+        return True
+
+    async def join(self, seat: str, offer: str) -> str:
+        """The answer. Raises MediaRefused, or OSError without a free port."""
+        if self._wanted.seat(seat) is None:
+            raise MediaRefused("seat-unknown")
+        async with self._joining.setdefault(seat, asyncio.Lock()):
+            visit = Visit(self, seat)
+            answer = await visit.peer.answer(offer)  # a refused offer leaves the earlier connection as it was
+            self._remove(seat, "replaced")
+            self._visits[seat] = visit
+            if visit.peer.ended:  # between the answer and this line nobody was listening
+                visit.ended("failed")
+            return answer
+
+    def leave(self, seat: str) -> None:
+        # Goodbye may come after the connection's own end, or after it was lost: it is a fact all the same.
+        if seat not in self._visits and self._sight.is_away(seat):
+            self._sight.gone(seat, "left")
+        self._remove(seat, "left")
+
+    async def still(self, seat: str) -> Still:
+        """The seat's picture now. Raises MediaRefused, or TimeoutError when no key frame comes."""
+        if self._wanted.seat(seat) is None:
+            raise MediaRefused("seat-unknown")
+        visit = self._visits.get(seat)
+        if visit is None or visit.pictures is None:
+            raise MediaRefused("no-picture")
+        async with asyncio.timeout(STILL_DEADLINE_S):
+            payloads = await visit.pictures.fresh(self._loop.time())
+        moment = timekeeping.observe()
+        try:
+            jpeg, width, height = await self._loop.run_in_executor(None, _jpeg, visit.codec, payloads)
+        except picture.NotDecodable as fault:
+            raise MediaRefused("no-picture", str(fault)) from None
+        return Still(jpeg, width, height, moment)
+
+    async def closed(self, cause: str) -> None:
+        for seat in list(self._visits):
+            self._remove(seat, cause)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # --- looking ---
+
+    def look(self) -> None:
+        """Find the seats that have fallen silent, and those that are heard again; measure; cap."""
+        now = self._loop.time()
+        for seat, visit in self._visits.items():
+            if not visit.peer.connected:
+                continue
+            silent = now - visit.leg.heard_at > self._terms.lost_after_s
+            if silent and seat not in self._silent:
+                self._silent.add(seat)
+                self._sight.lost(seat, "silent")
+            elif not silent and seat in self._silent:
+                self._silent.discard(seat)
+                self._sight.connected(seat, again=True)
+                self._ask_key_frames(now)
+            if visit.meter is not None and visit.meter.due(now):
+                self._tell_quality(visit, now)
+        if now - self._capped_at >= CAP_EVERY_S:
+            self._capped_at = now
+            forwarder.cap(self._legs())
+
+    def _ask_key_frames(self, now: float) -> None:
+        """Both pictures may be broken after a silence, and both must be seen again before the call is two-way."""
+        for leg in self._legs().values():
+            if (video := leg.inlets.get("video")) is not None:
+                video.ask_key_frame(now)
+
+    def _tell_quality(self, visit: Visit, now: float) -> None:
+        if visit.meter is not None and (figures := visit.meter.read(now)) is not None:
+            self._emit("quality", visit.seat, figures)
+
+    def _legs(self) -> dict[str, Leg]:
+        return {seat: visit.leg for seat, visit in self._visits.items() if visit.peer.connected}
+
+    def _arrange(self) -> None:
+        forwarder.arrange(self._wanted, self._legs(), self._sight.handed_on, self._loop.time())
+
+    # --- coming and going ---
+
+    def on_connected(self, visit: Visit) -> None:
+        if self._visits.get(visit.seat) is not visit:
+            return
+        now = self._loop.time()
+        visit.meter = Meter(visit.leg, now)
+        self._sight.connected(visit.seat)
+        self._arrange()
+        if (video := visit.leg.inlets.get("video")) is not None:
+            visit.pictures = picture.KeyFrames(video)
+            visit.codec = video.codec.name
+            visit.watching = self._start(self._first_frame(visit, visit.pictures))
+
+    async def _first_frame(self, visit: Visit, pictures: picture.KeyFrames) -> None:
+        """Decode the first key frame of this connection, off the loop: media counts only when it decodes."""
+        while self._visits.get(visit.seat) is visit:
+            payloads = await pictures.first() if visit.undecodable == 0 else await pictures.fresh(self._loop.time())
+            try:
+                blank = await self._loop.run_in_executor(None, _looked_at, visit.codec, payloads)
+            except picture.NotDecodable as fault:
+                visit.undecodable += 1
+                log.warning("a key frame cannot be decoded: %s", fault)
+                await asyncio.sleep(min(5.0, 0.5 * visit.undecodable))
+                continue
+            if self._visits.get(visit.seat) is visit:
+                self._sight.first_frame(visit.seat, blank=blank)
+            return
+
+    def on_end(self, visit: Visit, cause: str) -> None:
+        if self._visits.get(visit.seat) is not visit:
+            return
+        self._forget(visit.seat)
+        if cause == "deadline":
+            self._sight.gone(visit.seat, cause)
+        else:
+            self._sight.lost(visit.seat, cause)
+
+    def _remove(self, seat: str, cause: str) -> None:
+        if self._forget(seat):
+            self._sight.gone(seat, cause)
+
+    def _forget(self, seat: str) -> bool:
+        """Take the connection out of the room and close it. False: there was none."""
+        visit = self._visits.pop(seat, None)
+        self._silent.discard(seat)
+        if visit is None:
+            return False
+        self._tell_quality(visit, self._loop.time())
+        self._arrange()
+        if visit.watching is not None:
+            visit.watching.cancel()
+        self._start(visit.peer.close())
+        return True
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+class Visit:
+    """One connection's stay in a seat."""
+
+    def __init__(self, room: Room, seat: str) -> None:
+        self.room = room
+        self.seat = seat
+        self.meter: Meter | None = None
+        self.pictures: picture.KeyFrames | None = None
+        self.watching: asyncio.Task[None] | None = None
+        """Waits for the first key frame."""
+        self.codec = ""
+        self.undecodable = 0
+        self.peer = Peer(
+            video=room._terms.video,
+            on_connected=lambda: room.on_connected(self),
+            on_end=self.ended,
+        )
+
+    @property
+    def leg(self) -> Leg:
+        return self.peer.leg
+
+    def ended(self, cause: str) -> None:
+        self.room.on_end(self, cause)
+
+
+def _principals(wanted: Wanted) -> tuple[str, ...]:
+    return tuple(seat.id for seat in wanted.seats[: forwarder.PRINCIPALS])
+
+
+def _looked_at(codec: str, payloads: list[bytes]) -> bool:
+    return picture.is_blank(picture.decoded(codec, payloads))
+
+
+def _jpeg(codec: str, payloads: list[bytes]) -> tuple[bytes, int, int]:
+    frame = picture.decoded(codec, payloads)
+    return picture.jpeg(frame), frame.width, frame.height

@@ -1,0 +1,420 @@
+"""One track as it arrives (`Inlet`) and one track as one receiver is sent it (`Outlet`): numbers, gaps and what repairs
+them. Pure: times are arguments, packets go out through the functions that are given.
+
+A receiver sees one unbroken stream per slot, whatever becomes of its source: SSRC, payload type and extensions are its
+own connection's, sequence numbers and timestamps go on where they were. Key and packet index together must never come
+twice (AES-GCM), so what was sent once is sent again only as a retransmission with an index of its own (RFC 4588).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable
+from struct import Struct
+from typing import Final
+
+from rvr.media.embedded import rtcp
+from rvr.media.embedded.answer import Codec, Line, cname
+from rvr.media.embedded.rtp import (
+    HEAD,
+    MARKER,
+    KeyFrame,
+    h264_key_frame,
+    payload_end,
+    payload_start,
+    unwrapped,
+    vp8_key_frame,
+)
+
+HISTORY: Final = 512
+"""Packets of a picture that can be sent again: four seconds at 1 Mbit/s, half a megabyte."""
+MAX_JUMP: Final = 3_000
+"""A step in sequence numbers that no loss explains: the source has begun anew."""
+MAX_GAP: Final = 128
+"""Packets missing at once above which a key frame is cheaper than asking for each."""
+NACK_TRIES: Final = 8
+NACK_EVERY_S: Final = 0.1
+KEY_FRAME_EVERY_S: Final = 0.4
+"""A key frame costs a sender ten ordinary ones: those who ask within this time share one."""
+KEEPALIVE_S: Final = 0.4
+"""Opus itself sends a packet this often through silence (DTX)."""
+SILENCE: Final = b"\xf8\xff\xfe"
+"""20 ms of Opus silence: CELT, full band, mono."""
+
+_WITH_TIME: Final = Struct("!BBHIIHHI")
+"""A header with one extension of three bytes: the absolute time of sending."""
+_OSN: Final = Struct("!H")
+
+Say = Callable[[bytes], object]
+"""Sends an RTCP packet to the browser whose track this is."""
+Entry = tuple[int, int, int, bytes]
+"""Extended sequence number, timestamp, marker bit, payload."""
+
+
+def _vp8(payload: bytes) -> KeyFrame | None:
+    # The first packet of a frame is one in ten: the rest is told apart by one byte.
+    return vp8_key_frame(payload) if payload and payload[0] & 0x17 == 0x10 else None
+
+
+_KEY_FRAMES: Final = {"VP8": _vp8, "H264": h264_key_frame}
+
+
+class Inlet:
+    """One track of one browser, as it arrives."""
+
+    def __init__(self, codec: Codec, own_ssrc: int, say: Say) -> None:
+        self.codec = codec
+        self.is_video = codec.name != "opus"
+        self.outlets: tuple[Outlet, ...] = ()
+        """Who is passed this track now."""
+        self.on_key_frame: Callable[[KeyFrame], object] | None = None
+        self.on_marker: Callable[[], object] | None = None
+        """Called after each packet that ends a picture, as long as somebody waits for a whole one."""
+        self.generation = 0
+        """Grows whenever the source begins anew: numbers before and after have nothing to do with each other."""
+        self.ssrc = 0
+        self.highest = 0
+        self.received = 0
+        self.frames = 0
+        self.freezes = 0
+        self.key_first = self.key_last = -1
+        """The newest key frame's packets, first and, once it came, last."""
+        self.size = KeyFrame()
+        self.nacks = 0
+        self.plis = 0
+        self.octets = 0
+        self._key_ts = -1
+        self._own_ssrc = own_ssrc
+        self._say = say
+        self._key_frame = _KEY_FRAMES.get(codec.name)
+        self._history: list[Entry | None] = [None] * HISTORY if self.is_video else []
+        self._missing: dict[int, tuple[int, float]] = {}
+        """Number -> (times asked for, when again)."""
+        self._first = 0
+        self._base_lost = 0
+        self._told_expected = self._told_received = 0
+        self._transit = 0.0
+        self._jitter = 0.0
+        self._report: tuple[int, float] = (0, 0.0)
+        self._frame_at = 0.0
+        self._frame_gap = 0.0
+        self._asked_at = float("-inf")
+        self._wanted = False
+
+    # --- arriving ---
+
+    def take(self, packet: bytes, now: float, sent_at: int) -> None:
+        """An RTP packet of this track; `sent_at` is what it is stamped with on its way out. Raises ValueError."""
+        _, marker, seq, ts, ssrc = HEAD.unpack_from(packet)
+        payload = packet[payload_start(packet) : payload_end(packet)]
+        if ssrc != self.ssrc:
+            self._begin(ssrc, seq)
+        number = unwrapped(seq, self.highest)
+        step = number - self.highest
+        if not -MAX_JUMP < step < MAX_JUMP:
+            self._begin(ssrc, seq)
+            number, step = self.highest + 1, 1
+        self.received += 1
+        self.octets += len(packet)
+        if step > 0:
+            if step > 1 and self.is_video:
+                self._note_gap(self.highest + 1, number, now)
+            self.highest = number
+            self._note_transit(ts, now)
+        elif self._missing:
+            self._missing.pop(number, None)
+        self._accept(number, ts, marker & MARKER, payload, now, sent_at)
+
+    def take_again(self, packet: bytes, now: float, sent_at: int) -> None:
+        """A retransmission (RFC 4588): what was lost, or padding that only measures the way. Raises ValueError."""
+        _, marker, _, ts, _ = HEAD.unpack_from(packet)
+        start = payload_start(packet)
+        payload = packet[start : payload_end(packet)]
+        if len(payload) < 2 or not self.generation:
+            return
+        number = unwrapped((payload[0] << 8) | payload[1], self.highest)
+        self._missing.pop(number, None)
+        if self.highest - HISTORY < number < self.highest:
+            self._accept(number, ts, marker & MARKER, payload[2:], now, sent_at)
+
+    def _begin(self, ssrc: int, seq: int) -> None:
+        self.generation += 1
+        self.ssrc = ssrc
+        self.highest = seq + 0x10000 - 1  # one turn up, so that an earlier packet that comes late has a number, too
+        self._first = self.highest + 1
+        self.received = self._told_expected = self._told_received = 0
+        self._missing.clear()
+        self._history = [None] * len(self._history)
+        self.key_first = self.key_last = self._key_ts = -1
+        self._report = (0, 0.0)
+
+    def _accept(self, number: int, ts: int, marker: int, payload: bytes, now: float, sent_at: int) -> None:
+        key = None
+        if self.is_video:
+            kept = self._history[number % HISTORY]
+            if kept is not None and kept[0] >= number:
+                return  # it is here already, or too old to tell
+            self._history[number % HISTORY] = (number, ts, marker, payload)
+            key = self._key_frame(payload) if self._key_frame is not None else None
+            if key is not None and ts != self._key_ts and number > self.key_first:
+                self._note_key_frame(key, number, ts)
+            if marker:
+                self._note_frame(number, ts, now)
+        for outlet in self.outlets:
+            outlet.forward(number, ts, marker, payload, key is not None, now, sent_at)
+        if self.on_marker is not None and self.key_last >= 0:
+            self.on_marker()
+
+    def _note_key_frame(self, key: KeyFrame, number: int, ts: int) -> None:
+        self.key_first, self.key_last, self._key_ts = number, -1, ts
+        if key.width:
+            self.size = key
+        self._wanted = False
+        if self.on_key_frame is not None:
+            self.on_key_frame(key)
+
+    def _note_frame(self, number: int, ts: int, now: float) -> None:
+        if ts == self._key_ts:
+            self.key_last = number
+        self.frames += 1
+        gap = now - self._frame_at
+        if self._frame_at and self._frame_gap:
+            # W3C webrtc-stats, freezeCount: three times the usual gap, and at least 150 ms more.
+            if gap >= max(3 * self._frame_gap, self._frame_gap + 0.15):
+                self.freezes += 1
+            self._frame_gap += (min(gap, 1.0) - self._frame_gap) / 30
+        elif self._frame_at:
+            self._frame_gap = gap
+        self._frame_at = now
+
+    def whole_key_frame(self) -> list[bytes] | None:
+        """The payloads of the newest key frame, if all have come and are kept yet."""
+        if self.key_last < 0:
+            return None
+        kept = [self._history[n % HISTORY] for n in range(self.key_first, self.key_last + 1)]
+        whole = [entry for n, entry in enumerate(kept, self.key_first) if entry is not None and entry[0] == n]
+        return [entry[3] for entry in whole] if len(whole) == len(kept) else None
+
+    def kept(self, number: int) -> Entry | None:
+        entry = self._history[number % HISTORY] if self._history else None
+        return entry if entry is not None and entry[0] == number else None
+
+    # --- asking the browser ---
+
+    def ask_key_frame(self, now: float) -> None:
+        """Now, or as soon as the last request lies far enough back."""
+        self._wanted = True
+        if self.ssrc and now - self._asked_at >= KEY_FRAME_EVERY_S:
+            self._asked_at = now
+            self._wanted = False
+            self.plis += 1
+            self._say(rtcp.picture_loss(self._own_ssrc, self.ssrc))
+
+    def ask_again(self, number: int, now: float) -> None:
+        """A receiver lacks a packet that is not here either."""
+        tries, due = self._missing.get(number, (0, 0.0))
+        if due <= now and tries < NACK_TRIES and self.highest - HISTORY < number < self.highest:
+            self._ask_for([number], now)
+
+    def _note_gap(self, first: int, end: int, now: float) -> None:
+        if end - first + len(self._missing) > MAX_GAP:
+            self._missing.clear()
+            self.ask_key_frame(now)
+        else:
+            self._ask_for(list(range(first, end)), now)
+
+    def _ask_for(self, numbers: list[int], now: float) -> None:
+        if not self.codec.rtx:
+            return
+        for number in numbers:
+            tries, _ = self._missing.get(number, (0, 0.0))
+            self._missing[number] = tries + 1, now + NACK_EVERY_S
+        self.nacks += len(numbers)
+        self._say(rtcp.nack(self._own_ssrc, self.ssrc, [number & 0xFFFF for number in numbers]))
+
+    def tick(self, now: float) -> None:
+        """Every tenth of a second: ask again for what has not come."""
+        if self._wanted:
+            self.ask_key_frame(now)
+        if not self._missing:
+            return
+        oldest = self.highest - HISTORY
+        for number, (tries, _) in list(self._missing.items()):
+            if tries >= NACK_TRIES or number <= oldest:
+                del self._missing[number]
+        if due := [number for number, (_, at) in self._missing.items() if at <= now]:
+            self._ask_for(due, now)
+
+    # --- reporting to the browser ---
+
+    def note_report(self, ntp: int, now: float) -> None:
+        """The browser's sender report came."""
+        self._report = (ntp >> 16 & 0xFFFFFFFF, now)
+
+    def block(self, now: float) -> rtcp.Block | None:
+        """How its packets arrive (RFC 3550, 6.4.1 and A.3), since the last such block; None before the first packet."""
+        if not self.generation:
+            return None
+        expected = self.highest - self._first + 1
+        of, got = expected - self._told_expected, self.received - self._told_received
+        self._told_expected, self._told_received = expected, self.received
+        lost = max(0, of - got)
+        lsr, at = self._report
+        return rtcp.Block(
+            self.ssrc,
+            min(255, lost * 256 // of) if of > 0 else 0,
+            expected - self.received,
+            self.highest,
+            int(self._jitter),
+            lsr,
+            int((now - at) * 65536) if lsr else 0,
+        )
+
+    @property
+    def lost(self) -> tuple[int, int]:
+        """Packets expected and received of the present source so far; retransmissions do not count."""
+        return (self.highest - self._first + 1, self.received) if self.generation else (0, 0)
+
+    def _note_transit(self, ts: int, now: float) -> None:
+        transit = now * self.codec.clock_hz - ts
+        change = abs(transit - self._transit)
+        self._transit = transit
+        if change < self.codec.clock_hz:  # a timestamp that turned over, or a source that began anew
+            self._jitter += (change - self._jitter) / 16
+
+
+class Outlet:
+    """One track as one receiver is sent it: one slot's sound or picture."""
+
+    def __init__(self, line: Line, send: Callable[[bytes, bytes], bool], say: Say) -> None:
+        self.is_video = line.kind == "video"
+        self.slot = line.slot
+        self.ssrc = line.ssrc
+        self.rtx_ssrc = line.rtx_ssrc
+        self.inlet: Inlet | None = None
+        self.on_key_frame_sent: Callable[[], object] | None = None
+        self.packets = 0
+        self.octets = 0
+        self.frames = 0
+        self.lost_fraction = 0.0
+        self.rtt_s: float | None = None
+        self._send = send
+        self._say = say
+        self._codec = line.codec
+        self._time_id = line.ids.abs_send_time if line.ids.abs_send_time < 15 else 0
+        self._generation = -1
+        """Of the inlet, as long as this follows it; -1: wait for a key frame."""
+        self._key_ts = -1
+        self._top = secrets.randbits(15)
+        """The highest sequence number sent, extended."""
+        self._ts = secrets.randbits(31)
+        self._sent_at = 0.0
+        self._first = 0
+        """The source's first number since this follows it; what lies before is not this stream's."""
+        self._seq_delta = 0
+        self._ts_delta = 0
+        self._rtx_seq = secrets.randbits(15)
+        self._reports: deque[tuple[int, float]] = deque(maxlen=5)
+
+    def follow(self, inlet: Inlet | None, now: float) -> None:
+        """From now on this track is the source; numbers go on where they are."""
+        if inlet is self.inlet:
+            return
+        self.inlet = inlet
+        self._generation = -1
+        if inlet is not None and self.is_video:
+            inlet.ask_key_frame(now)
+
+    def forward(self, number: int, ts: int, marker: int, payload: bytes, key: bool, now: float, sent_at: int) -> None:
+        """Pass a packet of the source on. `number` is the source's, extended; `sent_at` as in `Inlet.take`."""
+        inlet = self.inlet
+        if inlet is None:
+            return
+        if inlet.generation != self._generation:
+            if self.is_video and not key:
+                inlet.ask_key_frame(now)
+                return
+            self._join(inlet, number, ts, now)
+        elif number < self._first:
+            return
+        seq = number + self._seq_delta
+        self._top = max(self._top, seq)
+        self._ts = ts = (ts + self._ts_delta) & 0xFFFFFFFF
+        self._sent_at = now
+        if self._send(self._header(self._codec.payload_type | marker, seq, ts, self.ssrc, sent_at), payload):
+            self.packets += 1
+            self.octets += len(payload)
+        if key:
+            self._key_ts = ts
+        if marker and self.is_video:
+            self.frames += 1
+            if ts == self._key_ts and self.on_key_frame_sent is not None:
+                self.on_key_frame_sent()
+
+    def _join(self, inlet: Inlet, number: int, ts: int, now: float) -> None:
+        self._generation = inlet.generation
+        self._first = number
+        self._seq_delta = self._top + 1 - number
+        self._ts_delta = (self._ts + self._elapsed(now) - ts) & 0xFFFFFFFF
+
+    def _elapsed(self, now: float) -> int:
+        return max(1, int((now - self._sent_at) * self._codec.clock_hz)) if self._sent_at else 1
+
+    def _header(self, kind: int, seq: int, ts: int, ssrc: int, sent_at: int) -> bytes:
+        if self._time_id:
+            stamp = (self._time_id << 4 | 2) << 24 | sent_at
+            return _WITH_TIME.pack(0x90, kind, seq & 0xFFFF, ts, ssrc, 0xBEDE, 1, stamp)
+        return HEAD.pack(0x80, kind, seq & 0xFFFF, ts, ssrc)
+
+    def keep_alive(self, now: float) -> None:
+        """A little silence where there is no sound to pass on: the browser then knows that the way is good."""
+        if self.is_video or now - self._sent_at < KEEPALIVE_S:
+            return
+        self._generation = -1
+        self._top += 1
+        self._ts = (self._ts + self._elapsed(now)) & 0xFFFFFFFF
+        self._sent_at = now
+        if self._send(HEAD.pack(0x80, self._codec.payload_type, self._top & 0xFFFF, self._ts, self.ssrc), SILENCE):
+            self.packets += 1
+            self.octets += len(SILENCE)
+
+    # --- what the receiver says ---
+
+    def again(self, seq: int, now: float, sent_at: int) -> bool:
+        """The receiver lacks this packet: from the history, or asked of the source. True when one was sent."""
+        inlet = self.inlet
+        if inlet is None or inlet.generation != self._generation or not self._codec.rtx:
+            return False
+        number = unwrapped(seq, self._top) - self._seq_delta
+        if number < self._first:
+            return False
+        entry = inlet.kept(number)
+        if entry is None:
+            inlet.ask_again(number, now)
+            return False
+        _, ts, marker, payload = entry
+        self._rtx_seq += 1
+        header = self._header(
+            self._codec.rtx | marker, self._rtx_seq, (ts + self._ts_delta) & 0xFFFFFFFF, self.rtx_ssrc, sent_at
+        )
+        return self._send(header, _OSN.pack(seq) + payload)
+
+    def note_block(self, block: rtcp.Block, now: float) -> None:
+        """The receiver's report on this stream."""
+        self.lost_fraction = block.fraction_lost / 256
+        sent = next((at for lsr, at in self._reports if lsr == block.lsr), None) if block.lsr else None
+        if sent is not None:
+            self.rtt_s = max(0.0, now - sent - block.dlsr / 65536)
+
+    # --- reporting to the receiver ---
+
+    def tell_report(self, ntp: int, rtp: int, now: float) -> None:
+        """Pass the source's sender report on, in this stream's numbers: sound and picture stay in step by it."""
+        inlet = self.inlet
+        if inlet is None or inlet.generation != self._generation:
+            return
+        self._reports.append((ntp >> 16 & 0xFFFFFFFF, now))
+        rtp = (rtp + self._ts_delta) & 0xFFFFFFFF
+        report = rtcp.sender_report(self.ssrc, ntp, rtp, self.packets, self.octets)
+        self._say(report + rtcp.source_description(self.ssrc, cname(self.slot)))
