@@ -64,7 +64,7 @@ class Arrivals:
         """The next feedback message's FCI: all packets from the last one's end on; None when none came since."""
         first, end = self._next, self._highest + 1
         arrivals = [self._at.get(n) for n in range(first, min(end, first + MAX_STATUSES))]
-        if not any(arrivals):
+        if arrivals.count(None) == len(arrivals):
             return None
         fci, told = encoded(first, arrivals, self._messages)
         self._messages = (self._messages + 1) & 0xFF
