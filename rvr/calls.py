@@ -6,7 +6,6 @@ The media plane knows rooms and seats and decides nothing; a case's rules decide
 from __future__ import annotations
 
 import structlog
-from sqlmodel import col
 
 from rvr.core import presence
 from rvr.core.commands import THE_MEDIA, MakeMove
@@ -58,5 +57,6 @@ async def note_restart(desk: Desk) -> None:
 
 async def wanted_rooms(store: Store) -> dict[str, Room]:
     """Every room that should be open now, with its seats."""
-    rows = await store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True)))
-    return {row.session: Room((Seat(row.victim_seat), Seat(row.officer_seat))) for row in rows}
+    wanted = "SELECT session, victim_seat, officer_seat FROM case_row WHERE session_open = :open"
+    rows = await store.look(lambda connection: connection.execute(wanted, {"open": True}).fetchall())
+    return {session: Room((Seat(victim), Seat(officer))) for session, victim, officer in rows}

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": set(),
     "log": set(),
     "realtime": set(),
-    "media": {"core.moment", "timekeeping"},
+    "media": {"core.moment", "timekeeping", "loop"},
     "store": {"core", "timekeeping"},
     "links": {"core", "store"},
     "notices": {"core", "store", "messages"},

@@ -34,15 +34,11 @@ from typing import Any, BinaryIO, Final
 
 from rvr import timekeeping
 from rvr.core.moment import Moment, iso
+from rvr.loop import new_event_loop
 from rvr.media import Kind, MediaRefused, Recording, Seat
 from rvr.media import Room as Wanted
 from rvr.media.embedded.hooks import Address, prepare
 from rvr.media.embedded.room import Room, Terms
-
-if sys.platform == "win32":  # pragma: no cover  uvloop has no build for it
-    from asyncio import new_event_loop
-else:
-    from uvloop import new_event_loop
 
 LOOK_EVERY_S: Final = 0.2
 GRACE_S: Final = 2.0
