@@ -111,10 +111,8 @@ class Store:
 
     async def close(self) -> None:
         """Finishes what waits, then closes. What is asked afterwards is refused."""
-        await asyncio.to_thread(self._writer.stop)
-        await asyncio.to_thread(self._readers.shutdown)
-        if self.bell is not None:
-            await asyncio.to_thread(self.bell.stop)
+        parts = [self._writer.stop, self._readers.shutdown, *([self.bell.stop] if self.bell is not None else [])]
+        await asyncio.gather(*map(asyncio.to_thread, parts))  # each may wait some seconds for a server that is away
         self._engine.dispose()
 
     async def append(self, batch: Batch) -> list[Recorded]:
