@@ -31,7 +31,7 @@ from rvr.core import events as e
 from rvr.core.errors import BadInput, DefinitionFault, Reason, RvrError, Unavailable
 from rvr.core.moment import parse_iso
 from rvr.desk import Desk
-from rvr.loop import new_event_loop
+from rvr.loop import new_event_loop, settle
 from rvr.media import MediaEngine, MediaUnavailable, Observation
 from rvr.media.elsewhere import Elsewhere
 from rvr.media.rooms import Rooms
@@ -146,6 +146,7 @@ async def serve(settings: Settings) -> None:
                 look.start()
             if desk.store.bell is not None:
                 desk.store.bell.start(feed.soon)
+            settle()
             _announce(settings, password)
             try:
                 await stop.wait()

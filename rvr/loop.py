@@ -1,5 +1,6 @@
-"""The event loop that the service and its media workers run on."""
+"""The event loop that the service and its media workers run on, and what may hold it up: the collector of garbage."""
 
+import gc
 import sys
 
 if sys.platform == "win32":  # pragma: no cover  uvloop has no build for it
@@ -7,4 +8,16 @@ if sys.platform == "win32":  # pragma: no cover  uvloop has no build for it
 else:
     from uvloop import new_event_loop
 
-__all__ = ["new_event_loop"]
+__all__ = ["new_event_loop", "settle"]
+
+YOUNG = 10_000
+"""Objects made since the last look at the young ones. Python's own 700 are made by one command."""
+
+
+def settle() -> None:
+    """Called when all that lasts is made. The collector looks at it no more: modules, workflows and templates are 150,000
+    objects, and a look at them stopped the loop, and every screen with it, for 75 to 130 ms every three seconds.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, 20, 20)
