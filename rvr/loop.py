@@ -16,7 +16,7 @@ YOUNG = 10_000
 
 def settle() -> None:
     """Called when all that lasts is made. The collector looks at it no more: modules, workflows and templates are
-    150,000 objects, and a look at them stopped the loop, and every screen with it, for 75 to 130 ms every three seconds.
+    150,000 objects, and a look at them stopped the loop, and every screen with it, for 75 to 130 ms each three seconds.
     """
     gc.collect()
     gc.freeze()
