@@ -1,14 +1,20 @@
-"""What every test may be told on the command line."""
+"""What every test may be told on the command line, and how a run is spread over several processes."""
 
 from __future__ import annotations
 
 import logging
+import os
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
 from tests import postgres
+from tests.serving import MOST_WORKERS
+
+LONG = ("e2e", "slow")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,6 +23,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--kills", type=int, default=8, help="how often tests/crash/test_kill9.py kills")
     parser.addoption("--cuts", type=int, default=60, help="power cuts in tests/crash/test_powercut.py")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Several processes for folders. None for named files, where starting them takes longer than it saves, and none
+    for whoever wants to see what a test prints. `-n` overrules it."""
+    folders = all(Path(argument).is_dir() for argument in config.args)
+    if not folders or config.option.capture == "no":
+        return 0
+    return min(max(os.cpu_count() or 1, 2), MOST_WORKERS)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests first, the others in their random order: no process waits at the end for a long one."""
+    long = Counter(item.path for item in items if any(map(item.get_closest_marker, LONG)))
+    items.sort(key=lambda item: -long[item.path])
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import queue
+import random
 import signal
 import socket
 import subprocess
@@ -25,11 +27,22 @@ ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery"
 READY_S = 30
 
+MOST_WORKERS = 4
+"""Processes that run tests at once: with more the longest file is what the others wait for."""
+
+_PORTS = 3000
+_FIRST = 20_000 + _PORTS * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_ports = itertools.cycle(random.sample(range(_FIRST, _FIRST + _PORTS), _PORTS))
+
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that nothing takes before it is used: each process that runs tests has ports
+    of its own, below those that the system gives to connections (32768 and up on Linux, 49152 elsewhere)."""
+    for port in _ports:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no end of ports")
 
 
 @dataclass

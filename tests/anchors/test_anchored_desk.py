@@ -48,6 +48,7 @@ def admin_page(desk: Served) -> str:
     return str(desk.client("admin").call("GET", "/admin").body.decode())
 
 
+@pytest.mark.slow
 def test_the_whole_of_it(
     data: Path, at: Process, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from rvr.core import events as e
 from rvr.core.case import Case
@@ -49,6 +50,11 @@ async def test_the_tables_equal_the_newest_migration(store: Store, place: Place)
     engine.dispose()
 
 
+def test_the_files_names_tell_the_steps_and_their_order() -> None:
+    steps = list(ScriptDirectory.from_config(migrations.configured()).walk_revisions())[::-1]
+    assert migrations.known() == [step.revision for step in steps]
+
+
 @pytest.mark.files
 async def test_starting_again_leaves_the_schema_as_it_is(store: Store, place: Place, clock: Clock) -> None:
     def schema() -> list[tuple[str]]:
@@ -65,6 +71,14 @@ async def test_starting_again_leaves_the_schema_as_it_is(store: Store, place: Pl
     await again.close()
     assert schema() == before
     assert ("0007",) in before
+
+
+def test_what_migrates_is_loaded_where_there_is_something_to_migrate_and_nowhere_else(tmp_path: Path) -> None:
+    """Every verb opens the store, and would begin a tenth of a second later."""
+    code = "import sys; from rvr import cli; cli.main(sys.argv[1:]); print('alembic' in sys.modules)"
+    verb = [sys.executable, "-c", code, "migrate", "--data", str(tmp_path / "data")]
+    told = [subprocess.run(verb, cwd=ROOT, check=True, capture_output=True, text=True).stdout for _ in range(2)]
+    assert [one.split()[-1] for one in told] == ["True", "False"]
 
 
 # --- From every earlier step -------------------------------------------------------------------------------------
