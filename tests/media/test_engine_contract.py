@@ -19,6 +19,7 @@ from rvr.media import KINDS, IceServer, MediaRefused, MediaUnavailable
 from rvr.media import rooms as rooms_module
 from rvr.media.rooms import Rooms
 from tests.media.conftest import ROOM, SEATS, Client, Notebook, room
+from tests.serving import free_port
 
 OFFER = (Path(__file__).parent / "chromium-156-offer.sdp").read_bytes().decode("ascii")
 REPOSITORY = Path(__file__).parents[2]
@@ -313,7 +314,8 @@ async def test_a_seat_may_not_offer_without_end(engine: Rooms) -> None:
 async def test_the_answer_names_the_public_address_and_a_port_of_the_range_and_no_other_of_this_host(
     notebook: Notebook,
 ) -> None:
-    engine = Rooms(notebook, media_public_address="203.0.113.5", media_ports=(42000, 42001))
+    first = free_port()
+    engine = Rooms(notebook, media_public_address="203.0.113.5", media_ports=(first, first + 1))
     await engine.start()
     try:
         await engine.want({ROOM: room(), "room-2": room()})
@@ -322,7 +324,7 @@ async def test_the_answer_names_the_public_address_and_a_port_of_the_range_and_n
             answer = await engine.join(ROOM, seat, OFFER)
             assert set(re.findall(r"\d+\.\d+\.\d+\.\d+", answer)) == {"203.0.113.5", "0.0.0.0"}  # noqa: S104  what "no address" looks like
             used |= set(re.findall(r"203\.0\.113\.5 (\d+) typ host", answer))
-        assert used == {"42000", "42001"}
+        assert used == {str(first), str(first + 1)}
         with pytest.raises(MediaUnavailable):
             await engine.join("room-2", "victim", OFFER)
     finally:
