@@ -17,7 +17,8 @@ from rvr.core import events as e
 from rvr.core.commands import THE_BOT, Actor, SetDuty
 from rvr.desk import Desk
 from rvr.store.log import Append, Batch, CommandSeen
-from rvr.store.tables import AccountRow, every, put
+from rvr.store.statements import put
+from rvr.store.tables import AccountRow, every
 
 DEMO: tuple[tuple[str, str, str], ...] = (
     ("handler", "Hana Call", "call_handler"),

@@ -26,7 +26,8 @@ from rvr.outbox import RETRY_S, Outbox
 from rvr.realtime import Hub
 from rvr.store import Store
 from rvr.store.messages import Delivery, latest
-from rvr.store.tables import AccountRow, CaseRow, every, put
+from rvr.store.statements import put
+from rvr.store.tables import AccountRow, CaseRow, every
 from rvr.ticker import Ticker
 from rvr.web import boards
 from tests.builders import (

@@ -27,7 +27,8 @@ from rvr.importing.kinds import Orders, Outcomes, Reports
 from rvr.importing.mappings import load
 from rvr.messages import catalogue
 from rvr.realtime import Hub
-from rvr.store.tables import METADATA, AccountRow, put
+from rvr.store.statements import put
+from rvr.store.tables import METADATA, AccountRow
 from tests.builders import INVESTIGATOR, OFFICER, REPORT, SERGEANT, STAFF, Universe, person, risk, shipped
 from tests.store.builders import Place
 

@@ -216,9 +216,19 @@ def _changed(case: Case, changes: Mapping[str, Any]) -> Case:
     return after
 
 
+def moves_clocks(event: e.Event) -> bool:
+    """Whether a clock is another one afterwards."""
+    return bool(event.clocks) or isinstance(event.fact, e.ClockRanOut)
+
+
+def names_people(event: e.Event) -> bool:
+    """Whether the victim and the suspect may be recognised by something else afterwards, or have another id."""
+    return isinstance(event.fact, e.CaseOpened | e.DetailsRecorded | e.PersonMatched)
+
+
 def _clocks(case: Case, event: e.Event) -> Mapping[str, RunningClock]:
     fact = event.fact
-    if not event.clocks and not isinstance(fact, e.ClockRanOut):
+    if not moves_clocks(event):
         return case.clocks
     clocks = dict(case.clocks)
     if isinstance(fact, e.ClockRanOut) and fact.clock in clocks:

@@ -35,18 +35,20 @@ class Fact:
     """Something that happened. `schema` rises when a type's fields change; older ones are upcast when read."""
 
     schema: ClassVar[int] = 1
+    _shown: ClassVar[tuple[str, ...]] = ()
+    _hidden: ClassVar[tuple[str, ...]] = ()
+    """The names of the public fields, and of the sealed ones."""
 
     @classmethod
     def sealed_fields(cls) -> frozenset[str]:
-        return frozenset(f.name for f in dataclasses.fields(cls) if f.metadata.get("sealed"))
+        return frozenset(cls._hidden)
 
     def split(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The public fields and the sealed ones; a sealed field without a value is left out."""
-        hidden = self.sealed_fields()
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        told = ((name, getattr(self, name)) for name in self._hidden)
         return (
-            {name: value for name, value in values.items() if name not in hidden},
-            {name: value for name, value in values.items() if name in hidden and value not in (None, "", {}, ())},
+            {name: getattr(self, name) for name in self._shown},
+            {name: value for name, value in told if value not in (None, "", {}, ())},
         )
 
 
@@ -59,5 +61,8 @@ _F = TypeVar("_F", bound=Fact)
 def fact(cls: type[_F]) -> type[_F]:
     """Registers a fact type under its class name."""
     made = dataclass(frozen=True, kw_only=True)(cls)
+    fields = dataclasses.fields(made)
+    made._hidden = tuple(one.name for one in fields if one.metadata["sealed"])
+    made._shown = tuple(one.name for one in fields if not one.metadata["sealed"])
     FACTS[cls.__name__] = made
     return made

@@ -11,13 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlmodel import Session, col, func, or_, select
 
 from rvr.core.moment import iso
 from rvr.store.engine import Connection
 from rvr.store.ledger import GENESIS, Fault, canonical
+from rvr.store.statements import add
 from rvr.store.tables import AccessRow
 
 AGAIN_AFTER = timedelta(minutes=15)
@@ -40,7 +41,6 @@ _FIELDS = ("at", "person", "role", "category", "case_id", "what", "reason", "rec
 _COLUMNS = ("seq", *_FIELDS, "salt", "previous", "hash")
 _LATELY = "SELECT 1 FROM access WHERE signin = :signin AND case_id = :case_id AND at > :since AND what = :what LIMIT 1"
 _REFUSED_LATELY = _LATELY.replace("what =", f"substr(what, 1, {len(REFUSED)}) =")
-_INSERT = f"INSERT INTO access ({', '.join(_COLUMNS)}) VALUES ({', '.join(':' + name for name in _COLUMNS)})"  # noqa: S608
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM access ORDER BY seq"  # noqa: S608 (names from the line above)
 
 
@@ -72,21 +72,42 @@ class Access:
 # --- Writing -----------------------------------------------------------------------------------------------------
 
 
-def record(connection: Connection, access: Access) -> None:
-    """Appends the entry. Raises ValueError for a category that s.62 does not have, and for a disclosure without its
+class End(NamedTuple):
+    """Number and hash of the last row; None in an empty log."""
+
+    seq: int | None
+    hash: bytes | None
+
+
+_LAST = "(SELECT max(seq) FROM access)"
+END = f"{_LAST}, (SELECT hash FROM access WHERE seq = {_LAST})"  # noqa: S608 (ours, not input)
+"""What a statement that asks for it says, among other things."""
+
+
+def record(connection: Connection, *entries: Access, behind: End | None = None) -> None:
+    """Appends the entries. Raises ValueError for a category that s.62 does not have, and for a disclosure without its
     recipient, whom s.62(3) wants to be told, or a recipient of anything else.
+
+    `behind`: the end of the log, where it was asked for before.
     """
-    if access.category not in CATEGORIES:
-        raise ValueError(f"{access.category!r} is no category of access")
-    if bool(access.recipient) != (access.category == "disclosure"):
+    if not entries:
+        return
+    found = behind or End(*connection.execute(f"SELECT {END}").fetchone())
+    seq, previous, rows = found.seq or 0, found.hash or GENESIS, list[dict[str, Any]]()
+    for entry in entries:
+        _refuse(entry)
+        seq += 1
+        row = _fields(entry) | {"seq": seq, "salt": os.urandom(16), "previous": previous}
+        row["hash"] = previous = chain(row)
+        rows.append(row)
+    add(connection, AccessRow, rows)
+
+
+def _refuse(entry: Access) -> None:
+    if entry.category not in CATEGORIES:
+        raise ValueError(f"{entry.category!r} is no category of access")
+    if bool(entry.recipient) != (entry.category == "disclosure"):
         raise ValueError("a disclosure has a recipient, and nothing else has")
-    seq, previous = connection.execute("SELECT seq, hash FROM access ORDER BY seq DESC LIMIT 1").fetchone() or (
-        0,
-        GENESIS,
-    )
-    row = _fields(access) | {"seq": seq + 1, "salt": os.urandom(16), "previous": previous}
-    row["hash"] = chain(row)
-    connection.execute(_INSERT, row)
 
 
 def looked(connection: Connection, signin: Signin, case_id: str, field_class: str, at: datetime) -> bool:

@@ -22,6 +22,7 @@ __all__ = [
     "Connection",
     "Cursor",
     "Database",
+    "Question",
     "transaction",
     "unavailable",
     "within",
@@ -30,6 +31,8 @@ __all__ = [
 T = TypeVar("T")
 Values = Mapping[str, Any]
 NONE: Values = {}
+Question = tuple[str, Values]
+"""A statement that reads, and its values."""
 
 
 class CannotOpen(Exception):

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -55,20 +55,19 @@ class Stored(NamedTuple):
 
 _COLUMNS = ", ".join(Stored._fields)
 
-_INSERT = (
-    "INSERT INTO event (position, stream, version, event_id, type, observed_at, recorded_at, public, sealed, salt1,"
-    " salt2, previous, hash) VALUES (:position, :stream, :version, :event_id, :type, :observed_at, :recorded_at,"
-    " :public, :sealed, :salt1, :salt2, :previous, :hash)"
-)
+_CHANGED = tuple(told.name for told in dataclasses.fields(ClockChange))
 
 
-def write(
-    connection: Connection, sealer: Sealer, stream: str, head: Head, event: Event, stamp: Stamp, position: int
-) -> Recorded:
-    """Appends one event behind `head`, at the next feed position."""
+def enclose(
+    key_for: Callable[[str], DataKey], stream: str, head: Head, event: Event, stamp: Stamp, position: int
+) -> tuple[dict[str, Any], Recorded]:
+    """One event behind `head`, at this feed position: its row, and what is told of it.
+
+    `key_for`: asked for the stream's data key where the event has something to seal.
+    """
     version, event_id = head.version + 1, str(uuid.uuid4())
     fields, hidden = event.fact.split()
-    key = sealer.key_for(connection, stream) if hidden else None
+    key = key_for(stream) if hidden else None
     sealed = seal_event(key, stream, version, event.type, hidden) if key else b""
     public = ledger.canonical(_public(event, event_id, fields, stamp, key))
     salts = os.urandom(SALT_BYTES), os.urandom(SALT_BYTES)
@@ -81,9 +80,9 @@ def write(
         "recorded_at": stamp.recorded_at,
         "position": position,
     }
-    connection.execute(_INSERT, row)
     recorded_at = parse_iso(stamp.recorded_at)
-    return Recorded(event, stream, version, position, event_id, stamp.command_id, stamp.force, recorded_at, row["hash"])
+    told = Recorded(event, stream, version, position, event_id, stamp.command_id, stamp.force, recorded_at, row["hash"])
+    return row, told
 
 
 def _public(event: Event, event_id: str, fields: Mapping[str, Any], stamp: Stamp, key: DataKey | None) -> Any:
@@ -106,7 +105,7 @@ def _public(event: Event, event_id: str, fields: Mapping[str, Any], stamp: Stamp
         "definition": event.definition,
         "command": stamp.command_id,
         "state": event.state,
-        "clocks": [{f.name: getattr(c, f.name) for f in dataclasses.fields(c)} for c in event.clocks],
+        "clocks": [{name: getattr(change, name) for name in _CHANGED} for change in event.clocks],
         "basis": event.basis,
         "data": fields,
         "key": key.id if key else "",

@@ -13,7 +13,8 @@ from rvr.core.identity import SUSPECT, VICTIM, IdentityKey, case_keys_of, keys_o
 from rvr.core.orders import Order
 from rvr.store.engine import Connection
 from rvr.store.sealing import Sealer
-from rvr.store.tables import IdentityRow, put_values
+from rvr.store.statements import add
+from rvr.store.tables import IdentityRow
 
 Entry = tuple[str, str, bytes, str]
 """Role, kind, digest, person id."""
@@ -48,12 +49,15 @@ def _entries(sealer: Sealer, keys: Iterable[IdentityKey], people: Mapping[str, s
 
 
 def _put(connection: Connection, stream: str, entries: set[Entry]) -> None:
-    """Most events change nobody's name: what stands is compared, and not written again."""
+    """What stands is compared, and not written again."""
     told = {"stream": stream}
     standing = connection.execute("SELECT role, kind, digest, person_id FROM identity_row WHERE stream = :stream", told)
     if set(standing) == entries:
         return
     connection.execute("DELETE FROM identity_row WHERE stream = :stream", told)
-    for role, kind, digest, person_id in sorted(entries):
-        row = {"stream": stream, "role": role, "kind": kind, "digest": digest, "person_id": person_id}
-        put_values(connection, IdentityRow, row)
+    names = "role", "kind", "digest", "person_id"
+    add(
+        connection,
+        IdentityRow,
+        [{"stream": stream, **dict(zip(names, entry, strict=True))} for entry in sorted(entries)],
+    )

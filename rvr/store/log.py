@@ -7,22 +7,24 @@ and messages that it wants, and its answer. The key (stream, version) settles ev
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
-from rvr.core.case import Case
+from rvr.core.case import Case, names_people
 from rvr.core.events import Event, Recorded
 from rvr.core.orders import Order
 from rvr.core.roster import Officer
 from rvr.store import access, envelope
-from rvr.store.engine import Connection
+from rvr.store.engine import Connection, Question
 from rvr.store.identities import erase, put_case_identities, put_order_identities
 from rvr.store.ledger import GENESIS
 from rvr.store.messages import Message, drop_messages, put_message
-from rvr.store.projections import put_case, put_officer, put_order
+from rvr.store.projections import change_case, put_officer, put_order, standing_case
 from rvr.store.sealing import Sealer
-from rvr.store.tables import CommandRow, LinkRow, put, put_values
+from rvr.store.statements import add, put
+from rvr.store.tables import CommandRow, EventRow, LinkRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,14 @@ class Batch:
     """The answer, for the same command again. Ids and versions only: it is stored in clear."""
 
 
+_END = "SELECT version, hash FROM event WHERE stream = :stream ORDER BY version DESC LIMIT 1"
+_TAKEN = "SELECT 1 FROM case_row WHERE reference = :reference AND id <> :id"
+_LAST = "SELECT coalesce(max(position), 0) FROM event"
+_COMMAND = "FROM command WHERE person = :person AND command_id = :command_id"
+_STANDS = f"SELECT (SELECT body_hash {_COMMAND}), (SELECT result {_COMMAND}), ({_LAST}), {access.END}"
+"""What each command must know: one statement, for each costs a server as much as what is asked."""
+
+
 class Conflict(Exception):
     """A stream moved on since the decision: decide again."""
 
@@ -82,21 +92,25 @@ class CommandSeen(Exception):
 
 
 def append(connection: Connection, sealer: Sealer, batch: Batch, force: str, recorded_at: str) -> list[Recorded]:
-    """Records the batch. Raises CommandSeen, Conflict or ReferenceTaken: its savepoint then keeps nothing of it."""
-    if seen := command(connection, batch.person, batch.command_id):
-        raise seen
-    heads = [_head(connection, part) for part in batch.appends]
-    for case in batch.cases:
-        _refuse_taken(connection, case)
-    stamp, recorded = envelope.Stamp(batch.command_id, force, recorded_at), list[Recorded]()
-    at = position(connection)
-    for part, head in zip(batch.appends, heads, strict=True):
-        for event in part.events:
-            at += 1
-            done = envelope.write(connection, sealer, part.stream, head, event, stamp, at)
-            head = envelope.Head(done.version, done.hash)
-            recorded.append(done)
-    _project(connection, sealer, batch, recorded)
+    """Records the batch. Raises CommandSeen, Conflict or ReferenceTaken before anything of it is written."""
+    (stands,), ends, taken, standing = _asked(
+        connection,
+        [(_STANDS, {"person": batch.person, "command_id": batch.command_id})],
+        [(_END, {"stream": part.stream}) for part in batch.appends],
+        [(_TAKEN, {"reference": case.reference, "id": case.id}) for case in _opened(batch)],
+        [standing_case(case) for case in batch.cases],
+    )
+    body_hash, result, last, *accessed = stands
+    if body_hash is not None:
+        raise CommandSeen(body_hash, json.loads(result))
+    heads = [_head(part, end) for part, end in zip(batch.appends, ends, strict=True)]
+    for case, other in zip(_opened(batch), taken, strict=True):
+        if other:
+            raise ReferenceTaken(case.reference)
+    stamp = envelope.Stamp(batch.command_id, force, recorded_at)
+    rows, recorded = _enclosed(connection, sealer, batch, heads, stamp, last)
+    add(connection, EventRow, rows)
+    _project(connection, sealer, batch, recorded, standing)
     for link in batch.links:
         put(connection, link)
     for message in batch.messages:
@@ -104,34 +118,59 @@ def append(connection: Connection, sealer: Sealer, batch: Batch, force: str, rec
     for stream in batch.erases:
         erase(connection, stream)
         drop_messages(connection, stream.removeprefix("case/"))
-    for entry in batch.access:
-        access.record(connection, entry)
-    put_values(connection, CommandRow, _command_row(batch, recorded, recorded_at))
+    access.record(connection, *batch.access, behind=access.End(*accessed))
+    add(connection, CommandRow, [_command_row(batch, recorded, recorded_at)])
     return recorded
 
 
-def _head(connection: Connection, part: Append) -> envelope.Head:
+def _asked(connection: Connection, *questions: list[Question]) -> list[list[Any]]:
+    """The first row that each finds, or None. All are asked before the first answer is read: on a server that is one
+    wait. And all are read: a statement that stands half read would keep SQLite's snapshot.
+    """
+    cursors = [[connection.execute(*question) for question in some] for some in questions]
+    return [[cursor.fetchone() for cursor in some] for some in cursors]
+
+
+def _head(part: Append, row: Any) -> envelope.Head:
     """The end of the stream. Raises Conflict when that is not where the decision saw it."""
-    row = connection.execute(
-        "SELECT version, hash FROM event WHERE stream = :stream ORDER BY version DESC LIMIT 1", {"stream": part.stream}
-    ).fetchone()
     head = envelope.Head(*row) if row else envelope.Head(0, GENESIS)
     if head.version != part.expected_version:
         raise Conflict(part.stream, part.expected_version, head.version)
     return head
 
 
-def _refuse_taken(connection: Connection, case: Case) -> None:
-    told = {"reference": case.reference, "id": case.id}
-    if connection.execute("SELECT 1 FROM case_row WHERE reference = :reference AND id <> :id", told).fetchone():
-        raise ReferenceTaken(case.reference)
+def _opened(batch: Batch) -> list[Case]:
+    """The cases that begin with this."""
+    begun = {part.stream for part in batch.appends if part.expected_version == 0}
+    return [case for case in batch.cases if f"case/{case.id}" in begun]
 
 
-def _project(connection: Connection, sealer: Sealer, batch: Batch, recorded: list[Recorded]) -> None:
+def _enclosed(
+    connection: Connection, sealer: Sealer, batch: Batch, heads: Iterable[envelope.Head], stamp: envelope.Stamp, at: int
+) -> tuple[list[dict[str, Any]], list[Recorded]]:
+    """The rows of the events behind feed position `at`, and what is told of them."""
+    key_for = cache(partial(sealer.key_for, connection))
+    rows, recorded = list[dict[str, Any]](), list[Recorded]()
+    for part, head in zip(batch.appends, heads, strict=True):
+        for event in part.events:
+            at += 1
+            row, done = envelope.enclose(key_for, part.stream, head, event, stamp, at)
+            head = envelope.Head(done.version, done.hash)
+            rows.append(row)
+            recorded.append(done)
+    return rows, recorded
+
+
+def _project(
+    connection: Connection, sealer: Sealer, batch: Batch, recorded: list[Recorded], standing: list[Any]
+) -> None:
     last = {done.stream: done.position for done in recorded}
-    for case in batch.cases:
-        put_case(connection, case, last[f"case/{case.id}"])
-        put_case_identities(connection, sealer, case)
+    for case, row in zip(batch.cases, standing, strict=True):
+        stream = f"case/{case.id}"
+        events = [done.event for done in recorded if done.stream == stream]
+        change_case(connection, case, last[stream], events, row)
+        if any(map(names_people, events)):
+            put_case_identities(connection, sealer, case)
     for officer in batch.officers:
         put_officer(connection, officer)
     for order in batch.orders:
@@ -152,10 +191,8 @@ def _command_row(batch: Batch, recorded: list[Recorded], recorded_at: str) -> di
 
 def command(connection: Connection, person: str, command_id: str) -> CommandSeen | None:
     """What a command that was recorded before had asked and got."""
-    row = connection.execute(
-        "SELECT body_hash, result FROM command WHERE person = :person AND command_id = :command_id",
-        {"person": person, "command_id": command_id},
-    ).fetchone()
+    told = {"person": person, "command_id": command_id}
+    row = connection.execute(f"SELECT body_hash, result {_COMMAND}", told).fetchone()
     return CommandSeen(row[0], json.loads(row[1])) if row else None
 
 
@@ -173,7 +210,7 @@ def feed(connection: Connection, after: int, limit: int) -> list[Recorded]:
 
 def position(connection: Connection) -> int:
     """The feed position of the last event."""
-    (last,) = connection.execute("SELECT coalesce(max(position), 0) FROM event").fetchone()
+    (last,) = connection.execute(_LAST).fetchone()
     return int(last)
 
 

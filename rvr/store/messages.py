@@ -12,7 +12,8 @@ from sqlmodel import Session, col, select
 
 from rvr.store.engine import Connection
 from rvr.store.sealing import Sealer, seal_row, unseal_row
-from rvr.store.tables import MessageRow, put
+from rvr.store.statements import put
+from rvr.store.tables import MessageRow
 
 
 @dataclass(frozen=True, slots=True)

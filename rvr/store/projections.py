@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Any
 
-from rvr.core.case import Case, RunningClock, fold
+from rvr.core.case import Case, RunningClock, fold, moves_clocks
 from rvr.core.clocks import due_boottime_ns
-from rvr.core.events import Recorded
+from rvr.core.events import Event, Recorded
 from rvr.core.moment import iso
 from rvr.core.orders import Order, fold_order
 from rvr.core.roster import Officer, fold_officer
 from rvr.store import envelope
-from rvr.store.engine import Connection
+from rvr.store.engine import Connection, Question
 from rvr.store.identities import put_case_identities, put_order_identities
 from rvr.store.sealing import SealBroken, Sealer
-from rvr.store.tables import CaseRow, ClockRow, OfficerRow, OrderRow, SettingRow, put, put_values
+from rvr.store.statements import add, change, put, standing
+from rvr.store.tables import CaseRow, ClockRow, OfficerRow, OrderRow, SettingRow
 
 MADE_AS = "3"
 """Raised whenever read rows are made in another way: a store then makes them again at its next start."""
@@ -31,11 +32,22 @@ _ROWS = ("case_row", "clock_row", "officer_row", "order_row", "identity_row")
 
 
 def put_case(connection: Connection, case: Case, position: int) -> None:
-    """The case's row and its clocks' rows, as the case now is. `position`: of its last event."""
-    put_values(connection, CaseRow, _case(case, position))
-    connection.execute("DELETE FROM clock_row WHERE case_id = :case_id", {"case_id": case.id})
-    for row in _clocks(case):
-        put_values(connection, ClockRow, row)
+    """The case's row and its clocks' rows, where there are none. `position`: of its last event."""
+    add(connection, CaseRow, [_case(case, position)])
+    add(connection, ClockRow, _clocks(case))
+
+
+def standing_case(case: Case) -> Question:
+    """Asks for the case's row as it stands."""
+    return standing(CaseRow, case.id)
+
+
+def change_case(connection: Connection, case: Case, position: int, events: Iterable[Event], found: Any) -> None:
+    """The case's row and its clocks' rows, as the case is after these events. `found`: the row that stands."""
+    change(connection, CaseRow, _case(case, position), found)
+    if any(map(moves_clocks, events)):
+        connection.execute("DELETE FROM clock_row WHERE case_id = :case_id", {"case_id": case.id})
+        add(connection, ClockRow, _clocks(case))
 
 
 def put_officer(connection: Connection, officer: Officer) -> None:

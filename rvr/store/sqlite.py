@@ -31,9 +31,22 @@ OLDEST_SAFE = (3, 51, 3)
 BUSY_MS = 5_000
 """How long a statement waits for another process, such as a command line verb beside the service."""
 
-_WRITING = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "recursive_triggers": 1, "secure_delete": 1}
+READER_CACHE_KIB = 2_000
+"""Pages that a connection for reads keeps, as SQLite's own default is; this build's is four times as much. Whatever
+goes over a long log fills it, for each reader's connection, and the process keeps it (measured: 32 MiB in all)."""
+
+_WRITING = {
+    "journal_mode": "wal",
+    "synchronous": 2,
+    "foreign_keys": 1,
+    "recursive_triggers": 1,
+    "secure_delete": 1,
+    "wal_autocheckpoint": 4000,
+}
 """synchronous 2 is FULL: a commit is on the disk before it is answered. recursive_triggers: without it INSERT OR
-REPLACE deletes past the triggers that forbid it. secure_delete: a destroyed key leaves no copy in free pages."""
+REPLACE deletes past the triggers that forbid it. secure_delete: a destroyed key leaves no copy in free pages.
+wal_autocheckpoint: in pages, 16 MiB; with the engine's own 1000 a desk that commits 32 commands at once waits for the
+disk a quarter more often (measured: 105 syncs, not 87, for 2,100 commands)."""
 
 _CODES = {
     "SQLITE_FULL": "disk-full",
@@ -151,6 +164,7 @@ def _unlock(connection: Connection, file: Path, key: bytes) -> None:
 def _set_up(connection: Connection, write: bool) -> None:
     if not write:
         connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
         return
     connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the disk there
     for name, value in _WRITING.items():
@@ -168,36 +182,54 @@ def _engine(open_one: Callable[[], Connection], begin: str, **pool: Any) -> Engi
 
 
 class Committer:
-    """Group commit: each job in a savepoint of its own, one wait for the disk."""
+    """Group commit: one transaction, one wait for the disk. Where a job fails half way, each in one of its own.
+
+    No savepoint for each job: it copies, and encrypts, every page that the job is the first to change, a sixth of what
+    a command costs (measured). What fails has mostly written nothing: a command is refused before.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def commit(self, batch: Sequence[Attempt]) -> bool:
-        before = self._connection.total_changes
+        wrote = self._together(batch)
+        if wrote is None:
+            each = [self._together([attempt]) for attempt in batch]
+            return any(each)
+        return wrote
+
+    def _together(self, batch: Sequence[Attempt]) -> bool | None:
+        """Whether anything was written; None when nothing is kept because one of several jobs failed half way."""
+        connection = self._connection
+        before = connection.total_changes
         try:
-            self._connection.begin()
-            for attempt in batch:
-                self._attempt(attempt)
-            self._connection.commit()
+            connection.begin()
+            if not all(self._attempt(attempt) for attempt in batch):
+                connection.rollback()
+                return None if len(batch) > 1 else False
+            wrote = connection.total_changes > before
+            connection.commit()
         except Exception as error:  # noqa: BLE001 (every caller of the batch gets it)
-            self._connection.rollback()
+            connection.rollback()
             for attempt in batch:
                 attempt.error = _unavailable(error)
-        return self._connection.total_changes > before
+            return False
+        return wrote
 
-    def _attempt(self, attempt: Attempt) -> None:
-        """One job between savepoints. An error of the whole transaction (disk full) is left to `commit`."""
+    def _attempt(self, attempt: Attempt) -> bool:
+        """Runs one job; False when it failed half way, and all that was written must be undone. An error of the whole
+        transaction (disk full) is raised."""
         connection = self._connection
-        connection.execute("SAVEPOINT job")
+        before = connection.total_changes
+        attempt.result = attempt.error = None
         try:
             attempt.result = attempt.job(connection)
         except Exception as error:
             if not connection.in_transaction:  # the engine rolled the whole of it back
                 raise
             attempt.error = _unavailable(error) if _of_the_engine(error) else error
-            connection.execute("ROLLBACK TO job")
-        connection.execute("RELEASE job")
+            return connection.total_changes == before
+        return True
 
     def close(self) -> None:
         self._connection.close()

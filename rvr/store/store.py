@@ -30,7 +30,8 @@ from rvr.store.notes import Notary
 from rvr.store.place import Place
 from rvr.store.postgres import Bell, Postgres
 from rvr.store.sealing import Sealer
-from rvr.store.tables import SettingRow, put
+from rvr.store.statements import put
+from rvr.store.tables import SettingRow
 from rvr.store.writer import Writer
 from rvr.timekeeping import observe as observe_now
 

@@ -1,4 +1,4 @@
-"""The tables, as SQLModel classes for reads and migrations, and the statements by which the writer fills them.
+"""The tables, as SQLModel classes for reads and migrations. `statements` fills them.
 
 Times are text as `core.moment.iso` writes them (they sort as they stand); empty means "did not happen". The event
 table is the truth; the tables called `..._row`, but for `link_row`, are made from it and can be made again. No column
@@ -8,8 +8,7 @@ but those called `sealed` may hold anything that names, locates or quotes a pers
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from functools import cache
+from collections.abc import Collection
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -30,7 +29,6 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, Session, SQLModel, select
 
-from rvr.store.engine import Connection
 from rvr.store.ledger import canonical
 
 METADATA = SQLModel.metadata
@@ -348,24 +346,6 @@ class SettingRow(SQLModel, table=True):
 R = TypeVar("R", bound=SQLModel)
 
 
-def put(connection: Connection, row: SQLModel) -> None:
-    """Writes the row, over the one with the same key if there is one. For the writing connection only."""
-    put_values(connection, type(row), {column.name: getattr(row, column.name) for column in _table(type(row)).columns})
-
-
-def put_values(connection: Connection, kind: type[SQLModel], told: Mapping[str, Any]) -> None:
-    """The same for a row that is written with each command: to make an object of it takes longer than to write it."""
-    texts = _texts(kind)
-    values = {name: canonical(value).decode() if name in texts else value for name, value in told.items()}
-    connection.execute(_upsert(kind), values)
-
-
-@cache
-def _texts(kind: type[SQLModel]) -> frozenset[str]:
-    """The columns that the driver takes as text."""
-    return frozenset(column.name for column in _table(kind).columns if isinstance(column.type, JSON))
-
-
 def every(session: Session, kind: type[R], *where: Any) -> list[R]:
     """The rows that meet the conditions."""
     return list(session.exec(select(kind).where(*where)))
@@ -378,23 +358,3 @@ def none_of(column: Any, values: Collection[str]) -> Any:
     ends = sorted(values)
     between = [and_(column > low, column < high) for low, high in pairwise(ends)]
     return or_(column < ends[0], *between, column > ends[-1]) if ends else true()
-
-
-def _table(kind: type[SQLModel]) -> Any:
-    return kind.__table__  # type: ignore[attr-defined]
-
-
-@cache
-def _upsert(kind: type[SQLModel]) -> str:
-    table = _table(kind)
-    names = [column.name for column in table.columns]
-    keys = [column.name for column in table.primary_key]
-    changes = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in keys)
-    return (  # every name comes from the classes above
-        f'INSERT INTO "{table.name}" ({", ".join(_quoted(names))}) VALUES ({", ".join(":" + n for n in names)})'  # noqa: S608
-        f" ON CONFLICT ({', '.join(_quoted(keys))}) DO " + (f"UPDATE SET {changes}" if changes else "NOTHING")
-    )
-
-
-def _quoted(names: list[str]) -> list[str]:
-    return [f'"{name}"' for name in names]

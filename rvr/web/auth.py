@@ -32,7 +32,8 @@ from rvr.store import access, staff
 from rvr.store.access import Access, Signin
 from rvr.store.engine import Connection
 from rvr.store.staff import Person
-from rvr.store.tables import AccountRow, CaseRow, SigninRow, every, put
+from rvr.store.statements import put
+from rvr.store.tables import AccountRow, CaseRow, SigninRow, every
 from rvr.web.context import DESK, MEDIA, SETTINGS, SIGNED_IN, SignedIn
 
 log = structlog.get_logger()

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rvr.core import events as e
-from rvr.core.case import Suspect
+from rvr.core.case import Case, Suspect, apply, moves_clocks, names_people
 from rvr.core.errors import Forbidden, Refused
 from rvr.core.forms import options_of
 from rvr.core.history import PastCase
@@ -222,6 +222,11 @@ def held_at_the_end(story: Story) -> None:
     assert all(event.at.at >= parse_iso(event.fact.due_at) for event in fired), "a clock fired early"  # type: ignore[attr-defined]
     modes = [event.fact.mode for event in story.said("OfficerContactStarted")]  # type: ignore[attr-defined]
     assert len(modes) == len(set(modes)), "contact started twice in the same mode"
+    case = Case(story.case.id)
+    for event in story.log:
+        before, case = case, apply(case, event)
+        assert names_people(event) or recognised_by(case) == recognised_by(before), f"{event.type} names somebody"
+        assert moves_clocks(event) or case.clocks == before.clocks, f"{event.type} moves a clock"
     danger = emergency = False
     for event in story.log:
         if isinstance(event.fact, e.EligibilityDecided):
@@ -231,6 +236,11 @@ def held_at_the_end(story: Story) -> None:
         waits = event.type == "DeploymentRequested" and event.by_role != "bot"
         assert not (danger and not emergency and waits), "a wait for danger"
     assert through_the_store(story.log) == story.log
+
+
+def recognised_by(case: Case) -> tuple[Any, ...]:
+    """What the blind index of people is made of."""
+    return case.details, case.personal, case.victim_id, case.suspect_id
 
 
 STEPS = (press_what_is_offered,) * 6 + (press_anything, let_time_pass)

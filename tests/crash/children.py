@@ -37,7 +37,8 @@ from rvr.store import CommandSeen, Store, sqlite
 from rvr.store.checkpoints import RefusesToSign
 from rvr.store.engine import Connection
 from rvr.store.messages import Delivery
-from rvr.store.tables import AccountRow, every, put
+from rvr.store.statements import put
+from rvr.store.tables import AccountRow, every
 from rvr.ticker import Ticker
 from tests.builders import HANDLER, OPENING, SERGEANT, all_met, person, risk, shipped
 from tests.crash import disk

@@ -21,7 +21,8 @@ from rvr.desk import Desk
 from rvr.evaluation.codebook import EVENT_TYPES
 from rvr.realtime import Hub
 from rvr.store import Store
-from rvr.store.tables import AccountRow, put
+from rvr.store.statements import put
+from rvr.store.tables import AccountRow
 from tests.builders import FILING
 from tests.store.builders import START, Clock, Place, a_batch, event
 

@@ -17,7 +17,7 @@ from rvr.store import Store
 from rvr.store.engine import Connection
 from rvr.store.history import MOST, Known, history, known
 from rvr.store.identities import erase
-from rvr.store.tables import IdentityRow, OrderRow, every
+from rvr.store.tables import CaseRow, IdentityRow, OrderRow, every
 from tests.store.builders import Clock, Place, a_batch, an_order, blank, event, opened
 
 ANN = {"victim_name": "Ann Example", "victim_dob": "1991-04-30"}
@@ -271,6 +271,18 @@ async def test_what_changes_nobodys_name_writes_nothing_into_the_index(store: St
     before = await store.write(lambda connection: connection.execute(rows).fetchall())
     await store.append(a_batch("c", case, event(e.HandoverOffered(note="calm"), "handover", clock)))
     assert await store.write(lambda connection: connection.execute(rows).fetchall()) == before
+
+
+@pytest.mark.files
+async def test_of_a_cases_row_only_what_changed_is_written(store: Store, clock: Clock) -> None:
+    """Else each command would write every index of the row again: behind many cases a page of its own for each."""
+    case = await a_case(store, clock, "1", **ANN)
+    stays = "reference, session, session_open, victim_id, suspect_id"
+    told = f"CREATE TRIGGER no BEFORE UPDATE OF {stays} ON case_row BEGIN SELECT raise(ABORT, 'written again'); END"
+    await store.write(lambda connection: connection.execute(told))
+    await store.append(a_batch("c", case, event(e.HandoverOffered(note="calm"), "handover", clock)))
+    (row,) = await store.read(lambda s: every(s, CaseRow))
+    assert (row.state, row.version) == ("handover", case.version + 1)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ from rvr.core.roster import Officer
 from rvr.store import CannotOpen, Store, access, anchors, migrations
 from rvr.store.anchors import Anchor
 from rvr.store.messages import Message
-from rvr.store.tables import METADATA, AccountRow, LinkRow, SigninRow, put
+from rvr.store.statements import put
+from rvr.store.tables import METADATA, AccountRow, LinkRow, SigninRow
 from tests import postgres
 from tests.store.builders import Clock, Place, a_batch, a_duty, a_note, an_order, opened
 

@@ -19,7 +19,8 @@ from rvr.store import Store
 from rvr.store.checkpoints import Heads, RefusesToSign, Sequencer
 from rvr.store.engine import CannotOpen
 from rvr.store.postgres import STANDING_STILL_S, Postgres
-from rvr.store.tables import SettingRow, every, put
+from rvr.store.statements import put
+from rvr.store.tables import SettingRow, every
 from tests.serving import ROOT
 from tests.store.builders import Clock, Place, a_batch, opened
 from tests.store.test_checkpoints import cases, heads_file, kept
@@ -27,7 +28,8 @@ from tests.store.test_checkpoints import cases, heads_file, kept
 STOPS = """
 import asyncio, signal, sys, threading
 from tests.store.builders import Clock, Place
-from rvr.store.tables import SettingRow, put
+from rvr.store.statements import put
+from rvr.store.tables import SettingRow
 
 async def main():
     store = Place.told(*sys.argv[1:]).store(Clock())

@@ -18,7 +18,8 @@ from rvr.store import Append, Batch, CannotOpen, Message, Store, keys, messages
 from rvr.store.identities import erase
 from rvr.store.sealing import SealBroken
 from rvr.store.sqlite import Connection, connect, engine_fault
-from rvr.store.tables import METADATA, SettingRow, put
+from rvr.store.statements import put
+from rvr.store.tables import METADATA, SettingRow
 from tests import postgres
 from tests.store.builders import Clock, Place, a_batch, blank, event, opened
 

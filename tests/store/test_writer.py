@@ -13,7 +13,8 @@ from rvr.core.case import Case
 from rvr.core.errors import Unavailable
 from rvr.store import Store
 from rvr.store.sqlite import Committer, Connection, dbapi
-from rvr.store.tables import SettingRow, every, put
+from rvr.store.statements import put
+from rvr.store.tables import SettingRow, every
 from rvr.store.writer import Job, Writer
 from tests.store.builders import Clock, Place, a_batch, opened
 
@@ -59,6 +60,25 @@ async def test_one_failing_job_does_not_harm_the_others_in_its_commit(store: Sto
     assert "half" not in kept
 
 
+async def test_a_job_that_is_refused_before_it_wrote_costs_the_others_nothing(store: Store) -> None:
+    """Only what fails half way makes the others of its commit run again."""
+    runs = list[str]()
+
+    def counted(key: str) -> Job[None]:
+        return lambda connection: (runs.append(key), put(connection, SettingRow(key=key, value="x")))[-1]
+
+    def refuse(connection: Connection) -> None:
+        raise ValueError("mine alone")
+
+    gate = await held(store.write)
+    jobs = [counted("k1"), refuse, counted("k2")]
+    waiting = asyncio.gather(*(store.write(job) for job in jobs), return_exceptions=True)
+    await asyncio.sleep(0)
+    gate.set()
+    assert [type(answer) for answer in await waiting] == [type(None), ValueError, type(None)]
+    assert runs == ["k1", "k2"]
+
+
 @pytest.mark.files
 async def test_waiting_jobs_share_one_commit_of_at_most_64(store: Store, place: Place) -> None:
     connection = _Watched(place.connection())
@@ -70,7 +90,7 @@ async def test_waiting_jobs_share_one_commit_of_at_most_64(store: Store, place: 
     gate.set()
     await asyncio.gather(*waiting)
     await asyncio.to_thread(writer.stop)
-    assert connection.batches == [1, 64, 64, 2]
+    assert connection.batches == [0, 64, 64, 2]
 
 
 @pytest.mark.files
@@ -89,7 +109,7 @@ async def test_a_full_disk_is_unavailable_and_writing_goes_on_when_there_is_room
 
 
 class _Watched:
-    """A connection that counts the jobs of each commit, and whose commits can be made to fail like a broken disk's."""
+    """A connection that counts what each commit writes, and whose commits can be made to fail like a broken disk's."""
 
     def __init__(self, real: Connection) -> None:
         self.real, self.broken = real, False
@@ -108,7 +128,7 @@ class _Watched:
         self.real.rollback()
 
     def execute(self, sql: str, *values: Any) -> object:
-        if sql.startswith("SAVEPOINT"):
+        if sql.startswith("INSERT"):
             self.batches[-1] += 1
         return self.real.execute(sql, *values)
 

@@ -19,7 +19,8 @@ from rvr.media.rooms import Rooms
 from rvr.people import seed_demo
 from rvr.realtime import Hub
 from rvr.store import Store
-from rvr.store.tables import AccountRow, every, put
+from rvr.store.statements import put
+from rvr.store.tables import AccountRow, every
 from rvr.web.app import build
 from rvr.web.auth import HASHER
 from tests.builders import HANDLER, OPENING, Universe, shipped
