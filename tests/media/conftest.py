@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, VideoStreamTrack
 from av import VideoFrame
 
@@ -82,24 +82,33 @@ class Client:
         self.seat = seat
         self.room = room
         self.frames = {"video": 0, "audio": 0}
+        self.slots: dict[str, list[int]] = {"video": [], "audio": []}
+        """Frames by slot."""
         self.answer = ""
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._pumps: list[asyncio.Task[None]] = []
         self._pc.on("track", lambda track: self._pumps.append(asyncio.ensure_future(self._pump(track))))
 
     async def join(self) -> Client:
         self._pc.addTrack(AudioStreamTrack())
         self._pc.addTrack(SmallVideo())
+        for _ in range(2):
+            self._pc.addTransceiver("audio", direction="recvonly")
+            self._pc.addTransceiver("video", direction="recvonly")
         await self._pc.setLocalDescription(await self._pc.createOffer())
         self.answer = await self.engine.join(self.room, self.seat, self._pc.localDescription.sdp)
         await self._pc.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
         return self
 
     async def _pump(self, track: Any) -> None:
+        slots = self.slots[track.kind]
+        slot = len(slots)
+        slots.append(0)
         with suppress(MediaStreamError):
             while True:
                 await track.recv()
                 self.frames[track.kind] += 1
+                slots[slot] += 1
 
     async def receives(self, kind: str, more: int = 3, within_s: float = 8.0) -> None:
         goal = self.frames[kind] + more
@@ -107,6 +116,17 @@ class Client:
         while self.frames[kind] < goal:
             assert time.monotonic() < end, f"{self.seat} received {self.frames}"
             await asyncio.sleep(0.02)
+
+    async def sees(self, *slots: int, within_s: float = 8.0) -> None:
+        """New pictures come in these slots and in no other."""
+        await asyncio.sleep(0.3)  # what was on its way
+        before = list(self.slots["video"])
+        end = time.monotonic() + within_s
+        while not all(self.slots["video"][slot] > before[slot] + 3 for slot in slots):
+            assert time.monotonic() < end, f"{self.seat} sees {self.slots['video']}, before {before}"
+            await asyncio.sleep(0.02)
+        others = [slot for slot in range(3) if slot not in slots]
+        assert all(self.slots["video"][slot] == before[slot] for slot in others), f"{self.seat}: {self.slots}"
 
     async def fall_silent(self) -> None:
         """Send nothing more and say nothing: what a dead battery looks like from the other end."""
@@ -124,6 +144,8 @@ class Client:
     async def close(self) -> None:
         with suppress(Exception):
             await asyncio.wait_for(self._pc.close(), 5)
+        for pump in self._pumps:
+            pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import re
 import signal
@@ -13,9 +14,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
-from rvr.media import KINDS, IceServer, MediaRefused, MediaUnavailable
+from rvr.core.moment import iso
+from rvr.media import KINDS, IceServer, MediaRefused, MediaUnavailable, Room, Seat
 from rvr.media import rooms as rooms_module
 from rvr.media.rooms import Rooms
 from tests.media.conftest import ROOM, SEATS, Client, Notebook, room
@@ -272,6 +275,101 @@ async def test_rooms_are_closed_when_they_are_no_longer_wanted_and_undisturbed_w
         assert (await notebook.until("gone", seat, within_s=2)).detail["cause"] == "closed"
     with pytest.raises(MediaRefused, match="room-unknown"):
         await engine.join(ROOM, "victim", OFFER)
+
+
+async def test_four_people_see_one_another_each_in_a_slot_of_their_own(
+    engine: Rooms, notebook: Notebook, client: Join
+) -> None:
+    await engine.want({ROOM: room("partner", "interpreter")})
+    officer, victim = await client("officer"), await client("victim")
+    await notebook.until("two_way")
+    await officer.sees(0)
+    partner = await client("partner")
+    await notebook.until("first_frame", "partner")
+    for one in (officer, victim, partner):
+        await one.sees(0, 1)
+    interpreter = await client("interpreter")
+    for one in (officer, victim, partner, interpreter):
+        await one.sees(0, 1, 2)
+    await engine.leave(ROOM, "partner")
+    for one in (officer, victim):
+        await one.sees(0, 2)
+    assert not notebook.of("lost")
+
+
+async def test_a_guest_is_held_until_admitted_and_can_be_put_on_hold_again(
+    engine: Rooms, notebook: Notebook, client: Join
+) -> None:
+    def wanted(*, admitted: bool) -> Room:
+        return Room((*(Seat(one) for one in SEATS), Seat("partner", admitted=admitted)))
+
+    await engine.want({ROOM: wanted(admitted=False)})
+    officer, victim, partner = [await client(one) for one in (*SEATS, "partner")]
+    await notebook.until("two_way")
+    await notebook.until("first_frame", "partner")
+    await victim.sees(0)
+    await partner.sees()
+    await engine.want({ROOM: wanted(admitted=True)})
+    await victim.sees(0, 1)
+    await partner.sees(0, 1)
+    await engine.want({ROOM: wanted(admitted=False)})
+    await victim.sees(0)
+    await partner.sees()
+    await officer.sees(0)
+    assert not notebook.of("gone")
+
+
+async def test_a_muted_track_stops_and_comes_back(engine: Rooms, notebook: Notebook, client: Join) -> None:
+    officer, victim = await client("officer"), await client("victim")
+    await notebook.until("two_way")
+    await victim.sees(0)
+    await engine.want({ROOM: Room((Seat("officer", muted=frozenset({"video"})), Seat("victim")))})
+    await victim.sees()
+    await officer.sees(0)
+    await victim.receives("audio")
+    await engine.want({ROOM: room()})
+    await victim.sees(0)
+
+
+async def test_a_still_is_the_picture_as_it_is_sent(engine: Rooms, notebook: Notebook, client: Join) -> None:
+    with pytest.raises(MediaRefused, match="no-picture"):
+        await engine.still(ROOM, "victim")
+    with pytest.raises(MediaRefused, match="seat-unknown"):
+        await engine.still(ROOM, "stranger")
+    await client("victim")
+    first = await notebook.until("first_frame", "victim")
+    still = await engine.still(ROOM, "victim")
+    assert (still.width, still.height) == (160, 120)
+    with av.open(io.BytesIO(still.jpeg), format="mjpeg") as file:
+        frame = next(file.decode(video=0))
+    assert (frame.width, frame.height) == (160, 120)
+    assert still.moment.boottime_ns > first.moment.boottime_ns
+
+
+async def test_a_call_is_measured_when_it_ends(engine: Rooms, notebook: Notebook, client: Join) -> None:
+    await client("victim")
+    officer = await client("officer")
+    await notebook.until("two_way")
+    await officer.receives("video", 30)
+    await engine.leave(ROOM, "victim")
+    told = (await notebook.until("quality", "victim")).detail
+    assert (told["width"], told["height"], told["up_loss_pct"]) == ("160", "120", "0.0")
+    assert float(told["fps"]) > 5
+    assert int(told["up_kbps"]) > 10
+    assert int(told["down_kbps"]) > 10
+    kinds = [seen.kind for seen in notebook.seen if seen.seat == "victim"]
+    assert kinds[-2:] == ["quality", "gone"]
+
+
+async def test_two_way_says_when_each_side_was_first_decoded(engine: Rooms, notebook: Notebook, client: Join) -> None:
+    await client("victim")
+    await client("officer")
+    two_way = await notebook.until("two_way")
+    for seat in SEATS:
+        [first] = notebook.of("first_frame", seat)
+        assert two_way.detail[f"first:{seat}"] == iso(first.moment.at)
+        # These clients send a picture of one even tone, as a covered camera does.
+        assert (first.detail["picture"], two_way.detail[f"picture:{seat}"]) == ("blank", "blank")
 
 
 async def refusal(engine: Rooms, seat: str, offer: str, name: str = ROOM) -> tuple[str, int]:

@@ -159,20 +159,19 @@ def written(agreed: tuple[Line, ...], here: Transport) -> str:
         f"a=group:BUNDLE {' '.join(line.mid for line in agreed)}",
         "a=msid-semantic:WMS *",
     ]
-    body = [text for n, line in enumerate(agreed) for text in _section(line, here, first=n == 0)]
+    body = [text for line in agreed for text in _section(line, here)]
     return "".join(f"{text}\r\n" for text in head + body)
 
 
-def _section(line: Line, here: Transport, *, first: bool) -> Iterator[str]:
+def _section(line: Line, here: Transport) -> Iterator[str]:
     codec = line.codec
     formats = f"{codec.payload_type} {codec.rtx}" if codec.rtx else str(codec.payload_type)
-    yield f"m={line.kind} {here.port if first else 9} UDP/TLS/RTP/SAVPF {formats}"
-    family = "IP6" if ":" in here.host else "IP4"
-    yield f"c=IN {family} {here.host}" if first else "c=IN IP4 0.0.0.0"
+    yield f"m={line.kind} {here.port} UDP/TLS/RTP/SAVPF {formats}"
+    yield f"c=IN {'IP6' if ':' in here.host else 'IP4'} {here.host}"
     yield "a=rtcp:9 IN IP4 0.0.0.0"
-    if first:
-        yield f"a=candidate:1 1 udp 2130706431 {here.host} {here.port} typ host"
-        yield "a=end-of-candidates"
+    # All sections share one transport; some take it from the first of them, aiortc from the last.
+    yield f"a=candidate:1 1 udp 2130706431 {here.host} {here.port} typ host"
+    yield "a=end-of-candidates"
     yield f"a=ice-ufrag:{here.ufrag}"
     yield f"a=ice-pwd:{here.password}"
     yield f"a=fingerprint:sha-256 {here.fingerprint}"

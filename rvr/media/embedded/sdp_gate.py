@@ -28,7 +28,7 @@ MAX_OTHER: Final = 8
 
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}"
 _PT = r"(?:12[0-7]|1[01][0-9]|[1-9]?[0-9])"
-_PRINTABLE: Final = re.compile(r"[ -~]*")
+_PRINTABLE: Final = re.compile(r"(?:[ -~]|\r?\n)*")
 _MEDIA_LINE: Final = re.compile(rf"m=(audio|video) [0-9]{{1,5}} UDP/TLS/RTP/SAVPF((?: {_PT}){{1,64}})")
 _SHAPES: Final = {
     name: re.compile(shape)
@@ -133,16 +133,16 @@ def admit(offer: str) -> Offer:
 
 def _split(offer: str) -> tuple[list[str], list[list[str]]]:
     check_size(offer)
-    lines = [line.removesuffix("\r") for line in offer.split("\n")]
+    # Nothing but CR LF may end a line, nor may any other control character be in one.
+    if _PRINTABLE.fullmatch(offer) is None:
+        raise BadSdp("sdp-malformed", "a control character")
+    lines = offer.replace("\r\n", "\n").split("\n")
     if lines[-1] == "":
         lines.pop()
     if len(lines) > MAX_LINES:
         raise BadSdp("sdp-too-large", f"more than {MAX_LINES} lines")
-    if any(len(line) > MAX_LINE for line in lines):
+    if max(map(len, lines), default=0) > MAX_LINE:
         raise BadSdp("sdp-too-large", f"a line of more than {MAX_LINE} characters")
-    # The parser cuts lines at every character that Unicode calls a break; only CR LF may be one.
-    if not all(_PRINTABLE.fullmatch(line) for line in lines):
-        raise BadSdp("sdp-malformed", "a control character")
     starts = [n for n, line in enumerate(lines) if line.startswith("m=")]
     if not 1 <= len(starts) <= MAX_SECTIONS:
         raise BadSdp("sdp-malformed", f"{len(starts)} media sections")
