@@ -310,9 +310,11 @@ class Rooms:
         media_public_address: str | None = None,
         media_ports: tuple[int, int] | None = None,
         video_codec: str = "VP8",
+        recordings: Path | None = None,
         lost_after_s: float = 3.0,
     ) -> None:
-        """`media_public_address` is what browsers are told (default: `media_bind`); `media_ports` is inclusive.
+        """`media_public_address` is what browsers are told (default: `media_bind`); `media_ports` is inclusive;
+        `recordings` is the folder of all recordings, without which none can be made.
 
         Raises ValueError for settings with which no browser could ever connect.
         """
@@ -325,6 +327,7 @@ class Rooms:
             "ports": list(media_ports) if media_ports else None,
             "lost_after_s": lost_after_s,
             "video": video_codec,
+            "recordings": str(recordings) if recordings is not None else None,
         }
         self._ledger = Ledger(on_observation)
         self._slots = [Slot(number, self._settings, self) for number in range(workers)]

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,8 +44,8 @@ class Notebook:
         self._changed.set()
 
     def kinds(self) -> list[tuple[str, str | None]]:
-        """The course of events; measurements are not part of it."""
-        return [(seen.kind, seen.seat) for seen in self.seen if seen.kind != "quality"]
+        """The course of events; measurements and recordings are not part of it."""
+        return [(seen.kind, seen.seat) for seen in self.seen if seen.kind not in ("quality", "recording")]
 
     def of(self, kind: str, seat: str | None = None) -> list[Observation]:
         return [seen for seen in self.seen if seen.kind == kind and (seat is None or seen.seat == seat)]
@@ -155,8 +156,8 @@ def notebook() -> Notebook:
 
 
 @pytest.fixture
-async def engine(notebook: Notebook) -> AsyncIterator[Rooms]:
-    rooms = Rooms(notebook, lost_after_s=1.5)
+async def engine(notebook: Notebook, tmp_path: Path) -> AsyncIterator[Rooms]:
+    rooms = Rooms(notebook, lost_after_s=1.5, recordings=tmp_path / "recordings")
     await rooms.start()
     await rooms.want({ROOM: room()})
     yield rooms

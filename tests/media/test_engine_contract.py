@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import av
 import pytest
 
 from rvr.core.moment import iso
-from rvr.media import KINDS, IceServer, MediaRefused, MediaUnavailable, Room, Seat
+from rvr.media import KINDS, IceServer, MediaRefused, MediaUnavailable, Recording, Room, Seat
 from rvr.media import rooms as rooms_module
+from rvr.media.playable import derive
 from rvr.media.rooms import Rooms
 from tests.media.conftest import ROOM, SEATS, Client, Notebook, room
 from tests.serving import free_port
@@ -370,6 +372,51 @@ async def test_two_way_says_when_each_side_was_first_decoded(engine: Rooms, note
         assert two_way.detail[f"first:{seat}"] == iso(first.moment.at)
         # These clients send a picture of one even tone, as a covered camera does.
         assert (first.detail["picture"], two_way.detail[f"picture:{seat}"]) == ("blank", "blank")
+
+
+async def test_only_who_consented_is_recorded_and_only_as_long_as_it_is_wanted(
+    engine: Rooms, notebook: Notebook, client: Join, tmp_path: Path
+) -> None:
+    def told() -> list[str]:  # what is not acknowledged is offered again at each reconcile
+        return list({seen.number: seen.detail["state"] for seen in notebook.of("recording")}.values())
+
+    key = bytes(range(32))
+    officer, _ = await client("officer"), await client("victim")
+    await notebook.until("two_way")
+    await engine.want({ROOM: replace(room(), recording=Recording("rec-1", key, frozenset({"victim"})))})
+    await officer.receives("video", 20)
+    await asyncio.sleep(1.0)
+    await engine.want({ROOM: room()})
+    while "stopped" not in told():
+        await notebook.until("recording", times=len(notebook.of("recording")) + 1)
+    stopped = notebook.of("recording")[-1]
+    assert told() == ["started", "stopped"]
+    assert (stopped.seat, stopped.detail["recording"], stopped.detail["seat"]) == (None, "rec-1", "victim")
+    [file] = (tmp_path / "recordings").rglob("*.rvrrec")
+    assert file.parent.name == "rec-1"
+    size = file.stat().st_size
+    assert int(stopped.detail["bytes"]) == size
+    await officer.receives("video", 20)
+    assert file.stat().st_size == size, "nothing is written after it was withdrawn"
+    made = derive([file], key, io.BytesIO())
+    assert made.frames > 5
+    assert made.sounds > 20
+    assert made.faults == []
+
+
+async def test_a_recording_for_which_there_is_no_place_is_told_as_failed(notebook: Notebook) -> None:
+    engine = Rooms(notebook)
+    await engine.start()
+    try:
+        wanted = {ROOM: replace(room(), recording=Recording("rec-1", bytes(32), frozenset({"victim"})))}
+        for _ in range(2):
+            await engine.want(wanted)
+        failed = await notebook.until("recording")
+        assert failed.detail == {"recording": "rec-1", "state": "failed", "cause": "no-folder"}
+        await asyncio.sleep(0.2)
+        assert len({seen.number for seen in notebook.of("recording")}) == 1
+    finally:
+        await engine.close()
 
 
 async def refusal(engine: Rooms, seat: str, offer: str, name: str = ROOM) -> tuple[str, int]:

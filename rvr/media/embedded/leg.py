@@ -27,7 +27,7 @@ AGAIN_PER_TICK: Final = 60
 TICKS_PER_REPORT: Final = 10
 
 Tap = Callable[[Track, bytes, float], object]
-"""Is given each packet of a track as it came, opened, with the time of its arrival."""
+"""Is given each packet of a track as it came, opened, after it was passed on, with the time of its arrival."""
 
 
 class Wire(Protocol):
@@ -40,7 +40,7 @@ class Wire(Protocol):
 
 
 class Leg:
-    """One connection's media, from DTLS to its end. `now` is always seconds of the loop's clock."""
+    """One connection's media, from DTLS to its end. `now` is always seconds of `time.monotonic`."""
 
     def __init__(self, lines: tuple[Line, ...], wire: Wire) -> None:
         self.inlets: dict[Track, Inlet] = {}
@@ -109,13 +109,13 @@ class Leg:
             self._arrivals.note(int.from_bytes(number, "big") & 0xFFFF, int(now * 1_000_000))
         elif self._estimator is not None:
             self._estimate(self._estimator, packet, now)
-        if self.tap is not None:
-            self.tap(kind, packet, now)
         sent_at = int(now * 262_144) & 0xFFFFFF  # 6.18 fixed point: abs-send-time's seconds
         if again:
             inlet.take_again(packet, now, sent_at)
         else:
             inlet.take(packet, now, sent_at)
+        if self.tap is not None:
+            self.tap(kind, packet, now)
 
     def _estimate(self, estimator: RemoteBitrateEstimator, packet: bytes, now: float) -> None:
         sent = extension(packet, self._time_id)

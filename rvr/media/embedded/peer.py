@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
@@ -115,16 +116,17 @@ class Peer:
             self._wire.open()
             self._wire.listen(self._take)
             self.connected = True
-            self.leg.heard_at = self._loop.time()
+            self.leg.heard_at = time.monotonic()
             self._timer = self._loop.call_later(EVERY_S, self._tick)
             self._on_connected()
 
     def _take(self, datagram: bytes) -> None:
-        self.leg.take(datagram, self._loop.time())
+        # Not the loop's own time, which stands still while the loop works: feedback is about microseconds.
+        self.leg.take(datagram, time.monotonic())
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(EVERY_S, self._tick)
-        self.leg.tick(self._loop.time())
+        self.leg.tick(time.monotonic())
 
     async def close(self) -> None:
         """End the connection. Never raises, never takes more than a few seconds."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from rvr import timekeeping
 from rvr.core.moment import Moment
-from rvr.media import Kind, MediaRefused, Still
+from rvr.media import Kind, MediaRefused, Seat, Still, Track
 from rvr.media import Room as Wanted
 from rvr.media.embedded import forwarder, picture
 from rvr.media.embedded.answer import VideoCodec
@@ -22,9 +25,12 @@ from rvr.media.embedded.leg import Leg
 from rvr.media.embedded.peer import Peer
 from rvr.media.embedded.quality import Meter
 from rvr.media.embedded.sight import Sight
+from rvr.media.tape import Tape
 
 STILL_DEADLINE_S: Final = 3.0
 CAP_EVERY_S: Final = 1.0
+TAPE_DEADLINE_S: Final = 1.0
+"""How long a closing room waits for its last block to be on the disk; a worker has two seconds in all."""
 
 Saw = Callable[[str, Kind, str | None, Mapping[str, str]], Moment]
 """Records an observation of this room (its name first)."""
@@ -38,6 +44,8 @@ class Terms:
 
     lost_after_s: float
     video: VideoCodec
+    recordings: Path | None = None
+    """The folder of all recordings; without one nothing can be recorded."""
 
 
 class Room:
@@ -64,6 +72,10 @@ class Room:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._capped_at = 0.0
+        self._tape = Tape(terms.recordings, self._tell_recording) if terms.recordings is not None else None
+        self._unrecorded = ""
+        """A recording that was wanted and cannot be, for want of a folder: told once."""
+        self._record()
 
     def _emit(self, kind: Kind, seat: str | None, detail: Mapping[str, str]) -> Moment:
         return self._saw(self._name, kind, seat, detail)
@@ -78,8 +90,20 @@ class Room:
             self._wanted = wanted
             for seat in [seat for seat in self._visits if wanted.seat(seat) is None]:
                 self._remove(seat, "closed")
+            self._record()
             self._arrange()
         return True
+
+    def _record(self) -> None:
+        recording = self._wanted.recording
+        if self._tape is not None:
+            self._tape.want(recording)
+        elif recording is not None and recording.id != self._unrecorded:
+            self._unrecorded = recording.id
+            self._tell_recording({"recording": recording.id, "state": "failed", "cause": "no-folder"})
+
+    def _tell_recording(self, detail: Mapping[str, str]) -> None:
+        self._emit("recording", None, detail)
 
     async def join(self, seat: str, offer: str) -> str:
         """The answer. Raises MediaRefused, or OSError without a free port."""
@@ -108,7 +132,7 @@ class Room:
         if visit is None or visit.pictures is None:
             raise MediaRefused("no-picture")
         async with asyncio.timeout(STILL_DEADLINE_S):
-            payloads = await visit.pictures.fresh(self._loop.time())
+            payloads = await visit.pictures.fresh(time.monotonic())
         moment = timekeeping.observe()
         try:
             jpeg, width, height = await self._loop.run_in_executor(None, _jpeg, visit.codec, payloads)
@@ -119,6 +143,8 @@ class Room:
     async def closed(self, cause: str) -> None:
         for seat in list(self._visits):
             self._remove(seat, cause)
+        if self._tape is not None:
+            await self._tape.close(TAPE_DEADLINE_S)
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -126,7 +152,7 @@ class Room:
 
     def look(self) -> None:
         """Find the seats that have fallen silent, and those that are heard again; measure; cap."""
-        now = self._loop.time()
+        now = time.monotonic()
         for seat, visit in self._visits.items():
             if not visit.peer.connected:
                 continue
@@ -158,14 +184,34 @@ class Room:
         return {seat: visit.leg for seat, visit in self._visits.items() if visit.peer.connected}
 
     def _arrange(self) -> None:
-        forwarder.arrange(self._wanted, self._legs(), self._sight.handed_on, self._loop.time())
+        forwarder.arrange(self._wanted, self._legs(), self._sight.handed_on, time.monotonic())
+        for seat in self._wanted.seats:
+            if (visit := self._visits.get(seat.id)) is not None and visit.peer.connected:
+                self._tap(visit, seat)
+
+    def _tap(self, visit: Visit, seat: Seat) -> None:
+        recording = self._wanted.recording
+        # Who is held is neither heard nor seen, so nothing of them is kept either.
+        kept = recording is not None and seat.id in recording.seats and seat.admitted and self._tape is not None
+        if kept and visit.leg.tap is None and (video := visit.leg.inlets.get("video")) is not None:
+            video.ask_key_frame(time.monotonic())  # a recording plays from its first key frame on
+        visit.leg.tap = partial(self._keep, visit, seat.muted) if kept else None
+
+    def _keep(self, visit: Visit, muted: Collection[Track], kind: Track, packet: bytes, now: float) -> None:
+        if self._tape is None or kind in muted:
+            return
+        sources = tuple(inlet.ssrc for inlet in visit.leg.inlets.values())
+        if sources != visit.taped:
+            visit.taped = sources
+            self._tape.codecs(visit.seat, _codecs(visit.leg))
+        self._tape.packet(visit.seat, kind, packet, int(now * 1_000_000_000))
 
     # --- coming and going ---
 
     def on_connected(self, visit: Visit) -> None:
         if self._visits.get(visit.seat) is not visit:
             return
-        now = self._loop.time()
+        now = time.monotonic()
         visit.meter = Meter(visit.leg, now)
         self._sight.connected(visit.seat)
         self._arrange()
@@ -177,7 +223,7 @@ class Room:
     async def _first_frame(self, visit: Visit, pictures: picture.KeyFrames) -> None:
         """Decode the first key frame of this connection, off the loop: media counts only when it decodes."""
         while self._visits.get(visit.seat) is visit:
-            payloads = await pictures.first() if visit.undecodable == 0 else await pictures.fresh(self._loop.time())
+            payloads = await pictures.first() if visit.undecodable == 0 else await pictures.fresh(time.monotonic())
             try:
                 blank = await self._loop.run_in_executor(None, _looked_at, visit.codec, payloads)
             except picture.NotDecodable as fault:
@@ -208,7 +254,7 @@ class Room:
         self._silent.discard(seat)
         if visit is None:
             return False
-        self._tell_quality(visit, self._loop.time())
+        self._tell_quality(visit, time.monotonic())
         self._arrange()
         if visit.watching is not None:
             visit.watching.cancel()
@@ -232,6 +278,8 @@ class Visit:
         self.pictures: picture.KeyFrames | None = None
         self.watching: asyncio.Task[None] | None = None
         """Waits for the first key frame."""
+        self.taped: tuple[int, ...] = ()
+        """The sources that the recording was told of."""
         self.codec = ""
         self.undecodable = 0
         self.peer = Peer(
@@ -250,6 +298,20 @@ class Visit:
 
 def _principals(wanted: Wanted) -> tuple[str, ...]:
     return tuple(seat.id for seat in wanted.seats[: forwarder.PRINCIPALS])
+
+
+def _codecs(leg: Leg) -> dict[str, dict[str, str | int]]:
+    """What a recording must know of the packets to play them later: see `recording`."""
+    return {
+        kind: {
+            "codec": inlet.codec.name,
+            "payload_type": inlet.codec.payload_type,
+            "clock_rate": inlet.codec.clock_hz,
+            "ssrc": inlet.ssrc,
+            **({"rtx": inlet.codec.rtx} if inlet.codec.rtx else {}),
+        }
+        for kind, inlet in leg.inlets.items()
+    }
 
 
 def _looked_at(codec: str, payloads: list[bytes]) -> bool:

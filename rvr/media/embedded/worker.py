@@ -14,7 +14,8 @@
     <- {"ping": true, "id": n}                          -> {"reply": n}
     -> {"saw": {...}}                                   an observation; all unacknowledged ones again after each "want"
 
-It lives exactly as long as its stdin. It keeps nothing on disk and opens no connection to anything but its browsers.
+It lives exactly as long as its stdin. It keeps nothing on disk but sealed recordings that are wanted, and opens no
+connection to anything but its browsers.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from rvr import timekeeping
@@ -222,7 +224,9 @@ async def _serve(source: BinaryIO, link: Link) -> None:
     prepare(Address(settings["bind"], settings["public"], tuple(ports) if ports else None))
     inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
     threading.Thread(target=_read, args=(source, asyncio.get_running_loop(), inbox), daemon=True).start()
-    await Worker(link, Terms(settings["lost_after_s"], settings["video"])).run(inbox)
+    folder = settings["recordings"]
+    terms = Terms(settings["lost_after_s"], settings["video"], Path(folder) if folder else None)
+    await Worker(link, terms).run(inbox)
 
 
 class _NoAddresses(logging.Formatter):
