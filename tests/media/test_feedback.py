@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rvr.media.embedded.feedback import CEILING_BPS, FLOOR_BPS, Arrivals, Downlink
@@ -45,6 +45,7 @@ def decoded(fci: bytes) -> dict[int, int | None]:
     return told
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 0xFFFF),
     st.integers(1_000_000, 2**43),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from aiortc import rtp as aiortc_rtp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rvr.media import MediaRefused, Room, Seat, Track
@@ -234,6 +234,7 @@ def test_a_flood_is_dropped_before_it_is_opened() -> None:
     assert end.leg.inlets["video"].received == PACKETS_PER_TICK + 1
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=200),
     st.sampled_from([0x80, 0x90, 0xA0, 0xB1]),

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from aiortc import rtp as aiortc_rtp
 from aiortc.codecs.vpx import VpxPayloadDescriptor
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rvr.media.embedded import rtcp, rtp
@@ -101,6 +101,7 @@ def test_the_beginning_of_an_h264_key_frame_is_known(payload: bytes, is_key: boo
     assert (rtp.h264_key_frame(payload) is not None) == is_key
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=12, max_size=80), st.integers(0, 20))
 def test_whatever_bytes_come_they_are_read_or_refused(packet: bytes, wanted: int) -> None:
     for read in (rtp.payload_start, rtp.payload_end, rtcp.parse, rtp.vp8_key_frame, rtp.h264_key_frame):
@@ -110,6 +111,7 @@ def test_whatever_bytes_come_they_are_read_or_refused(packet: bytes, wanted: int
         rtp.extension(packet, wanted)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 31), st.sampled_from([200, 201, 202, 203, 204, 205, 206, 207]), st.binary(max_size=60))
 def test_whatever_stands_in_a_control_packet_it_is_read_or_refused(count: int, kind: int, body: bytes) -> None:
     body += bytes(-len(body) % 4)
@@ -143,6 +145,7 @@ def test_reports_are_read_by_another_parser_as_they_were_meant() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 65_535), min_size=1, max_size=60, unique=True))
 def test_what_is_asked_for_again_is_read_by_another_parser(seqs: list[int]) -> None:
     [asked] = aiortc_rtp.RtcpPacket.parse(rtcp.nack(1, 2, sorted(seqs)))
@@ -153,6 +156,7 @@ def test_what_is_asked_for_again_is_read_by_another_parser(seqs: list[int]) -> N
     assert sorted(own.seqs) == sorted(seqs)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**40), st.lists(st.integers(0, 2**32 - 1), max_size=4))
 def test_a_cap_is_read_by_another_parser_to_its_eighteen_bits(bitrate: int, ssrcs: list[int]) -> None:
     [packet] = aiortc_rtp.RtcpPacket.parse(rtcp.remb(1, bitrate, ssrcs))

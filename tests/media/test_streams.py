@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from aiortc import rtp as aiortc_rtp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rvr.media.embedded import rtcp
@@ -326,6 +326,7 @@ def test_held_and_let_in_again_a_stream_goes_on_and_shows_nothing_of_between(sou
     assert not outlet.again((browser.seqs[1] - 1) & 0xFFFF, source.now, 1), "nor by asking for it"
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -209,6 +209,7 @@ _bytes: Final = ffi.buffer(_packet)
 _size: Final = ffi.new("int *")
 """One buffer for every packet of the process: each is opened, or sealed and sent, before the next is looked at.
 144 is the most that libsrtp may append."""
+_protect, _unprotect = lib.srtp_protect, lib.srtp_unprotect
 
 
 def as_server(dtls: RTCDtlsTransport) -> None:
@@ -247,18 +248,20 @@ class Wire:
 
     def opened(self, datagram: bytes) -> bytes | None:
         """The RTP packet in an SRTP datagram; None when it is not authentic, or comes twice."""
-        return self._opened(lib.srtp_unprotect, datagram)
-
-    def opened_rtcp(self, datagram: bytes) -> bytes | None:
-        return self._opened(lib.srtp_unprotect_rtcp, datagram)
-
-    def _opened(self, unprotect: Any, datagram: bytes) -> bytes | None:
         if self._rx is None:
             return None
-        size = len(datagram)
+        size = _size[0] = len(datagram)
         _bytes[0:size] = datagram
-        _size[0] = size
-        if unprotect(self._rx, _packet, _size):
+        if _unprotect(self._rx, _packet, _size):
+            return None
+        return _bytes[0 : _size[0]]  # type: ignore[no-any-return]
+
+    def opened_rtcp(self, datagram: bytes) -> bytes | None:
+        if self._rx is None:
+            return None
+        size = _size[0] = len(datagram)
+        _bytes[0:size] = datagram
+        if lib.srtp_unprotect_rtcp(self._rx, _packet, _size):
             return None
         return _bytes[0 : _size[0]]  # type: ignore[no-any-return]
 
@@ -271,7 +274,7 @@ class Wire:
         _bytes[0:start] = header
         _bytes[start:size] = payload
         _size[0] = size
-        if lib.srtp_protect(self._tx, _packet, _size):
+        if _protect(self._tx, _packet, _size):
             return False
         return self._out(_bytes[0 : _size[0]])
 
@@ -289,9 +292,10 @@ class Wire:
         pair = self._connection._nominated.get(1)
         if pair is not self._pair:
             self._follow(pair)
-        if self._sendto is None:
+        sendto = self._sendto
+        if sendto is None:
             return False
-        self._sendto(datagram, self._addr)
+        sendto(datagram, self._addr)
         return True
 
     def _follow(self, pair: Any) -> None:

@@ -13,9 +13,9 @@ HEAD: Final = Struct("!BBHII")
 """Version and flags, marker and payload type, sequence number, timestamp, SSRC."""
 HEAD_BYTES: Final = HEAD.size
 MARKER: Final = 0x80
+PADDED: Final = 0x20
 
 _X: Final = 0x10
-_P: Final = 0x20
 _PAIR: Final = Struct("!HH")
 
 RTCP_TYPES: Final = range(192, 224)
@@ -47,7 +47,7 @@ def payload_start(packet: bytes | memoryview) -> int:
 
 def payload_end(packet: bytes | memoryview) -> int:
     """Where the payload ends, before the padding. Raises ValueError."""
-    if not packet[0] & _P:
+    if not packet[0] & PADDED:
         return len(packet)
     padding = packet[-1]
     if padding == 0 or padding > len(packet) - HEAD_BYTES:

@@ -19,6 +19,7 @@ from rvr.media.embedded.answer import Codec, Line, cname
 from rvr.media.embedded.rtp import (
     HEAD,
     MARKER,
+    PADDED,
     KeyFrame,
     h264_key_frame,
     payload_end,
@@ -107,7 +108,7 @@ class Inlet:
     def take(self, packet: bytes, now: float, sent_at: int) -> None:
         """An RTP packet of this track; `sent_at` is what it is stamped with on its way out. Raises ValueError."""
         _, marker, seq, ts, ssrc = HEAD.unpack_from(packet)
-        payload = packet[payload_start(packet) : payload_end(packet)]
+        payload = packet[payload_start(packet) : payload_end(packet) if packet[0] & PADDED else None]
         if ssrc != self.ssrc:
             self._begin(ssrc, seq)
         number = unwrapped(seq, self.highest)
