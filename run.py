@@ -71,6 +71,12 @@ ROOM_NEEDED_MB = 800
 # The first npm that reads package-lock.json version 3 without rewriting it.
 OLDEST_NPM = 7
 
+# Program and Debian package: a TURN server, network namespaces, a C compiler.
+PROGRAMS_OF_TESTS = (("turnserver", "coturn"), ("ip", "iproute2"), ("ping", "iputils-ping"), ("cc", "gcc"))
+
+# Debian starts a server as soon as it is installed, where this is there: not on somebody's machine.
+SERVICES_START = Path("/run/systemd/system")
+
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM_PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -553,6 +559,23 @@ def install_playwright_browser(workshop: Workshop) -> str:
     return path
 
 
+# --- other programs for the tests ---
+
+
+def ensure_programs() -> None:
+    """Installs what else the tests start, where that can be done without a question; a test that lacks one says so."""
+    lacking = [package for program, package in PROGRAMS_OF_TESTS if not shutil.which(program)]
+    apt = shutil.which("apt-get")
+    if not lacking or WINDOWS or not apt or os.geteuid() != 0 or SERVICES_START.exists():
+        return
+    with only_one() as lock_fd:
+        workshop = Workshop(Telling(), lock_fd)
+        with workshop.telling.step("programs for the tests ({})".format(", ".join(lacking))):
+            env = {"DEBIAN_FRONTEND": "noninteractive"}
+            workshop.try_run([apt, "update"], env=env)
+            workshop.try_run([apt, "install", "-y", "--no-install-recommends", *lacking], env=env)
+
+
 # --- handing over ---
 
 
@@ -585,6 +608,7 @@ def run_verb(arguments: list[str]) -> int:
 def run_tests(arguments: list[str]) -> int:
     set_up(for_tests=True)
     os.environ["RVR_CHROMIUM"] = ensure_browser()
+    ensure_programs()
     os.chdir(str(ROOT))
     return hand_over(["-m", "pytest", *arguments])
 

@@ -23,7 +23,20 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from rvr import anchoring, calls, config, definitions, importing, operating, people, terminal, verifying, walk, witness
+from rvr import (
+    anchoring,
+    calls,
+    config,
+    definitions,
+    importing,
+    operating,
+    people,
+    terminal,
+    turn,
+    verifying,
+    walk,
+    witness,
+)
 from rvr import log as logs
 from rvr.clock_watch import ClockWatch
 from rvr.config import ROOT, SettingFault, Settings
@@ -172,7 +185,11 @@ async def _accounts(desk: Desk, settings: Settings) -> str:
         found = await people.forbid_demo(desk)
         if found:
             raise Fault(f"These demo accounts must be disabled before live use: {', '.join(found)}")
-        raise Fault("Live mode needs an SMS gateway, which this version does not have yet. Use --demo.")
+        lacks = [
+            *([] if settings.turn_urls else ["a TURN server (turn_urls; see: python3 run.py turn --help)"]),
+            "an SMS gateway, which this version does not have yet",
+        ]
+        raise Fault(f"Live mode needs {', and '.join(lacks)}. Use --demo.")
     password = settings.demo_password or secrets.token_urlsafe(9)
     await people.seed_demo(desk, password, HASHER)
     return password
@@ -380,6 +397,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--key", default="", help="the public key that it must be signed with")
     operating.add_verbs(verbs, store)
     witness.add_verb(verbs)
+    turn.add_verb(verbs, store)
     verbs.add_parser("help", help="this, and every setting")
     return top
 
@@ -421,6 +439,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1
 
 
+_OPERATING = {**dict.fromkeys(operating.VERBS, operating.run), "turn": turn.run}
+
+
 def _run(given: argparse.Namespace) -> int:
     match given.verb:
         case "check":
@@ -434,8 +455,8 @@ def _run(given: argparse.Namespace) -> int:
     named = ("data", "database", "key_file", "host", "port", "demo")
     options: dict[str, Any] = {name: getattr(given, name, None) for name in named}
     settings = config.load(options, file=given.config)
-    if given.verb in operating.VERBS:
-        return operating.run(given, settings)
+    if given.verb in _OPERATING:
+        return _OPERATING[given.verb](given, settings)
     match given.verb:
         case "serve":
             with asyncio.Runner(loop_factory=new_event_loop) as runner:

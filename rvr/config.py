@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,6 +54,10 @@ class Settings:
     media_bind: str = _setting("127.0.0.1", "Address that media workers bind")
     media_public_address: str = _setting("", "Address that browsers are told; default: media_bind")
     media_ports: str = _setting("0-0", "UDP port range of media workers; 0-0: any")
+    turn_urls: str = _setting("", "TURN server for browsers: its turn: and turns: addresses, with spaces between")
+    turn_secret_file: str = _setting("", "File of the secret shared with it; default: turn.secret beside the key file")
+    turn_lifetime_s: int = _setting(600, "A credential for it is good for this long; each join renews it", "s")
+    turn_victims: bool = _setting(False, "Victims, too, speak through it alone; staff always do where there is one")
     clock_error_limit_ms: int = _setting(
         1500, "A wall clock whose error bound is larger counts as inaccurate: administrators are told", "ms"
     )
@@ -77,6 +83,10 @@ class Settings:
     def project_key_path(self) -> Path:
         """The key of the export's pseudonyms, unless another is named."""
         return self.key_path.parent / "project.json"
+
+    @property
+    def turn_secret_path(self) -> Path:
+        return Path(self.turn_secret_file) if self.turn_secret_file else self.key_path.parent / "turn.secret"
 
     @property
     def data_path(self) -> Path:
@@ -143,10 +153,21 @@ def _read(where: str, text: str, kind: type) -> Any:
         raise SettingFault(f"{where} is “{text}”, which is no {kind.__name__}") from None
 
 
+def read_secret(name: str, file: Path) -> str:
+    """The one line of a file that a setting names. Raises SettingFault when it cannot be read, or by others as well."""
+    try:
+        if os.name == "posix" and stat.S_IMODE(file.stat().st_mode) & 0o077:
+            raise SettingFault(f"The setting “{name}”: {file} can be read by others: chmod 600")
+        return file.read_text().rstrip("\n")
+    except OSError as error:
+        raise SettingFault(f"The setting “{name}”: {file} cannot be read: {error.strerror}") from None
+
+
 def _check(settings: Settings) -> None:
     if not 0 <= settings.port <= 65535:
         raise SettingFault(f"The port {settings.port} does not exist")
     _check_anchors(settings)
+    _check_turn(settings)
     if "{link}" not in settings.link_text:
         raise SettingFault("The text of the message (link_text) must contain {link}")
     if settings.clock_error_limit_ms <= 0:
@@ -158,6 +179,20 @@ def _check(settings: Settings) -> None:
         )
     if not settings.demo and not settings.loopback and not settings.secure:
         raise SettingFault("Outside this machine the service needs TLS: set public_url to an https:// address.")
+
+
+_TURN_URL = re.compile(r"turns?:([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?(\?transport=(udp|tcp))?")
+"""RFC 7065."""
+
+
+def _check_turn(settings: Settings) -> None:
+    for url in settings.turn_urls.split():
+        if not _TURN_URL.fullmatch(url):
+            raise SettingFault(
+                f"“{url}” (turn_urls) is no address of a TURN server, such as turns:turn.example.org:443?transport=tcp"
+            )
+    if not 60 <= settings.turn_lifetime_s <= 86_400:
+        raise SettingFault("A credential for the TURN server (turn_lifetime_s) is good for a minute to a day")
 
 
 def _check_anchors(settings: Settings) -> None:

@@ -21,7 +21,9 @@ ACCESS: Mapping[str, tuple[str, ...]] = {
     "replay": ("alteration",),
     "restore": ("alteration",),
     "retention": ("consultation",),
-    **dict.fromkeys(("check", "help", "migrate", "rehearse", "serve", "verify", "walk", "witness"), ("no_case_data",)),
+    **dict.fromkeys(
+        ("check", "help", "migrate", "rehearse", "serve", "turn", "verify", "walk", "witness"), ("no_case_data",)
+    ),
 }
 """Verb -> what the access log calls it. The last show no data of a case: `verify` prints the numbers of streams, and
 `serve` shows what its routes show, `migrate` nothing. `keys create` and `keys show` touch no case either."""

@@ -84,7 +84,7 @@ def duration(seconds: int) -> str:
 ROOMS = (
     *("cli", "config", "log", "assets", "core", "definitions", "store", "desk", "notices", "joining", "calls"),
     *("ticker", "periodic", "timekeeping", "outbox", "realtime", "links", "people", "importing", "messages"),
-    *("rehearsal", "walk", "media", "web", "evaluation", "anchoring", "cosigning", "witness"),
+    *("rehearsal", "walk", "media", "turn", "web", "evaluation", "anchoring", "cosigning", "witness"),
 )
 """In the order in which they are told; a new room goes behind them."""
 

@@ -452,6 +452,24 @@ def test_without_a_browser_debians_package_is_installed(ready: Copy, monkeypatch
     assert run.ensure_browser() == str(chromium)
 
 
+def test_programs_that_the_tests_start_are_installed_but_not_where_they_would_be_started_at_once(
+    ready: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = loaded_from(ready)
+    folder, asked = ready.root / "programs", ready.root / "asked"
+    for name in ("ip", "ping", "cc"):
+        program(folder / name, "true")
+    program(folder / "apt-get", f'echo "$@" >> {asked}')
+    monkeypatch.setattr(run.os, "geteuid", lambda: 0)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(run, "SERVICES_START", ready.root)
+    run.ensure_programs()
+    assert not asked.exists()
+    monkeypatch.setattr(run, "SERVICES_START", ready.root / "nothing")
+    run.ensure_programs()
+    assert asked.read_text().splitlines()[-1] == "install -y --no-install-recommends coturn"
+
+
 def test_where_no_browser_can_be_had_the_sentence_says_what_to_do(ready: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     run = loaded_from(ready)
     monkeypatch.delenv("RVR_CHROMIUM", raising=False)

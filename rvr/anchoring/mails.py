@@ -6,8 +6,6 @@ for by the next mail: a head covers all before it.
 
 from __future__ import annotations
 
-import os
-import stat
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
@@ -16,7 +14,7 @@ from pathlib import Path
 import aiosmtplib
 
 from rvr.anchoring.refused import CannotAnchor
-from rvr.config import SettingFault, Settings
+from rvr.config import Settings, read_secret
 from rvr.core.moment import iso
 from rvr.messages import catalogue
 from rvr.store import anchors
@@ -84,12 +82,5 @@ def _fault(error: Exception) -> CannotAnchor:
 
 
 def _password(settings: Settings) -> str | None:
-    if not settings.smtp_password_file:
-        return None
-    file = Path(settings.smtp_password_file)
-    try:
-        if os.name == "posix" and stat.S_IMODE(file.stat().st_mode) & 0o077:
-            raise SettingFault(f"The setting “smtp_password_file”: {file} can be read by others: chmod 600")
-        return file.read_text().rstrip("\n")
-    except OSError as error:
-        raise SettingFault(f"The setting “smtp_password_file”: {file} cannot be read: {error.strerror}") from None
+    file = settings.smtp_password_file
+    return read_secret("smtp_password_file", Path(file)) if file else None

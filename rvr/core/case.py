@@ -15,6 +15,8 @@ from typing import Any
 from rvr.core import events as e
 from rvr.core.moment import iso, parse_iso
 from rvr.core.risk import rank
+from rvr.core.session import Session as Session
+from rvr.core.session import heard_of, reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +43,6 @@ class RunningClock:
     """The same, also where an early log counted `elapsed_us` by a wall clock that was set: thresholds go by it."""
     doubtful: bool = False
     """The wall clock was set in that time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """The video session: a room with two seats."""
-
-    id: str
-    victim_seat: str
-    officer_seat: str
-    link: str = ""
-    link_expires_at: str = ""
-    link_sent_at: str = ""
-    link_opened_at: str = ""
-    two_way_at: str = ""
-    ended_at: str = ""
-    flowing: bool = False
-    """Video flows both ways at this moment."""
-    victim: str = ""
-    """Presence of the victim's media: '', connected, lost, gone."""
-    officer: str = ""
-    interruptions: int = 0
-    camera: bool | None = None
-    microphone: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,12 +424,20 @@ def _(fact: e.DeviceChecked, case: Case, event: e.Event) -> dict[str, Any]:
 
 @_changes.register
 def _(fact: e.VictimConnected, case: Case, event: e.Event) -> dict[str, Any]:
-    return _in_session(case, victim="connected")
+    return _in_session(case, victim="connected", quality=reached(case.session, "victim"))
 
 
 @_changes.register
 def _(fact: e.OfficerConnected, case: Case, event: e.Event) -> dict[str, Any]:
-    return _in_session(case, officer="connected")
+    return _in_session(case, officer="connected", quality=reached(case.session, "officer"))
+
+
+@_changes.register(e.QualityStepped)
+@_changes.register(e.MicrophoneStopped)
+@_changes.register(e.MicrophoneResumed)
+@_changes.register(e.VoiceMoved)
+def _(fact: e.Fact, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"session": heard_of(case.session, fact)} if case.session else {}
 
 
 @_changes.register
@@ -478,7 +465,8 @@ def _(fact: e.MediaLost, case: Case, event: e.Event) -> dict[str, Any]:
 
 @_changes.register
 def _(fact: e.MediaResumed, case: Case, event: e.Event) -> dict[str, Any]:
-    return _in_session(case, flowing=True, victim="connected", officer="connected")
+    quality = reached(case.session, "victim", "officer")
+    return _in_session(case, flowing=True, victim="connected", officer="connected", quality=quality)
 
 
 @_changes.register

@@ -6,6 +6,7 @@
     ├── Forbidden       403   this person may not do or see this
     ├── NotFound        404
     ├── Stale           409   the case moved on since the sender looked
+    ├── TakenOver       409   another page of this person has the seat now
     ├── TooLarge        413
     ├── Refused         422   the desk's rules say no; carries every reason
     │   └── Reused      422   the command id was used before, with another body
@@ -66,6 +67,10 @@ class NotFound(RvrError):
 
 class Stale(RvrError):
     status, code = 409, "stale"
+
+
+class TakenOver(RvrError):
+    status, code = 409, "taken-over"
 
 
 class TooLarge(RvrError):

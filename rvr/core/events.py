@@ -270,14 +270,6 @@ class LinkRefused(Fact):
 
 
 @fact
-class DeviceChecked(Fact):
-    """The victim's page reported what camera and microphone it found."""
-
-    camera: bool = public("Whether a camera gave a picture")
-    microphone: bool = public("Whether a microphone opened")
-
-
-@fact
 class VictimConnected(Fact):
     """The server has a media connection with the victim's browser."""
 
@@ -786,6 +778,11 @@ class OrderEnded(Fact):
 
 # --- The end of a case's names, the desk's clock: registered here, so that they stand behind the others in every list
 
+from rvr.core.call_facts import DeviceChecked as DeviceChecked  # noqa: E402
+from rvr.core.call_facts import MicrophoneResumed as MicrophoneResumed  # noqa: E402
+from rvr.core.call_facts import MicrophoneStopped as MicrophoneStopped  # noqa: E402
+from rvr.core.call_facts import QualityStepped as QualityStepped  # noqa: E402
+from rvr.core.call_facts import VoiceMoved as VoiceMoved  # noqa: E402
 from rvr.core.clock_facts import ClockHealthNoted as ClockHealthNoted  # noqa: E402
 from rvr.core.clock_facts import ClockStepObserved as ClockStepObserved  # noqa: E402
 from rvr.core.erasure_facts import CaseErased as CaseErased  # noqa: E402

@@ -13,6 +13,7 @@ from typing import Any
 
 from rvr.core import clocks, criteria, risk, routing
 from rvr.core import events as e
+from rvr.core.call_facts import FULL_PICTURE
 from rvr.core.case import Case
 from rvr.core.commands import Actor
 from rvr.core.errors import Reason, Refused
@@ -158,6 +159,23 @@ def _open_link(asked: Asked) -> list[e.Fact]:
     if session is None or asked.form["link"] != session.link:
         raise Refused(Reason("link-revoked", {}, "link"))
     return plain(asked)
+
+
+def _quality(asked: Asked) -> list[e.Fact]:
+    """From the step that the log has, so a repeated word changes nothing. The bot's own is of the side that is gone."""
+    session = asked.case.session
+    assert session is not None  # noqa: S101 - the guard `session_live` of the move
+    side = asked.form.get("side") or ("officer" if session.victim == "connected" else "victim")
+    told = {**_filled(asked), "side": side, "before": session.quality.get(side, FULL_PICTURE)}
+    return [] if told["before"] == told["after"] else [e.QualityStepped(**told)]
+
+
+def _microphone(asked: Asked) -> list[e.Fact]:
+    session, side, cause = asked.case.session, asked.form["side"], asked.form["microphone_cause"]
+    before = session.microphones.get(side, "works") if session else ""
+    if cause == before:
+        return []
+    return [e.MicrophoneResumed(side=side) if cause == "works" else e.MicrophoneStopped(side=side, cause=cause)]
 
 
 def _two_way(asked: Asked) -> list[e.Fact]:
@@ -419,11 +437,13 @@ MAKERS: dict[str, Callable[[Asked], list[e.Fact]]] = {
     "LinkOpened": _open_link,
     "LinkSent": _send_link,
     "MaracReferred": _marac,
+    "MicrophoneStopped": _microphone,
     "OfficerAssigned": _assign,
     "OrderMatched": _match_order,
     "OutcomeRecorded": _outcome,
     "PersonDiffers": _match,
     "PersonMatched": _match,
+    "QualityStepped": _quality,
     "ReferralClosed": _referral,
     "ReferralMade": _refer,
     "ReferralReceived": _referral,
@@ -444,6 +464,7 @@ FORM_OF: dict[str, tuple[str, ...]] = {
     "ConsentGiven": ("consent_kind", "consent_answer"),
     "CriterionAnswered": ("answers",),
     "GradeOverridden": ("risk_level", "rationale"),
+    "MicrophoneStopped": ("side", "microphone_cause"),
     "OfficerAssigned": ("officer",),
     "OrderMatched": ("live_order", "breached"),
     "OutcomeRecorded": ("outcome_code",),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rvr.core.call_facts import FULL_PICTURE, RING_BACK
 from rvr.core.case import Case
 
 
@@ -32,6 +33,28 @@ def move_for(case: Case, kind: str, seat: str | None, cause: str) -> tuple[str, 
             move = "interrupt_video" if case.state == "video" else "lose_media"
             return move, {"side": side, "cause": cause}
     return None
+
+
+def victim_told(case: Case) -> dict[str, str]:
+    """What the victim's page is told of the call, and nothing else about the case goes there: its state in one word,
+    what the officer's side sends, why the officer's microphone brings no sound, and where both talk."""
+    session = case.session
+    if session is None or victim_sees(case) == "ended":
+        return {"state": "ended"}
+    return {
+        "state": victim_sees(case),
+        "picture": session.quality.get("officer", FULL_PICTURE),
+        "microphone": session.microphones.get("officer", ""),
+        "voice": session.voice,
+    }
+
+
+def ring(case: Case) -> bool:
+    """Whether the officer should ring: not even sound gets through, and nothing forbids it."""
+    session = case.session
+    if session is None or session.ended_at or case.exited:
+        return False
+    return RING_BACK in session.quality.values()
 
 
 def victim_sees(case: Case) -> str:

@@ -62,6 +62,7 @@ OF_CASE: Mapping[str, Callable[[Case], Any]] = {
     "has_address": lambda case: bool(case.personal.get("address")),
     "session_live": lambda case: _open(case.session) and bool(case.session and case.session.link_sent_at),
     "session_flowing": lambda case: bool(case.session and case.session.flowing),
+    "voice": lambda case: case.session.voice if case.session else None,
     "had_two_way": lambda case: _open(case.session) and bool(case.session and case.session.two_way_at),
     "link_opened": lambda case: bool(case.session and case.session.link_opened_at),
     "safety.alone": lambda case: case.safety.alone if case.safety else None,

@@ -22,7 +22,7 @@ from rvr.evaluation import package
 from rvr.evaluation.pseudonyms import CannotExport
 from rvr.store import messages
 from rvr.store.tables import LinkRow
-from rvr.web import auth, rendering, views, workflow_views
+from rvr.web import auth, ice, rendering, views, workflow_views
 from rvr.web.around import gather, gathered, seen
 from rvr.web.case_parts import Around
 from rvr.web.context import ANCHORING, DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
@@ -228,7 +228,14 @@ async def join(request: web.Request) -> web.StreamResponse:
             raise NotSignedIn(Reason("not-joined"))
         case_id, seat = link.case_id, link.seat
     found = await request.app[DESK].case(case_id)
-    response = answer({"seat": seat, "csrf": join_csrf(browser), "state": presence.victim_sees(found), **ice(request)})
+    response = answer(
+        {
+            "seat": seat,
+            "csrf": join_csrf(browser),
+            **presence.victim_told(found),
+            **ice.told(request, victim=True),
+        }
+    )
     auth.set_cookie(response, request, "rvr_j", browser)
     return response
 
@@ -236,10 +243,6 @@ async def join(request: web.Request) -> web.StreamResponse:
 def join_csrf(browser: str) -> str:
     """The token of the victim's page: known only to who holds the cookie."""
     return links.hash_of(f"csrf:{browser}")
-
-
-def ice(request: web.Request) -> dict[str, Any]:
-    return {"ice_servers": [server.for_browser() for server in request.app[MEDIA].ice_servers]}
 
 
 async def joined(request: web.Request, *, leaving: bool = False) -> LinkRow:

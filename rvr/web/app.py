@@ -14,6 +14,7 @@ from functools import cache
 from aiohttp import web
 from multidict import CIMultiDict
 
+from rvr import turn
 from rvr.anchoring import Anchoring
 from rvr.config import ROOT, Settings
 from rvr.core.errors import RvrError
@@ -21,7 +22,7 @@ from rvr.desk import Desk
 from rvr.media import MediaEngine
 from rvr.messages import catalogue
 from rvr.web import api, audit, auth, case_page, errors, live, openapi, pages, rendering, whip, workflow_page
-from rvr.web.context import ANCHORING, DESK, MEDIA, SETTINGS, TEMPLATES, WORDS
+from rvr.web.context import ANCHORING, DESK, MEDIA, PAGES, SETTINGS, TEMPLATES, TURN, WORDS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -101,7 +102,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/v1/join/live", live.victim, ANYBODY, ("own_data",)),
     Route("POST", "/api/v1/join/{action}", api.join_action, ANYBODY, ("own_data",)),
     # Signalling: the seat's own person
+    Route("GET", "/api/v1/media/{seat}", whip.way, ANYBODY, ("no_case_data",)),
     Route("POST", "/api/v1/media/{seat}", whip.offer, ANYBODY, LOOK),
+    Route("POST", "/api/v1/media/{seat}/{what}", whip.tell, ANYBODY, ("no_case_data",)),
     Route("DELETE", "/api/v1/media/{seat}", whip.leave, ANYBODY, ("no_case_data",)),
     # Evaluation
     Route("POST", "/api/v1/exports", api.make_export, EVALUATOR, EXPORT),
@@ -162,8 +165,9 @@ def build(desk: Desk, media: MediaEngine, settings: Settings, anchoring: Anchori
     app = web.Application(middlewares=[errors.refusals, _guard], client_max_size=settings.max_body)
     words = catalogue()
     app[DESK], app[MEDIA], app[SETTINGS], app[WORDS] = desk, media, settings, words
-    app[ANCHORING] = anchoring
+    app[ANCHORING], app[TURN] = anchoring, turn.of(settings)
     app[TEMPLATES] = rendering.environment(words, settings, asset=asset)
+    app[PAGES] = {}
     auth.set_up(app)
     openapi.set_up(app, ROUTES)
     for route in ROUTES:

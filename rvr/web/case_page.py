@@ -6,7 +6,6 @@ under a few headings. Emergency is one press, always in sight.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +27,7 @@ from rvr.web import auth, form_views, question_views, rendering, views
 from rvr.web.around import gather
 from rvr.web.case_parts import Around
 from rvr.web.choices import Choices, officers_to_choose
-from rvr.web.context import DESK, MEDIA, SIGNED_IN, WORDS, SignedIn
+from rvr.web.context import DESK, SIGNED_IN, WORDS, SignedIn
 from rvr.web.form_views import FormView
 
 FRAGMENT = "X-RVR-Fragment"
@@ -151,7 +150,6 @@ async def _respond(request: web.Request, around: Around, trouble: Trouble) -> we
         reference=around.case.reference,
         inner=Markup(inner),  # noqa: S704 - made by our own template
         may_call="officer" in signed.roles,
-        ice=json.dumps([server.for_browser() for server in request.app[MEDIA].ice_servers]),
     )
     return web.Response(text=html, status=trouble.status, content_type="text/html")
 
@@ -189,6 +187,7 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
         "facts": views.facts_shown(case, flow, actor),
         "seat": views.live_seat(case, actor),
         "presence": views.presence_of(case),
+        "call": views.call_told(case, actor),
         "next": first,
         "groups": _groups(made, {form.id for form in first} | IN_STEPS.get(case.state, frozenset())),
         "roles": actor.roles,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from rvr.media import MediaEngine
+    from rvr.turn import Turn
 
 DESK = web.AppKey("desk", Desk)
 SETTINGS = web.AppKey("settings", Settings)
@@ -25,6 +26,8 @@ WORDS = web.AppKey("words", Catalogue)
 TEMPLATES: web.AppKey[Environment] = web.AppKey("templates")
 ANCHORING = web.AppKey("anchoring", Anchoring)
 MEDIA: web.AppKey[MediaEngine] = web.AppKey("media")
+TURN: web.AppKey[Turn | None] = web.AppKey("turn")
+"""None: browsers reach the media plane directly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,9 @@ class SignedIn:
     def roles(self) -> frozenset[str]:
         return self.actor.roles
 
+
+PAGES: web.AppKey[dict[str, str]] = web.AppKey("pages")
+"""Seat -> the page that joined it last (`X-RVR-Page`), as far as this process knows."""
 
 SIGNED_IN = web.RequestKey("signed_in", SignedIn)
 """Set by `auth` on every request of a route that needs a role."""

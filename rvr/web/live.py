@@ -244,11 +244,11 @@ async def victim(request: web.Request) -> web.StreamResponse:
     async with _stream(request, [f"case/{link.case_id}"]) as (response, changes):
         last = ""
         async for _ in _first_then(changes, None):
-            state = presence.victim_sees(await request.app[DESK].case(link.case_id))
-            told = _frame(json.dumps({"type": "state", "state": state}), 0)
-            await response.write(told if state != last else PING)
-            last = state
-            if state == "ended":
+            told = presence.victim_told(await request.app[DESK].case(link.case_id))
+            frame = json.dumps({"type": "state", **told})
+            await response.write(_frame(frame, 0) if frame != last else PING)
+            last = frame
+            if told["state"] == "ended":
                 break
     return response
 

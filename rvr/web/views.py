@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from rvr.core import clocks, routing
+from rvr.core.call_facts import FULL_PICTURE
 from rvr.core.case import Case
 from rvr.core.commands import Actor
 from rvr.core.decide import MoveView
@@ -19,6 +20,7 @@ from rvr.core.events import Recorded
 from rvr.core.force import Force
 from rvr.core.forms import json_schema, options_of
 from rvr.core.moment import Moment, iso, parse_iso
+from rvr.core.presence import ring
 from rvr.core.roster import Officer
 from rvr.core.vocabulary import Facts
 from rvr.core.workflow import Field, State, Workflow
@@ -375,6 +377,20 @@ def presence_of(case: Case) -> str:
     exited_at = case.first.get("VictimExited", "")
     # A link that was sent after the exit is a new beginning; until then nothing may go out.
     return "exited" if presence == "left" and exited_at > session.link_sent_at else presence
+
+
+def call_told(case: Case, actor: Actor) -> dict[str, str]:
+    """What the officer's panel is told of the call beside the victim's presence: how much the victim's side sends, why
+    its microphone brings no sound, where both talk, and the number to ring when nothing gets through."""
+    session = case.session
+    if session is None or not live_seat(case, actor):
+        return {}
+    return {
+        "picture": session.quality.get("victim", FULL_PICTURE),
+        "microphone": session.microphones.get("victim", ""),
+        "voice": session.voice,
+        "ring": str(case.personal.get("safe_number", "")) if ring(case) else "",
+    }
 
 
 def _presence(flowing: bool, victim: str, opened: str, sent: str) -> str:

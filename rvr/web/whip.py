@@ -6,43 +6,111 @@ A seat belongs to one person: the officer who is assigned, or the browser that o
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 from sqlalchemy import or_
 from sqlmodel import col
 
-from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, RvrError, TooMany, Unavailable
+from rvr.core.commands import THE_MEDIA, MakeMove
+from rvr.core.errors import (
+    BadInput,
+    Forbidden,
+    NotFound,
+    NotSignedIn,
+    Reason,
+    RvrError,
+    TakenOver,
+    TooMany,
+    Unavailable,
+)
 from rvr.media import MediaRefused, MediaUnavailable
 from rvr.store.tables import CaseRow, every
-from rvr.web import api, auth
-from rvr.web.context import DESK, MEDIA, SIGNED_IN
+from rvr.web import api, auth, ice
+from rvr.web.context import DESK, MEDIA, PAGES, SIGNED_IN
+
+AGAIN: Final = "X-RVR-Again"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A fact that a browser tells: the move, and which of the body's members fills which field of its form."""
+
+    move: str
+    fields: Mapping[str, str]
+
+
+TOLD: Final[Mapping[str, Told]] = {
+    "quality": Told("step_quality", {"after": "step", "reason": "step_reason"}),
+    "microphone": Told("tell_microphone", {"cause": "microphone_cause"}),
+}
+
+
+async def way(request: web.Request) -> web.StreamResponse:
+    """The servers through which this seat's browser reaches the media plane, with a credential of its own."""
+    seat = request.match_info["seat"]
+    row = await _case_of(request, seat)
+    return api.answer(ice.told(request, victim=seat == row.victim_seat))
 
 
 async def offer(request: web.Request) -> web.StreamResponse:
-    """Takes an offer for a seat and answers it; again to rejoin."""
+    """Takes an offer for a seat and answers it; again to rejoin.
+
+    A page that comes back by itself (`X-RVR-Again`) does not take the seat from one that a person opened since: two
+    tabs would otherwise throw each other out for ever.
+    """
     seat = request.match_info["seat"]
     row = await _case_of(request, seat)
     if request.content_type != "application/sdp":
         raise BadInput(Reason("media-refused", {"detail": "application/sdp"}))
+    page, pages = _page(request), request.app[PAGES]
+    if AGAIN in request.headers and pages.get(seat, page) != page:
+        raise TakenOver(Reason("taken-over"))
     try:
         sdp = await request.app[MEDIA].join(row.session, seat, await request.text())
     except MediaRefused as refused:
         raise _as_error(refused) from None
     except MediaUnavailable:
         raise Unavailable(Reason("media-unavailable")) from None
+    pages[seat] = page
     if seat == row.officer_seat:  # nothing is seen or heard before the answer is there
         await auth.looked(request, {row.id: ["call"]})
     location = f"/api/v1/media/{seat}"
     return web.Response(text=sdp, status=201, content_type="application/sdp", headers={"Location": location})
 
 
-async def leave(request: web.Request) -> web.StreamResponse:
-    """Ends the seat's connection; the link stays good. A seat that is gone already is left, too."""
-    seat = request.match_info["seat"]
-    with contextlib.suppress(NotFound):
-        await request.app[MEDIA].leave((await _case_of(request, seat)).session, seat)
+async def tell(request: web.Request) -> web.StreamResponse:
+    """What only this seat's browser can see: how much it sends (`quality`), whether its microphone brings sound."""
+    seat, what = request.match_info["seat"], request.match_info["what"]
+    if what not in TOLD:
+        raise NotFound(Reason("no-such-page"))
+    row = await _case_of(request, seat)
+    body = await api.body_of(request)
+    form = {field: api.member(body, name, str) for name, field in TOLD[what].fields.items()}
+    form["side"] = "victim" if seat == row.victim_seat else "officer"
+    press = f"{what}:{hashlib.sha256(f'{seat}:{api.command_id(body)}'.encode()).hexdigest()[:32]}"
+    await request.app[DESK].handle(MakeMove(press, row.id, TOLD[what].move, form), THE_MEDIA)
     return web.Response(status=204)
+
+
+async def leave(request: web.Request) -> web.StreamResponse:
+    """Ends the seat's connection; the link stays good. A seat that is gone already is left, too; one that another page
+    of the same person has taken stays with that."""
+    seat, pages = request.match_info["seat"], request.app[PAGES]
+    with contextlib.suppress(NotFound):
+        row = await _case_of(request, seat)
+        if pages.get(seat, _page(request)) == _page(request):
+            pages.pop(seat, None)
+            await request.app[MEDIA].leave(row.session, seat)
+    return web.Response(status=204)
+
+
+def _page(request: web.Request) -> str:
+    return request.headers.get("X-RVR-Page", "")[:64]
 
 
 async def _case_of(request: web.Request, seat: str) -> CaseRow:

@@ -1,103 +1,94 @@
 /**
- * One person's part in a video call: camera, microphone, one RTCPeerConnection to the server, and the way back into
- * the call when the line breaks. It shows nothing and says nothing to people: it raises events and errors with codes,
- * which the page turns into sentences.
+ * One person's part in a video call: joining, and the way back into the call when the line breaks. It shows nothing and
+ * says nothing to people: it raises events and errors with codes, which the page turns into sentences.
  *
- * Joining is one HTTP exchange (after WHIP, RFC 9725): POST of the offer, 201 with the answer. The offer carries no
- * candidates: the server learns of the browser from its connectivity checks, so no address is ever signalled.
+ * Joining is one HTTP exchange: the offer carries no candidates, and the server learns of the browser from its
+ * connectivity checks, so no address is ever signalled. A line that falls silent is kept while a new one is made: after
+ * a short break the old one goes on by itself, after a longer one the new one takes its place.
  */
 
+import { CallError, TryLater } from "./call-error.js";
+import { Devices } from "./devices.js";
+import { Line } from "./line.js";
+import { noStats } from "./line-stats.js";
+import { Microphone } from "./microphone.js";
+import { Quality } from "./quality.js";
+import { Reach } from "./reach.js";
+import { Signalling } from "./signalling.js";
+import { Telling } from "./telling.js";
+
 /** @typedef {"idle"|"preview"|"joining"|"connected"|"reconnecting"|"ended"|"failed"} CallState */
+/** @typedef {import("./line-stats.js").LineStats} LineStats */
 
 /**
  * @typedef {object} CallOptions
- * @property {string} url               where offers go, for instance `/api/v1/media/SEAT`
- * @property {string} csrf              sent as `X-CSRF-Token`
- * @property {RTCIceServer[]} [iceServers]
- * @property {RTCIceTransportPolicy} [policy]  `relay` hides this browser's address from everything but the relay
+ * @property {string} url   of the seat, for instance `/api/v1/media/SEAT`
+ * @property {string} csrf  sent as `X-CSRF-Token`
+ * @property {import("./signalling.js").Ice} [ice]  the servers, as the page was told; without them they are asked for
  */
 
-/**
- * @typedef {object} CallStats
- * @property {number} framesDecoded   video frames received and decoded on the present connection
- * @property {number} frameWidth
- * @property {number} frameHeight
- * @property {number} audioLevel      of what is received, 0 to 1
- * @property {number} audioEnergy     running total of the received sound's energy
- * @property {number} micLevel        of what is sent, 0 to 1
- * @property {number} packetsLost
- * @property {number|null} roundTripMs
- */
-
-/** Waits between attempts to come back, in ms; the last one repeats. */
-const BACKOFF_MS = [500, 1000, 2000, 4000];
-/** The server sends sound, if only silence, every 20 ms: this long without any means that the way is broken. */
-const STALL_MS = 3000;
-const LOOK_MS = 500;
-/** An answer, or a connection, that takes longer is given up and tried anew. */
-const SIGNALLING_MS = 8000;
-const CONNECTING_MS = 12000;
+const LOOK_MS = 250;
+/** The server is heard several times a second: after this long it is tried whether the desk can be reached. */
+const QUIET_MS = 1500;
+/** After this long the line is said to be broken, and a new one is made. */
+const BROKEN_MS = 3000;
+/** The same, for a page that has just come back to the front: it may have slept through the break. */
+const SUSPECT_MS = 1000;
+/** Sound comes every 20 ms, whatever the picture does: the other side is said to be away after this long without any. */
+const AWAY_MS = 2000;
+/** The old line gets this long, once the network is back, before a new one takes the seat. */
+const GRACE_MS = 400;
+/** A connection that takes longer is given up and made anew. */
+const CONNECTING_MS = 8000;
+/** Waits between attempts that the server refused or that came to nothing; the last one repeats. */
+const BACKOFF_MS = [0, 1000, 2000, 4000];
 /** How long leaving waits for the server to hear of it. */
 const GOODBYE_MS = 1000;
-/** What HTTP says when trying again would change nothing; 401 and 403 are here, for the page must sign in anew. */
-const FINAL_STATUS = new Set([400, 401, 403, 404, 405, 409, 410, 415, 422]);
 
-const VIDEO = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 15 } };
-const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-
-/** getUserMedia's error names (W3C Media Capture), as the page knows them. */
-const DEVICE_CODES = {
-  NotAllowedError: "denied",
-  SecurityError: "denied",
-  NotFoundError: "notfound",
-  DevicesNotFoundError: "notfound",
-  OverconstrainedError: "notfound",
-  NotReadableError: "busy",
-  TrackStartError: "busy",
-  AbortError: "busy",
-};
-
-/** Something a person may have to be told; `code` is what the page looks up. */
-export class CallError extends Error {
-  /**
-   * @param {string} code  `insecure`, `denied`, `notfound`, `busy`, `unsupported`, `ended`, or a problem+json code
-   * @param {unknown} [cause]
-   */
-  constructor(code, cause) {
-    super(code, { cause });
-    this.name = "CallError";
-    this.code = code;
-  }
-}
+/** @param {number} ms */
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * Events (all CustomEvent):
  * `state` {state, code?}; `localstream` {stream, video, audio}; `audioonly` {code};
  * `remotestream` {stream, video, audio}: a new stream each time that sound or picture of the other side begins;
- * `deviceerror` {code, kind} when a camera or microphone stops during the call and cannot be had again.
+ * `deviceerror` {code, kind} when a camera or microphone stops during the call and cannot be had again;
+ * `quality` {before, after, reason} when more or less is sent; `microphone` {cause} when no sound comes from it any
+ * more, and with the cause `works` when it does again; `other` {heard} when the other side falls silent or is back.
  * After `leave()` a Call is spent: make another.
  */
 export class Call extends EventTarget {
   /** @type {CallState} */ #state = "idle";
-  /** @type {CallOptions} */ #options;
-  /** @type {MediaStream|null} */ #local = null;
-  /** @type {RTCPeerConnection|null} */ #pc = null;
-  /** @type {string|null} */ #location = null;
-  /** @type {"user"|"environment"} */ #facing = "user";
-  #muted = false;
-  #cameraOff = false;
-  /** Grows with each attempt; whatever belongs to an earlier one is ignored. */
+  #signalling;
+  #devices = new Devices();
+  #quality = new Quality();
+  #microphone = new Microphone();
+  #telling;
+  /** @type {Line|null} */ #line = null;
+  /** Grows with each new attempt to join or to come back; whatever belongs to an earlier one is ignored. */
   #attempt = 0;
-  #failures = 0;
   #wanted = false;
+  #returning = false;
+  #suspectUntil = 0;
+  #otherHeard = true;
   /** @type {AbortController|null} */ #request = null;
-  /** @type {(() => void)|null} */ #hurry = null;
+  /** @type {Reach|null} */ #reach = null;
   #looker = 0;
+  #resume = false;
 
   /** @param {CallOptions} options */
-  constructor(options) {
+  constructor({ url, csrf, ice }) {
     super();
-    this.#options = { iceServers: [], policy: "all", ...options };
+    this.#signalling = new Signalling(url, csrf, ice);
+    this.#telling = new Telling((what, body) => this.#signalling.tell(what, body));
+    const pass = (/** @type {string} */ name) => (/** @type {Event} */ event) =>
+      this.#tell(name, /** @type {CustomEvent} */ (event).detail);
+    this.#devices.addEventListener("stream", pass("localstream"));
+    this.#devices.addEventListener("audioonly", pass("audioonly"));
+    this.#devices.addEventListener("deviceerror", pass("deviceerror"));
+    this.#devices.addEventListener("track", this.#onTrack);
+    this.#quality.addEventListener("quality", this.#onQuality);
+    this.#microphone.addEventListener("microphone", this.#onMicrophone);
     addEventListener("pagehide", this.#onPageHide);
     addEventListener("pageshow", this.#onPageShow);
     addEventListener("online", this.#onOnline);
@@ -108,18 +99,14 @@ export class Call extends EventTarget {
     return this.#state;
   }
 
-  get #isSpent() {
-    return this.#state === "ended";
-  }
-
-  /** The camera's and microphone's stream, once `preview` has it. */
-  get localStream() {
-    return this.#local;
+  /** What is sent of the picture now. */
+  get step() {
+    return this.#quality.step;
   }
 
   /** A CSRF token that the page has renewed; used from the next request on. @param {string} csrf */
   set csrf(csrf) {
-    this.#options.csrf = csrf;
+    this.#signalling.csrf = csrf;
   }
 
   /**
@@ -128,19 +115,10 @@ export class Call extends EventTarget {
    * @throws {CallError}
    */
   async preview() {
-    if (this.#isSpent) throw new CallError("ended");
-    this.#stopLocal();
-    const stream = await this.#capture();
-    if (this.#isSpent) {
-      stream.getTracks().forEach((track) => track.stop());
-      throw new CallError("ended");
-    }
-    this.#local = stream;
-    for (const track of this.#local.getTracks()) this.#watchTrack(track);
-    this.#applySwitches();
+    if (this.#state === "ended") throw new CallError("ended");
+    const stream = await this.#devices.open();
     if (this.#state === "idle" || this.#state === "failed") this.#setState("preview");
-    this.#tellLocal();
-    return this.#local;
+    return stream;
   }
 
   /**
@@ -150,19 +128,34 @@ export class Call extends EventTarget {
    * @throws {CallError} when the server refuses for good, or without a microphone; anything else is tried again
    */
   async join() {
-    if (this.#isSpent) throw new CallError("ended");
+    if (this.#state === "ended") throw new CallError("ended");
     if (this.#wanted) return;
-    if (!this.#local) await this.preview();
     this.#wanted = true;
-    this.#failures = 0;
+    try {
+      if (!this.#devices.stream) await this.preview();
+    } catch (error) {
+      this.#wanted = false;
+      throw error;
+    }
+    if (!this.#wanted) return;
     this.#setState("joining");
-    await this.#connect();
+    const attempt = ++this.#attempt;
+    try {
+      const line = await this.#open(attempt, false);
+      if (line) this.#carries(line).then((carries) => carries || line !== this.#line || this.#comeBack());
+    } catch (error) {
+      if (attempt !== this.#attempt) return;
+      if (!(error instanceof CallError)) return void this.#comeBack();
+      this.#fail(error.code);
+      throw error;
+    }
   }
 
   /** End it: the other side is told at once, camera and microphone are released. */
   leave() {
     this.#hangUp();
-    this.#stopLocal();
+    this.#telling.stop();
+    this.#devices.close();
     removeEventListener("pagehide", this.#onPageHide);
     removeEventListener("pageshow", this.#onPageShow);
     removeEventListener("online", this.#onOnline);
@@ -172,354 +165,185 @@ export class Call extends EventTarget {
 
   /** @param {boolean} muted */
   mute(muted) {
-    this.#muted = muted;
-    this.#applySwitches();
+    this.#devices.mute(muted);
   }
 
   /** @param {boolean} on */
   camera(on) {
-    this.#cameraOff = !on;
-    this.#applySwitches();
+    this.#devices.camera(on);
   }
 
-  /**
-   * The other camera, front or back.
-   * @returns {Promise<void>}
-   * @throws {CallError} when there is no other; the first one is then in use again
-   */
-  async switchCamera() {
-    const before = this.#facing;
-    const wanted = before === "user" ? "environment" : "user";
-    // Many phones open one camera at a time: the first is released before the second is asked for.
-    this.#local?.getVideoTracks().forEach((track) => this.#discard(track));
-    try {
-      await this.#replaceVideo({ ...VIDEO, facingMode: { exact: wanted } });
-      this.#facing = wanted;
-    } catch (error) {
-      const why = deviceError(error);
-      await this.#replaceVideo({ ...VIDEO, facingMode: before }).catch((again) => {
-        this.#tell("deviceerror", { code: deviceError(again).code, kind: "video" });
-      });
-      throw why;
-    }
+  /** The other camera, front or back. @throws {CallError} when there is no other; the first one is then in use again */
+  switchCamera() {
+    return this.#devices.switchCamera();
   }
 
-  /** @returns {Promise<CallStats>} */
+  /** @returns {Promise<LineStats>} */
   async stats() {
-    /** @type {CallStats} */
-    const stats = {
-      framesDecoded: 0, frameWidth: 0, frameHeight: 0, audioLevel: 0, audioEnergy: 0, micLevel: 0, packetsLost: 0,
-      roundTripMs: null,
-    };
-    const report = await this.#pc?.getStats();
-    report?.forEach((entry) => {
-      if (entry.type === "inbound-rtp") {
-        stats.packetsLost += entry.packetsLost ?? 0;
-        if (entry.kind === "video") {
-          stats.framesDecoded = entry.framesDecoded ?? 0;
-          stats.frameWidth = entry.frameWidth ?? 0;
-          stats.frameHeight = entry.frameHeight ?? 0;
-        } else {
-          stats.audioLevel = entry.audioLevel ?? 0;
-          stats.audioEnergy = entry.totalAudioEnergy ?? 0;
-        }
-      } else if (entry.type === "media-source" && entry.kind === "audio") {
-        stats.micLevel = entry.audioLevel ?? 0;
-      } else if (entry.type === "candidate-pair" && entry.nominated && entry.currentRoundTripTime !== undefined) {
-        stats.roundTripMs = entry.currentRoundTripTime * 1000;
-      }
-    });
-    return stats;
+    return (await this.#line?.look()) ?? noStats();
   }
 
-  // --- camera and microphone ---
-
-  async #capture() {
-    if (!globalThis.isSecureContext) throw new CallError("insecure");
-    if (!navigator.mediaDevices?.getUserMedia) throw new CallError("unsupported");
-    try {
-      return await navigator.mediaDevices.getUserMedia({
-        audio: AUDIO,
-        video: { ...VIDEO, facingMode: this.#facing },
-      });
-    } catch (error) {
-      return this.#captureSound(deviceError(error));
-    }
-  }
+  // --- one connection ---
 
   /**
-   * Sound alone. A refusal may be meant for the camera only, so it is asked as well; a second refusal is final.
-   * @param {CallError} why
+   * One exchange with the server; the line that comes of it takes the place of the one before.
+   * @param {number} attempt
+   * @param {boolean} again  by itself, after a break
+   * @returns {Promise<Line|null>} null: overtaken by something newer
+   * @throws {CallError} final; anything else may be tried again
    */
-  async #captureSound(why) {
-    let stream;
+  async #open(attempt, again) {
+    const request = (this.#request = new AbortController());
+    if (!this.#signalling.fresh) await this.#signalling.renew(request.signal);
+    if (attempt !== this.#attempt || !this.#devices.stream) return null;
+    const line = new Line(this.#signalling.configuration, this.#devices.stream);
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ audio: AUDIO });
+      await line.open((offer) => this.#signalling.offer(offer, again, request.signal));
     } catch (error) {
-      const second = deviceError(error);
-      // "No microphone" after "camera busy" would send the person to look at the wrong device.
-      throw second.code === "denied" ? second : why;
+      line.close();
+      throw error;
     }
-    this.#tell("audioonly", { code: why.code });
-    return stream;
-  }
-
-  /** @param {MediaTrackConstraints} constraints */
-  async #replaceVideo(constraints) {
-    const stream = await navigator.mediaDevices.getUserMedia({ video: constraints });
-    this.#adopt(stream.getVideoTracks()[0]);
-  }
-
-  /** @param {MediaStreamTrack} track */
-  #adopt(track) {
-    if (!this.#local) {
-      track.stop();
-      return;
-    }
-    for (const old of this.#local.getTracks().filter((other) => other.kind === track.kind)) this.#discard(old);
-    this.#local.addTrack(track);
-    this.#watchTrack(track);
-    this.#applySwitches();
-    this.#senderOf(track.kind)?.replaceTrack(track);
-    this.#tellLocal();
-  }
-
-  /** @param {string} kind */
-  #senderOf(kind) {
-    const transceivers = this.#pc?.getTransceivers() ?? [];
-    const carrier = transceivers.find((one) => one.receiver.track.kind === kind);
-    // A call that began without a camera has a video section that only receives; a new join offers both.
-    if (carrier && !carrier.direction.startsWith("send")) {
-      this.#retry(0);
+    if (attempt !== this.#attempt) {
+      line.close();
       return null;
     }
-    return carrier?.sender ?? null;
+    this.#adopt(line);
+    return line;
   }
 
-  /** A phone takes devices away, for a telephone call or in the background. @param {MediaStreamTrack} track */
-  #watchTrack(track) {
-    track.onended = () => this.#recapture(track);
-  }
-
-  /** @param {MediaStreamTrack} track */
-  async #recapture(track) {
-    if (!this.#local?.getTracks().includes(track) || document.hidden) return;
-    try {
-      const video = track.kind === "video";
-      const constraints = video ? { video: { ...VIDEO, facingMode: this.#facing } } : { audio: AUDIO };
-      const stream = await navigator.mediaDevices.getUserMedia(constraints);
-      this.#adopt(stream.getTracks()[0]);
-    } catch (error) {
-      this.#tell("deviceerror", { code: deviceError(error).code, kind: track.kind });
-    }
-  }
-
-  /** @param {MediaStreamTrack} track */
-  #discard(track) {
-    track.onended = null;
-    track.stop();
-    this.#local?.removeTrack(track);
-  }
-
-  #applySwitches() {
-    this.#local?.getAudioTracks().forEach((track) => (track.enabled = !this.#muted));
-    this.#local?.getVideoTracks().forEach((track) => (track.enabled = !this.#cameraOff));
-  }
-
-  #stopLocal() {
-    this.#local?.getTracks().forEach((track) => this.#discard(track));
-    this.#local = null;
-  }
-
-  #tellLocal() {
-    const stream = this.#local;
-    if (!stream) return;
-    const [video, audio] = [stream.getVideoTracks().length > 0, stream.getAudioTracks().length > 0];
-    this.#tell("localstream", { stream, video, audio });
-  }
-
-  /** @param {MediaStreamTrack[]} tracks */
-  #tellRemote(tracks) {
-    const has = (/** @type {string} */ kind) => tracks.some((track) => track.kind === kind);
-    this.#tell("remotestream", { stream: new MediaStream(tracks), video: has("video"), audio: has("audio") });
-  }
-
-  // --- the connection ---
-
-  /** One attempt. Throws only what is final. */
-  async #connect() {
-    const attempt = ++this.#attempt;
-    this.#dropConnection();
-    const pc = (this.#pc = this.#newConnection(attempt));
-    try {
-      // Not waiting for candidates saves their gathering time, and keeps them out of the offer.
-      await pc.setLocalDescription(await pc.createOffer());
-      const answer = await this.#exchange(pc.localDescription?.sdp ?? "");
-      if (attempt !== this.#attempt) return;
-      await pc.setRemoteDescription({ type: "answer", sdp: answer });
-      this.#watchConnection(pc, attempt);
-    } catch (error) {
-      if (attempt !== this.#attempt || !this.#wanted) return;
-      if (error instanceof CallError) {
-        this.#fail(error.code);
-        throw error;
-      }
-      this.#retry(error instanceof TryLater ? error.afterMs : 0);
-    }
-  }
-
-  /** @param {number} attempt */
-  #newConnection(attempt) {
-    const pc = new RTCPeerConnection({
-      iceServers: this.#options.iceServers,
-      iceTransportPolicy: this.#options.policy,
-      bundlePolicy: "max-bundle",
+  /** The server has given the seat to this line: the one before brings nothing any more. @param {Line} line */
+  #adopt(line) {
+    this.#line?.close();
+    this.#line = line;
+    line.addEventListener("tracks", (event) => {
+      if (line === this.#line) this.#tellRemote(/** @type {CustomEvent} */ (event).detail.tracks);
     });
-    /** @type {MediaStreamTrack[]} */
-    const tracks = [];
-    // A <video> given a picture track that never brings a frame does not play the sound either (Chromium 156): a track
-    // is handed to the page when its first packet arrives, which is what "unmute" tells.
-    pc.ontrack = ({ track }) => {
-      const arrived = () => {
-        if (attempt !== this.#attempt || tracks.includes(track)) return;
-        tracks.push(track);
-        this.#tellRemote(tracks);
-      };
-      if (track.muted) track.addEventListener("unmute", arrived, { once: true });
-      else arrived();
-    };
-    pc.onconnectionstatechange = () => attempt === this.#attempt && this.#onConnectionState(pc);
-    for (const kind of /** @type {const} */ (["audio", "video"])) {
-      const track = this.#local?.getTracks().find((one) => one.kind === kind);
-      if (track && this.#local) pc.addTransceiver(track, { direction: "sendrecv", streams: [this.#local] });
-      else pc.addTransceiver(kind, { direction: "recvonly" });
-    }
-    return pc;
+    line.addEventListener("state", () => {
+      if (line === this.#line && (line.state === "failed" || line.state === "closed")) this.#comeBack();
+    });
+    clearInterval(this.#looker);
+    this.#looker = setInterval(() => line.state === "connected" && this.#look(line), LOOK_MS);
   }
 
   /**
-   * Post the offer.
-   * @param {string} offer
-   * @returns {Promise<string>} the answer
+   * Until the line carries.
+   * @param {Line} line
+   * @returns {Promise<boolean>} false: it does not, or something newer has its place
    */
-  async #exchange(offer) {
-    const request = (this.#request = new AbortController());
-    const timer = setTimeout(() => request.abort(), SIGNALLING_MS);
-    try {
-      const response = await fetch(this.#options.url, {
-        method: "POST",
-        headers: { "Content-Type": "application/sdp", Accept: "application/sdp", "X-CSRF-Token": this.#options.csrf },
-        body: offer,
-        credentials: "same-origin",
-        cache: "no-store",
-        signal: request.signal,
-      });
-      if (!response.ok) throw await refusal(response);
-      this.#location = response.headers.get("Location") ?? this.#options.url;
-      return await response.text();
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  /** @param {RTCPeerConnection} pc */
-  #onConnectionState(pc) {
-    if (pc.connectionState === "connected") {
-      this.#failures = 0;
-      this.#setState("connected");
-    } else if (pc.connectionState === "failed" || pc.connectionState === "closed") {
-      this.#retry(0);
-    }
-  }
-
-  /**
-   * The browser itself needs five to fifteen seconds to notice a dead line; the silence that the server sends while
-   * there is nothing to hear lets us see it in three.
-   * @param {RTCPeerConnection} pc
-   * @param {number} attempt
-   */
-  #watchConnection(pc, attempt) {
-    let heard = performance.now();
-    let limit = CONNECTING_MS;
-    let packets = 0;
-    clearInterval(this.#looker);
-    this.#looker = setInterval(async () => {
-      const report = await pc.getStats();
-      if (attempt !== this.#attempt) return;
-      let now = 0;
-      report.forEach((entry) => (now += entry.type === "inbound-rtp" ? entry.packetsReceived ?? 0 : 0));
-      if (now > packets) {
-        packets = now;
-        heard = performance.now();
-        limit = STALL_MS;
-      } else if (performance.now() - heard > limit && !document.hidden) {
-        this.#retry(0);
+  async #carries(line) {
+    const began = performance.now();
+    while (line === this.#line && performance.now() - began < CONNECTING_MS) {
+      if (line.state === "connected") {
+        this.#setState("connected");
+        await this.#quality.attach(line);
+        // The desk may know of another step, from before a reload or the break: what it knows already it does not note.
+        this.#telling.tell("quality", { after: this.#quality.step, reason: "rejoined" });
+        this.#telling.tell("microphone", { cause: this.#microphone.cause });
+        return true;
       }
-    }, LOOK_MS);
-  }
-
-  /** Come back after a growing wait. @param {number} atLeastMs */
-  async #retry(atLeastMs) {
-    if (!this.#wanted) return;
-    const attempt = ++this.#attempt;
-    this.#dropConnection();
-    this.#setState("reconnecting");
-    const wait = Math.max(atLeastMs, BACKOFF_MS[Math.min(this.#failures, BACKOFF_MS.length - 1)]);
-    this.#failures += 1;
-    await new Promise((resolve) => {
-      // A network that comes back is used at once, but never sooner than the server asked for.
-      this.#hurry = atLeastMs ? null : () => resolve(undefined);
-      setTimeout(resolve, wait);
-    });
-    this.#hurry = null;
-    if (attempt !== this.#attempt || !this.#wanted) return;
-    try {
-      await this.#connect();
-    } catch {
-      // Final refusals have been told as state "failed"; nobody awaits this attempt.
+      if (line.state === "failed" || line.state === "closed") return false;
+      await line.changed(CONNECTING_MS);
     }
+    return false;
   }
 
-  #dropConnection() {
-    this.#releaseConnection()?.close();
+  /** Four times a second: is the server heard, is the other side, and what do the figures say? @param {Line} line */
+  async #look(line) {
+    const stats = await line.look();
+    if (line !== this.#line) return;
+    const now = performance.now();
+    const silentMs = now - line.heardAt;
+    if (silentMs > BROKEN_MS) this.#setState("reconnecting");
+    if (silentMs > QUIET_MS || (silentMs > SUSPECT_MS && now < this.#suspectUntil)) return this.#comeBack();
+    if (this.#returning && silentMs < LOOK_MS * 2) this.#stay();
+    const heard = line.otherHeardAt > 0 && now - line.otherHeardAt < AWAY_MS;
+    if (heard !== this.#otherHeard) this.#tell("other", { heard: (this.#otherHeard = heard) });
+    this.#microphone.look(this.#devices.track("audio"), this.#devices.muted, stats);
+    await this.#quality.look(stats);
   }
 
-  /** Forget the connection, and hand it over still open. */
-  #releaseConnection() {
-    clearInterval(this.#looker);
+  // --- the way back ---
+
+  /** The line is heard again by itself: what was begun in its place is given up. */
+  #stay() {
+    this.#giveUp();
+    this.#setState("connected");
+  }
+
+  #giveUp() {
+    this.#attempt += 1;
+    this.#returning = false;
     this.#request?.abort();
-    this.#request = null;
-    const pc = this.#pc;
-    this.#pc = null;
-    if (pc) pc.ontrack = pc.onconnectionstatechange = null;
-    return pc;
+    this.#reach?.giveUp();
   }
+
+  /** Come back, unless that is under way: try and try again, until a line carries. */
+  async #comeBack() {
+    if (!this.#wanted || this.#returning) return;
+    this.#giveUp();
+    this.#returning = true;
+    const attempt = this.#attempt;
+    if (this.#line?.state !== "connected") this.#setState("reconnecting");
+    for (let failures = 0, pauseMs = 0; attempt === this.#attempt; failures += 1) {
+      await wait(Math.max(pauseMs, BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)]));
+      pauseMs = 0;
+      try {
+        if (await this.#tried(attempt)) this.#returning = false;
+      } catch (error) {
+        if (attempt === this.#attempt && error instanceof CallError) this.#fail(error.code);
+        if (error instanceof TryLater) pauseMs = error.afterMs;
+      }
+      if (!this.#returning) return;
+    }
+  }
+
+  /** @param {number} attempt @returns {Promise<boolean>} whether a line carries */
+  async #tried(attempt) {
+    if (attempt !== this.#attempt) return false;
+    const reach = (this.#reach = new Reach());
+    await reach.until((signal) => this.#signalling.renew(signal));
+    await this.#giveOldLineItsChance(attempt);
+    if (attempt === this.#attempt) this.#setState("reconnecting");
+    const line = attempt === this.#attempt ? await this.#open(attempt, true) : null;
+    return line !== null && (await this.#carries(line));
+  }
+
+  /** A line that was only cut off brings its packets as soon as the network is there. @param {number} attempt */
+  async #giveOldLineItsChance(attempt) {
+    const line = this.#line;
+    const since = performance.now();
+    while (attempt === this.#attempt && line?.state === "connected") {
+      const now = performance.now();
+      const limit = now < this.#suspectUntil ? SUSPECT_MS : BROKEN_MS;
+      if (now - since >= GRACE_MS && now - line.heardAt >= limit) return;
+      await wait(50);
+    }
+  }
+
+  // --- the end ---
 
   /** Leave the seat, with a request that outlives the page. */
   #hangUp() {
     const joined = this.#wanted;
     this.#wanted = false;
-    this.#attempt += 1;
-    this.#hurry?.();
-    const pc = this.#releaseConnection();
-    const close = () => pc?.close();
+    this.#giveUp();
+    clearInterval(this.#looker);
+    const line = this.#line;
+    this.#line = null;
+    const close = () => line?.close();
     if (!joined) return close();
     // Closed after the request: a connection that ends first would be taken for a broken line, not for leaving.
     setTimeout(close, GOODBYE_MS);
-    fetch(this.#location ?? this.#options.url, {
-      method: "DELETE",
-      headers: { "X-CSRF-Token": this.#options.csrf },
-      credentials: "same-origin",
-      keepalive: true,
-    }).then(close, close);
-    this.#location = null;
+    this.#signalling.leave().then(close, close);
   }
 
   /** @param {string} code */
   #fail(code) {
     this.#wanted = false;
-    this.#attempt += 1;
-    this.#dropConnection();
+    this.#giveUp();
+    clearInterval(this.#looker);
+    this.#line?.close();
+    this.#line = null;
     this.#setState("failed", code);
   }
 
@@ -532,8 +356,6 @@ export class Call extends EventTarget {
     this.#resume = joined;
   };
 
-  #resume = false;
-
   /** @param {PageTransitionEvent} event */
   #onPageShow = (event) => {
     if (!event.persisted || !this.#resume) return;
@@ -541,15 +363,48 @@ export class Call extends EventTarget {
     this.join().catch(() => {});
   };
 
-  #onOnline = () => this.#hurry?.();
+  #onOnline = () => {
+    this.#suspectUntil = performance.now() + BROKEN_MS;
+    this.#reach?.hurry();
+  };
 
   #onVisible = () => {
     if (document.hidden) return;
-    this.#hurry?.();
-    for (const track of this.#local?.getTracks() ?? []) if (track.readyState === "ended") this.#recapture(track);
+    this.#onOnline();
+    this.#devices.restore();
   };
 
-  // --- telling ---
+  // --- what was seen ---
+
+  /** Another camera or microphone in a running call. @param {Event} event */
+  #onTrack = (event) => {
+    const { track } = /** @type {CustomEvent} */ (event).detail;
+    if (!this.#line) return;
+    const sender = this.#line.sender(track.kind);
+    if (sender) sender.replaceTrack(track).catch(() => {});
+    // A call that began without a camera has a video section that only receives; a new join offers both.
+    else this.#open(++this.#attempt, true).then((line) => line && this.#carries(line)).catch(() => this.#comeBack());
+  };
+
+  /** @param {Event} event */
+  #onQuality = (event) => {
+    const { detail } = /** @type {CustomEvent} */ (event);
+    this.#tell("quality", detail);
+    this.#telling.tell("quality", { after: detail.after, reason: detail.reason });
+  };
+
+  /** @param {Event} event */
+  #onMicrophone = (event) => {
+    const { detail } = /** @type {CustomEvent} */ (event);
+    this.#tell("microphone", detail);
+    this.#telling.tell("microphone", detail);
+  };
+
+  /** @param {MediaStreamTrack[]} tracks */
+  #tellRemote(tracks) {
+    const has = (/** @type {string} */ kind) => tracks.some((track) => track.kind === kind);
+    this.#tell("remotestream", { stream: new MediaStream(tracks), video: has("video"), audio: has("audio") });
+  }
 
   /** @param {CallState} state @param {string} [code] */
   #setState(state, code) {
@@ -562,27 +417,4 @@ export class Call extends EventTarget {
   #tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/** The server is busy or away; it may say for how long. */
-class TryLater extends Error {
-  /** @param {number} afterMs */
-  constructor(afterMs) {
-    super("try later");
-    this.afterMs = afterMs;
-  }
-}
-
-/** @param {Response} response */
-async function refusal(response) {
-  if (!FINAL_STATUS.has(response.status)) return new TryLater(Number(response.headers.get("Retry-After") ?? 0) * 1000);
-  const problem = await response.json().catch(() => ({}));
-  return new CallError(problem.code ?? `http-${response.status}`);
-}
-
-/** @param {unknown} error */
-function deviceError(error) {
-  if (error instanceof CallError) return error;
-  const name = error instanceof Error || error instanceof DOMException ? error.name : "";
-  return new CallError(DEVICE_CODES[/** @type {keyof typeof DEVICE_CODES} */ (name)] ?? "busy", error);
 }

@@ -27,12 +27,16 @@ let call = null;
 let feed = null;
 let csrf = "";
 let seat = "";
-/** @type {object[]} */
-let iceServers = [];
+/** The servers, as the desk tells them with the seat. @type {import("./signalling.js").Ice|undefined} */
+let ice;
 /** What the server says of the call: waiting, connected, interrupted, ended. */
 let told = "waiting";
 /** What this phone's own connection does. */
 let line = "idle";
+/** What the server says of the other side: what it sends, its microphone, and where both talk. */
+let other = { picture: "video_480", microphone: "", voice: "call" };
+/** What this phone sends, and whether its microphone brings sound. */
+const own = { picture: "video_480", microphone: "works", heard: true };
 let exited = false;
 let muted = false;
 let cameraOff = false;
@@ -43,6 +47,8 @@ let turn = 0;
 /** Calls for help that the server has not answered yet. @type {Set<{command_id: string}>} */
 const unheard = new Set();
 
+// Until here a tap would have been lost.
+/** @type {HTMLButtonElement} */ (el("join")).disabled = false;
 let token = takeToken();
 if (!token) renew().then(early, () => {});
 
@@ -148,8 +154,8 @@ async function join() {
     }
     trouble("");
     ({ seat, csrf } = answer);
-    iceServers = answer.ice_servers ?? [];
-    told = answer.state ?? "waiting";
+    ice = answer;
+    hear(answer);
     token = "";
   } catch {
     if (mine !== turn) return;
@@ -167,7 +173,7 @@ async function join() {
 /** Camera and microphone, then the call: the picture is sent while waiting, so that nothing has to be pressed later. */
 async function enter() {
   call?.leave();
-  const mine = (call = new Call({ url: `/api/v1/media/${seat}`, csrf, iceServers }));
+  const mine = (call = new Call({ url: `/api/v1/media/${seat}`, csrf, ice }));
   showOnly("call");
   el("retry").hidden = true;
   el("note").textContent = "";
@@ -191,6 +197,14 @@ async function enter() {
     if (state === "failed") failed(code);
     show();
   });
+  Object.assign(own, { picture: "video_480", microphone: "works", heard: true });
+  for (const [type, name, key] of [["quality", "after", "picture"], ["microphone", "cause", "microphone"], ["other", "heard", "heard"]]) {
+    mine.addEventListener(type, (event) => {
+      if (call !== mine) return;
+      Object.assign(own, { [key]: /** @type {CustomEvent} */ (event).detail[name] });
+      show();
+    });
+  }
   mine.addEventListener("audioonly", () => (el("note").textContent = words.audioonly));
   mine.addEventListener("deviceerror", (event) => {
     el("note").textContent = words[/** @type {CustomEvent} */ (event).detail.code] ?? "";
@@ -202,8 +216,22 @@ async function enter() {
   } catch (error) {
     if (call === mine) failed(/** @type {{code?: string}} */ (error).code ?? "failed");
   }
-  mine.mute(muted);
   mine.camera(!cameraOff);
+  hush();
+}
+
+/** What the server says of the call. @param {{state?: string, picture?: string, microphone?: string, voice?: string}} says */
+function hear(says) {
+  told = says.state ?? "waiting";
+  other = { ...other, ...says };
+  hush();
+}
+
+/** While both talk on the phone, this page is silent both ways: nobody is heard twice. */
+function hush() {
+  const onPhone = other.voice === "phone";
+  call?.mute(muted || onPhone);
+  video("remote").muted = onPhone;
 }
 
 /** @param {string} code */
@@ -217,7 +245,19 @@ function show() {
   const state = shown === "joining" && told !== "waiting" ? "joining" : shown === "joining" ? "waiting" : shown;
   if (el("state").textContent !== words[state]) el("state").textContent = words[state];
   el("say").textContent = words[`${state}_say`] ?? "";
+  const how = shown === told ? sentences() : "";
+  if (el("line").textContent !== how) el("line").textContent = how;
   el("screen").dataset.state = told === "connected" ? "connected" : "waiting";
+}
+
+/** How the call gets through, in words: the most that matters first, and two sentences at most. */
+function sentences() {
+  const found = [
+    other.voice === "phone" ? words.voice_phone : words[`mic_${own.microphone}`],
+    words[`own_${own.picture}`],
+    own.heard || told !== "connected" ? words[`other_${other.picture}`] : words.other_quiet,
+  ];
+  return found.filter(Boolean).slice(0, 2).join(" ");
 }
 
 /** Her own feed: one word about the call. It comes back by itself; a refused one ends it. */
@@ -227,7 +267,7 @@ function listen() {
   mine.onmessage = (event) => {
     const message = JSON.parse(event.data);
     if (message.type !== "state" || feed !== mine) return;
-    told = message.state;
+    hear(message);
     if (told === "ended") end();
     else show();
   };
@@ -313,7 +353,8 @@ function lastWords() {
 }
 
 function switchMute() {
-  call?.mute((muted = !muted));
+  muted = !muted;
+  hush();
   el("mute").textContent = muted ? words.unmute : words.mute;
   el("mute").setAttribute("aria-pressed", String(muted));
 }

@@ -15,6 +15,8 @@ class OfficerCall extends HTMLElement {
   #code = "";
   #muted = false;
   #cameraOff = false;
+  /** What this browser sends, whether its microphone brings sound, and whether the victim is heard. */
+  #own = { picture: "video_480", microphone: "works", heard: true };
 
   connectedCallback() {
     this.#words = JSON.parse(this.dataset.words ?? "{}");
@@ -58,8 +60,28 @@ class OfficerCall extends HTMLElement {
     }
     this.hidden = !seat;
     this.closest(".rvr-case")?.toggleAttribute("data-call", Boolean(seat));
+    // While both talk on the phone, this page is silent both ways: nobody is heard twice.
+    this.#call?.mute(this.#muted || now.voice === "phone");
+    this.#video("remote").muted = now.voice === "phone";
     this.#show(now.presence ?? "none");
+    this.#tellLine(now);
   };
+
+  /** How the call gets through, in words. @param {DOMStringMap|Record<string, string>} now */
+  #tellLine(now) {
+    const [words, running, own] = [this.#words, this.#running, this.#own];
+    const ring = this.#part("ring");
+    setText(ring, now.ring ? words.ring.replace("{number}", now.ring) : "");
+    ring.hidden = !now.ring;
+    const quiet = running && this.#state === "connected" && now.presence === "on_video" && !own.heard;
+    const told = [
+      now.voice === "phone" ? words.voice_phone : words[`other_mic_${now.microphone}`],
+      running && words[`own_mic_${own.microphone}`],
+      quiet ? words.other_quiet : now.ring ? "" : words[`other_${now.picture}`],
+      running && words[`own_${own.picture}`],
+    ];
+    setText(this.#part("line"), told.filter(Boolean).join(" "));
+  }
 
   /** @param {BeforeUnloadEvent} event */
   #ask = (event) => {
@@ -67,12 +89,8 @@ class OfficerCall extends HTMLElement {
   };
 
   async #join() {
-    const ice = JSON.parse(this.dataset.ice ?? "[]");
-    const call = new Call({
-      url: `/api/v1/media/${this.#seat}`,
-      csrf: document.body.dataset.csrf ?? "",
-      iceServers: ice,
-    });
+    const csrf = document.body.dataset.csrf ?? "";
+    const call = new Call({ url: `/api/v1/media/${this.#seat}`, csrf });
     this.#call = call;
     this.#code = "";
     call.addEventListener("state", (event) => {
@@ -92,12 +110,20 @@ class OfficerCall extends HTMLElement {
       remote.srcObject = /** @type {CustomEvent} */ (event).detail.stream;
       remote.play().catch(() => {});
     });
+    this.#own = { picture: "video_480", microphone: "works", heard: true };
+    for (const [type, name, key] of [["quality", "after", "picture"], ["microphone", "cause", "microphone"], ["other", "heard", "heard"]]) {
+      call.addEventListener(type, (event) => {
+        if (this.#call !== call) return;
+        Object.assign(this.#own, { [key]: /** @type {CustomEvent} */ (event).detail[name] });
+        this.#look();
+      });
+    }
     call.addEventListener("audioonly", () => this.#note("audioonly"));
     call.addEventListener("deviceerror", (event) => this.#note(/** @type {CustomEvent} */ (event).detail.code));
     try {
       await call.join();
-      call.mute(this.#muted);
       call.camera(!this.#cameraOff);
+      this.#look();
     } catch (error) {
       call.leave();
       if (this.#call !== call) return;
@@ -123,7 +149,7 @@ class OfficerCall extends HTMLElement {
 
   /** @param {"mute"|"camera"} what */
   #switch(what) {
-    if (what === "mute") this.#call?.mute((this.#muted = !this.#muted));
+    if (what === "mute") this.#muted = !this.#muted;
     else this.#call?.camera(!(this.#cameraOff = !this.#cameraOff));
     this.#look();
   }

@@ -7,19 +7,17 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from playwright import async_api as playwright
 
-from rvr.media import MediaRefused, MediaUnavailable
 from rvr.media.rooms import Rooms
+from tests.media.page import desk
 
 pytestmark = pytest.mark.e2e
 
-STATIC = Path(__file__).parents[2] / "static" / "js"
 CHROMIUM = os.environ.get("RVR_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 SWITCHES = [
     "--disable-background-networking",
@@ -29,58 +27,6 @@ SWITCHES = [
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
 ]
-PAGE = """<!doctype html><title>call</title><video id="other" autoplay playsinline></video>
-<script type="module" src="/page.js"></script>"""
-SCRIPT = """
-import { Call } from "/js/call.js";
-const seat = location.hash.slice(1);
-const other = document.getElementById("other");
-const call = new Call({ url: `/media/${seat}`, csrf: "token" });
-window.call = call;
-window.states = [];
-call.addEventListener("state", (event) => window.states.push(event.detail.state));
-call.addEventListener("remotestream", (event) => { other.srcObject = event.detail.stream; });
-window.heard = [];
-for (const type of ["audioonly", "deviceerror"]) {
-  call.addEventListener(type, (event) => window.heard.push([type, event.detail.code]));
-}
-window.measure = async () => ({ ...(await call.stats()), videoWidth: other.videoWidth, state: call.state });
-"""
-
-
-def desk(engine: Rooms, offers: list[str]) -> web.Application:
-    """The least that a browser needs: a page, the module, and signalling."""
-
-    async def join(request: web.Request) -> web.Response:
-        assert request.headers["X-CSRF-Token"] == "token"
-        assert request.content_type == "application/sdp"
-        offers.append(await request.text())
-        try:
-            answer = await engine.join("room-1", request.match_info["seat"], offers[-1])
-        except MediaRefused as refusal:
-            return web.json_response({"code": refusal.code}, status=refusal.http_status)
-        except MediaUnavailable:
-            return web.Response(status=503)
-        headers = {"Location": request.path}
-        return web.Response(text=answer, content_type="application/sdp", status=201, headers=headers)
-
-    async def leave(request: web.Request) -> web.Response:
-        await engine.leave("room-1", request.match_info["seat"])
-        return web.Response(status=204)
-
-    async def page(_: web.Request) -> web.Response:
-        return web.Response(text=PAGE, content_type="text/html")
-
-    async def script(_: web.Request) -> web.Response:
-        return web.Response(text=SCRIPT, content_type="text/javascript")
-
-    app = web.Application()
-    app.router.add_get("/", page)
-    app.router.add_get("/page.js", script)
-    app.router.add_static("/js", STATIC)
-    app.router.add_post("/media/{seat}", join)
-    app.router.add_delete("/media/{seat}", leave)
-    return app
 
 
 @pytest.fixture

@@ -357,7 +357,8 @@ def test_the_description_is_true_every_path_answers_as_it_says(desk: Served) -> 
     document = desk.client().call("GET", "openapi.json").body
     staff = {name: desk.client(name) for name in ("handler", "sergeant", "evaluator", "officer")}
     case = staff["handler"].open_case().body["id"]
-    fills = {"{id}": case, "{move}": "record_consent", "{seat}": str(uuid.uuid4()), "{action}": "device"}
+    fills = {"{id}": case, "{move}": "record_consent", "{seat}": str(uuid.uuid4())}
+    fills |= {"{action}": "device", "{what}": "quality"}
     called = 0
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

@@ -1,0 +1,197 @@
+/**
+ * The camera and the microphone of one person: asked for, switched, and had again when the phone took them away.
+ *
+ * Events (CustomEvent): `stream` {stream, video, audio} when the tracks are others; `track` {track} for one that takes
+ * another's place in a running call; `audioonly` {code}; `deviceerror` {code, kind} when one stopped and cannot be had
+ * again.
+ */
+
+import { CallError } from "./call-error.js";
+
+const VIDEO = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
+const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+
+/** getUserMedia's error names (W3C Media Capture), as the page knows them. */
+const CODES = {
+  NotAllowedError: "denied",
+  SecurityError: "denied",
+  NotFoundError: "notfound",
+  DevicesNotFoundError: "notfound",
+  OverconstrainedError: "notfound",
+  NotReadableError: "busy",
+  TrackStartError: "busy",
+  AbortError: "busy",
+};
+
+export class Devices extends EventTarget {
+  /** @type {MediaStream|null} */ stream = null;
+  /** @type {"user"|"environment"} */ #facing = "user";
+  muted = false;
+  #cameraOff = false;
+  #opened = 0;
+
+  /** @param {string} kind */
+  track(kind) {
+    return this.stream?.getTracks().find((track) => track.kind === kind);
+  }
+
+  /**
+   * Ask for camera and microphone. Without a usable camera it goes on with sound alone and says so (`audioonly`).
+   * @returns {Promise<MediaStream>}
+   * @throws {CallError} `ended` among them, when it was closed while the person was being asked
+   */
+  async open() {
+    this.close();
+    const mine = this.#opened;
+    const stream = await this.#capture();
+    if (mine !== this.#opened) {
+      stream.getTracks().forEach((track) => track.stop());
+      throw new CallError("ended");
+    }
+    this.stream = stream;
+    for (const track of stream.getTracks()) this.#watch(track);
+    this.#applySwitches();
+    this.#tellStream();
+    return stream;
+  }
+
+  close() {
+    this.#opened += 1;
+    this.stream?.getTracks().forEach((track) => this.#discard(track));
+    this.stream = null;
+  }
+
+  /** @param {boolean} muted */
+  mute(muted) {
+    this.muted = muted;
+    this.#applySwitches();
+  }
+
+  /** @param {boolean} on */
+  camera(on) {
+    this.#cameraOff = !on;
+    this.#applySwitches();
+  }
+
+  /**
+   * The other camera, front or back.
+   * @throws {CallError} when there is no other; the first one is then in use again
+   */
+  async switchCamera() {
+    const before = this.#facing;
+    const wanted = before === "user" ? "environment" : "user";
+    // Many phones open one camera at a time: the first is released before the second is asked for.
+    this.stream?.getVideoTracks().forEach((track) => this.#discard(track));
+    try {
+      await this.#replaceVideo({ ...VIDEO, facingMode: { exact: wanted } });
+      this.#facing = wanted;
+    } catch (error) {
+      const why = deviceError(error);
+      await this.#replaceVideo({ ...VIDEO, facingMode: before }).catch((again) => {
+        this.#tell("deviceerror", { code: deviceError(again).code, kind: "video" });
+      });
+      throw why;
+    }
+  }
+
+  /** Have again what ended while the page was in the background. */
+  restore() {
+    for (const track of this.stream?.getTracks() ?? []) if (track.readyState === "ended") this.#recapture(track);
+  }
+
+  async #capture() {
+    if (!globalThis.isSecureContext) throw new CallError("insecure");
+    if (!navigator.mediaDevices?.getUserMedia) throw new CallError("unsupported");
+    try {
+      return await navigator.mediaDevices.getUserMedia({ audio: AUDIO, video: { ...VIDEO, facingMode: this.#facing } });
+    } catch (error) {
+      return this.#captureSound(deviceError(error));
+    }
+  }
+
+  /**
+   * Sound alone. A refusal may be meant for the camera only, so it is asked as well; a second refusal is final.
+   * @param {CallError} why
+   */
+  async #captureSound(why) {
+    let stream;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ audio: AUDIO });
+    } catch (error) {
+      const second = deviceError(error);
+      // "No microphone" after "camera busy" would send the person to look at the wrong device.
+      throw second.code === "denied" ? second : why;
+    }
+    this.#tell("audioonly", { code: why.code });
+    return stream;
+  }
+
+  /** @param {MediaTrackConstraints} constraints */
+  async #replaceVideo(constraints) {
+    const stream = await navigator.mediaDevices.getUserMedia({ video: constraints });
+    this.#adopt(stream.getVideoTracks()[0]);
+  }
+
+  /** @param {MediaStreamTrack} track */
+  #adopt(track) {
+    if (!this.stream) {
+      track.stop();
+      return;
+    }
+    for (const old of this.stream.getTracks().filter((other) => other.kind === track.kind)) this.#discard(old);
+    this.stream.addTrack(track);
+    this.#watch(track);
+    this.#applySwitches();
+    this.#tell("track", { track });
+    this.#tellStream();
+  }
+
+  /** A phone takes devices away, for a telephone call or in the background. @param {MediaStreamTrack} track */
+  #watch(track) {
+    track.onended = () => this.#recapture(track);
+  }
+
+  /** @param {MediaStreamTrack} track */
+  async #recapture(track) {
+    if (!this.stream?.getTracks().includes(track) || document.hidden) return;
+    try {
+      const video = track.kind === "video";
+      const constraints = video ? { video: { ...VIDEO, facingMode: this.#facing } } : { audio: AUDIO };
+      const stream = await navigator.mediaDevices.getUserMedia(constraints);
+      this.#adopt(stream.getTracks()[0]);
+    } catch (error) {
+      this.#tell("deviceerror", { code: deviceError(error).code, kind: track.kind });
+    }
+  }
+
+  /** @param {MediaStreamTrack} track */
+  #discard(track) {
+    track.onended = null;
+    track.stop();
+    this.stream?.removeTrack(track);
+  }
+
+  #applySwitches() {
+    this.stream?.getAudioTracks().forEach((track) => (track.enabled = !this.muted));
+    this.stream?.getVideoTracks().forEach((track) => (track.enabled = !this.#cameraOff));
+  }
+
+  #tellStream() {
+    const stream = this.stream;
+    if (!stream) return;
+    const [video, audio] = [stream.getVideoTracks().length > 0, stream.getAudioTracks().length > 0];
+    this.#tell("stream", { stream, video, audio });
+  }
+
+  /** @param {string} type @param {object} detail */
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/** @param {unknown} error */
+function deviceError(error) {
+  if (error instanceof CallError) return error;
+  const name = error instanceof Error || error instanceof DOMException ? error.name : "";
+  return new CallError(CODES[/** @type {keyof typeof CODES} */ (name)] ?? "busy", error);
+}

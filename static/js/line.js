@@ -1,0 +1,95 @@
+/**
+ * One connection to the media plane, from its offer to its end, and whether anything is heard from there. It tries
+ * nothing again: who does is `Call`.
+ */
+
+import { read } from "./line-stats.js";
+
+/** @typedef {import("./line-stats.js").LineStats} LineStats */
+
+/**
+ * Events (CustomEvent): `tracks` {tracks}, of the other side, each time that one more begins; `state`, when the
+ * connection's state is another.
+ */
+export class Line extends EventTarget {
+  /** When the server was last heard, on `performance.now()`'s clock. */
+  heardAt = performance.now();
+  /** When the other side was; 0: not yet. */
+  otherHeardAt = 0;
+  #heard = 0;
+  #other = 0;
+  #pc;
+
+  /**
+   * @param {RTCConfiguration} configuration
+   * @param {MediaStream} stream  what is sent
+   */
+  constructor(configuration, stream) {
+    super();
+    const pc = (this.#pc = new RTCPeerConnection(configuration));
+    /** @type {MediaStreamTrack[]} */
+    const tracks = [];
+    // A <video> given a picture track that never brings a frame does not play the sound either (Chromium 156): a track
+    // is handed to the page when its first packet arrives, which is what "unmute" tells.
+    pc.ontrack = ({ track }) => {
+      const arrived = () => {
+        if (tracks.includes(track)) return;
+        tracks.push(track);
+        this.dispatchEvent(new CustomEvent("tracks", { detail: { tracks } }));
+      };
+      if (track.muted) track.addEventListener("unmute", arrived, { once: true });
+      else arrived();
+    };
+    pc.onconnectionstatechange = () => this.dispatchEvent(new CustomEvent("state"));
+    for (const kind of /** @type {const} */ (["audio", "video"])) {
+      const track = stream.getTracks().find((one) => one.kind === kind);
+      if (track) pc.addTransceiver(track, { direction: "sendrecv", streams: [stream] });
+      else pc.addTransceiver(kind, { direction: "recvonly" });
+    }
+  }
+
+  get state() {
+    return this.#pc.connectionState;
+  }
+
+  /**
+   * @param {(offer: string) => Promise<string>} exchange  gives the answer to an offer
+   */
+  async open(exchange) {
+    // Not waiting for candidates saves their gathering time, and keeps them out of the offer.
+    await this.#pc.setLocalDescription(await this.#pc.createOffer());
+    const answer = await exchange(this.#pc.localDescription?.sdp ?? "");
+    await this.#pc.setRemoteDescription({ type: "answer", sdp: answer });
+    this.heardAt = performance.now();
+  }
+
+  /** Until the connection's state is another, or this long. @param {number} ms @returns {Promise<void>} */
+  changed(ms) {
+    return new Promise((resolve) => {
+      setTimeout(resolve, ms);
+      this.addEventListener("state", () => resolve(), { once: true });
+    });
+  }
+
+  /** What the statistics say now; who was heard since the last look is noted. @returns {Promise<LineStats>} */
+  async look() {
+    const stats = read(await this.#pc.getStats());
+    const now = performance.now();
+    if (stats.heard > this.#heard) this.heardAt = now;
+    if (stats.heardOther > this.#other) this.otherHeardAt = now;
+    this.#heard = stats.heard;
+    this.#other = stats.heardOther;
+    return stats;
+  }
+
+  /** @param {string} kind @returns {RTCRtpSender|null} null where this connection only receives it */
+  sender(kind) {
+    const carrier = this.#pc.getTransceivers().find((one) => one.receiver.track.kind === kind);
+    return carrier?.direction.startsWith("send") ? carrier.sender : null;
+  }
+
+  close() {
+    this.#pc.ontrack = this.#pc.onconnectionstatechange = null;
+    this.#pc.close();
+  }
+}

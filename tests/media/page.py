@@ -1,0 +1,90 @@
+"""The least that a browser needs to sit in a room: a page with the product's own module, and signalling for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from rvr.media import MediaEngine, MediaRefused, MediaUnavailable
+
+STATIC = Path(__file__).parents[2] / "static" / "js"
+TOLD: web.AppKey[list[tuple[str, str, dict[str, Any]]]] = web.AppKey("told")
+
+PAGE = """<!doctype html><title>call</title><video id="other" autoplay playsinline></video>
+<script type="module" src="/page.js"></script>"""
+SCRIPT = """
+import { Call } from "/js/call.js";
+const seat = location.hash.slice(1);
+const other = document.getElementById("other");
+const call = new Call({ url: `/media/${seat}`, csrf: "token" });
+window.call = call;
+window.states = [];
+call.addEventListener("state", (event) => window.states.push(event.detail.state));
+call.addEventListener("remotestream", (event) => { other.srcObject = event.detail.stream; });
+window.heard = [];
+for (const type of ["audioonly", "deviceerror"]) {
+  call.addEventListener(type, (event) => window.heard.push([type, event.detail.code]));
+}
+window.seen = [];
+for (const type of ["state", "quality", "microphone", "other"]) {
+  call.addEventListener(type, (event) => window.seen.push({ type, at: performance.now() / 1000, ...event.detail }));
+}
+window.measure = async () => ({ ...(await call.stats()), videoWidth: other.videoWidth, state: call.state });
+"""
+
+
+NO_ICE: Mapping[str, Any] = {"ice_servers": [], "ice_policy": "all", "ice_lifetime_s": 0}
+
+
+Ice = Callable[[], Mapping[str, Any]]
+
+
+def desk(engine: MediaEngine, offers: list[str], ice: Ice = lambda: NO_ICE) -> web.Application:
+    """The page, the module, and the signalling, as the desk has it (`rvr.web.whip`). `ice`: the servers, for each join.
+
+    What the browsers tell besides is kept in `app[TOLD]`, as (seat, what, body).
+    """
+
+    async def way(_: web.Request) -> web.Response:
+        return web.json_response(ice())
+
+    async def tell(request: web.Request) -> web.Response:
+        app[TOLD].append((request.match_info["seat"], request.match_info["what"], await request.json()))
+        return web.Response(status=204)
+
+    async def join(request: web.Request) -> web.Response:
+        assert request.headers["X-CSRF-Token"] == "token"
+        assert request.content_type == "application/sdp"
+        offers.append(await request.text())
+        try:
+            answer = await engine.join("room-1", request.match_info["seat"], offers[-1])
+        except MediaRefused as refusal:
+            return web.json_response({"code": refusal.code}, status=refusal.http_status)
+        except MediaUnavailable:
+            return web.Response(status=503)
+        headers = {"Location": request.path}
+        return web.Response(text=answer, content_type="application/sdp", status=201, headers=headers)
+
+    async def leave(request: web.Request) -> web.Response:
+        await engine.leave("room-1", request.match_info["seat"])
+        return web.Response(status=204)
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=PAGE, content_type="text/html")
+
+    async def script(_: web.Request) -> web.Response:
+        return web.Response(text=SCRIPT, content_type="text/javascript")
+
+    app = web.Application()
+    app[TOLD] = []
+    app.router.add_get("/", page)
+    app.router.add_get("/media/{seat}", way)
+    app.router.add_post("/media/{seat}/{what}", tell)
+    app.router.add_get("/page.js", script)
+    app.router.add_static("/js", STATIC)
+    app.router.add_post("/media/{seat}", join)
+    app.router.add_delete("/media/{seat}", leave)
+    return app
