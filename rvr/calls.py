@@ -5,6 +5,8 @@ The media plane knows rooms and seats and decides nothing; a case's rules decide
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import structlog
 
 from rvr.core import presence
@@ -19,8 +21,19 @@ from rvr.store.tables import CaseRow, every
 log = structlog.get_logger()
 
 
-async def observed(desk: Desk, room: str, seat: str | None, kind: str, cause: str, at: Moment, name: str) -> None:
-    """Records what the media plane saw. `name` is the observation's own, so that a repeat is dropped.
+async def observed(
+    desk: Desk,
+    room: str,
+    seat: str | None,
+    kind: str,
+    cause: str,
+    at: Moment,
+    name: str,
+    *,
+    firsts: Mapping[str, str] | None = None,
+) -> None:
+    """Records what the media plane saw. `name` is the observation's own, so that a repeat is dropped; `firsts` is, by
+    seat, when its first picture was decoded.
 
     An observation that the case's rules have no use for any more (the session has ended) is dropped, too. Raises
     Stale or Unavailable when it could not be recorded: the media plane then offers it again.
@@ -30,7 +43,7 @@ async def observed(desk: Desk, room: str, seat: str | None, kind: str, cause: st
         return
     for _ in range(TRIES):
         case = await desk.case(rows[0].id)
-        wanted = presence.move_for(case, kind, seat, cause)
+        wanted = presence.move_for(case, kind, seat, cause, firsts)
         if wanted is None:
             return
         move, form = wanted

@@ -96,7 +96,8 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[MediaEngin
     async def observed(seen: Observation) -> None:
         cause = seen.detail.get("cause", "")
         name = f"{seen.worker}:{seen.number}"
-        await calls.observed(desk, seen.room, seen.seat, seen.kind, cause, seen.moment, name)
+        firsts = {key.removeprefix("first:"): at for key, at in seen.detail.items() if key.startswith("first:")}
+        await calls.observed(desk, seen.room, seen.seat, seen.kind, cause, seen.moment, name, firsts=firsts)
         await rooms.acknowledge(seen.worker, seen.number)
 
     rooms = Rooms(

@@ -452,6 +452,17 @@ async def test_an_observation_that_comes_again_is_dropped(at: AtWork) -> None:
     assert (await at.desk.case(case)).state == "video"
 
 
+async def test_two_way_video_keeps_when_each_side_was_first_seen(at: AtWork) -> None:
+    case = await at.a_case("waiting_room")
+    session = (await at.desk.case(case)).session
+    assert session is not None
+    victim, officer = "2026-11-22T21:00:01.000001Z", "2026-11-22T21:00:02.000002Z"
+    firsts = {session.victim_seat: victim, session.officer_seat: officer, "another": officer}
+    await calls.observed(at.desk, session.id, None, "two_way", "", at.universe.at, "w:1", firsts=firsts)
+    [fact] = [one.event.fact for one in await at.desk.log(case) if isinstance(one.event.fact, e.TwoWayVideoStarted)]
+    assert (fact.victim_first_frame_at, fact.officer_first_frame_at) == (victim, officer)
+
+
 async def test_an_observation_of_an_unknown_room_or_of_an_ended_session_changes_nothing(at: AtWork) -> None:
     case = await at.a_case("waiting_room")
     session = (await at.desk.case(case)).session

@@ -8,9 +8,8 @@ is made from the documentation here.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -284,6 +283,8 @@ class TwoWayVideoStarted(Fact):
     """The first moment at which the server had received decodable video from both sides and forwarded it."""
 
     session: str = public("Id of the session")
+    victim_first_frame_at: str = public("When the victim's first picture of that connection was decoded", default="")
+    officer_first_frame_at: str = public("When the officer's first picture of that connection was decoded", default="")
 
 
 @fact
@@ -832,7 +833,7 @@ class Event:
     stated_at: str = ""
     """An earlier time stated by a person or another system; it never replaces `at`."""
     stated_source: str = ""
-    basis: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    basis: Mapping[str, Any] = field(default_factory=dict)
     """Facts of the desk that the decision rests on, with the feed position at which they were read."""
 
     @property
@@ -856,8 +857,7 @@ class Recorded:
     hash: bytes = b""
 
 
-Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
-UPCASTERS: dict[tuple[str, int], Upcaster] = {}
+UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """(type, schema) -> the fields of the next schema. Stored bytes never change; these run when they are read."""
 
 

@@ -181,7 +181,7 @@ def _microphone(asked: Asked) -> list[e.Fact]:
 def _two_way(asked: Asked) -> list[e.Fact]:
     session = asked.case.session
     assert session is not None  # noqa: S101 - the guard `session_live` of the move
-    started: list[e.Fact] = [e.TwoWayVideoStarted(session=session.id)]
+    started: list[e.Fact] = [e.TwoWayVideoStarted(session=session.id, **asked.form)]
     return [*started, *_contact(asked, "video")]
 
 

@@ -5,16 +5,20 @@ Media knows rooms and seats; the desk knows victims and officers. This is where 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rvr.core.call_facts import FULL_PICTURE, RING_BACK
 from rvr.core.case import Case
 
 
-def move_for(case: Case, kind: str, seat: str | None, cause: str) -> tuple[str, dict[str, Any]] | None:
+def move_for(
+    case: Case, kind: str, seat: str | None, cause: str, firsts: Mapping[str, str] | None = None
+) -> tuple[str, dict[str, Any]] | None:
     """The move and its form, or None for an observation that changes nothing that is kept.
 
-    `kind` is the media contract's: connected, first_frame, two_way, lost, resumed, gone.
+    `kind` is the media contract's: connected, first_frame, two_way, lost, resumed, gone ... `firsts`: by seat, when its
+    first picture was decoded.
     """
     session = case.session
     if session is None or session.ended_at:
@@ -26,7 +30,11 @@ def move_for(case: Case, kind: str, seat: str | None, cause: str) -> tuple[str, 
         case "two_way" | "resumed":
             if session.flowing:
                 return None
-            return ("resume_video" if session.two_way_at else "two_way_video"), {}
+            if session.two_way_at:
+                return "resume_video", {}
+            sides = {"victim": session.victim_seat, "officer": session.officer_seat}
+            seen = {f"{side}_first_frame_at": (firsts or {}).get(seat) for side, seat in sides.items()}
+            return "two_way_video", {name: at for name, at in seen.items() if at}
         case "lost" | "gone" if side:
             if getattr(session, side) not in (("connected",) if kind == "lost" else ("connected", "lost")):
                 return None

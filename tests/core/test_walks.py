@@ -155,7 +155,8 @@ OWN_ANSWERS: dict[str, Callable[[Story, Random], Any]] = {
     ),
     "suspect_status": a_suspects_next,
 }
-BY_KIND: dict[str, Any] = {"phone": "07700 900123", "date": "1990-01-31", "flag": True}
+AT = "2026-11-22T21:18:04Z"
+BY_KIND: dict[str, Any] = {"phone": "07700 900123", "date": "1990-01-31", "datetime": AT, "flag": True}
 
 
 def weight(flow: Workflow, move: str) -> float:
