@@ -180,7 +180,7 @@ export class Call extends EventTarget {
 
   /** @returns {Promise<LineStats>} */
   async stats() {
-    return (await this.#line?.look()) ?? noStats();
+    return (await this.#line?.stats()) ?? noStats();
   }
 
   // --- one connection ---
@@ -222,7 +222,7 @@ export class Call extends EventTarget {
       if (line === this.#line && (line.state === "failed" || line.state === "closed")) this.#comeBack();
     });
     clearInterval(this.#looker);
-    this.#looker = setInterval(() => line.state === "connected" && this.#look(line), LOOK_MS);
+    this.#looker = setInterval(() => line.mayCarry && this.#look(line), LOOK_MS);
   }
 
   /**
@@ -255,8 +255,8 @@ export class Call extends EventTarget {
     const silentMs = now - line.heardAt;
     if (silentMs > BROKEN_MS) this.#setState("reconnecting");
     if (silentMs > QUIET_MS || (silentMs > SUSPECT_MS && now < this.#suspectUntil)) return this.#comeBack();
-    if (this.#returning && silentMs < LOOK_MS * 2) this.#stay();
-    const heard = line.otherHeardAt > 0 && now - line.otherHeardAt < AWAY_MS;
+    if (this.#returning && silentMs < LOOK_MS * 2) this.#stay(line);
+    const heard = now - line.otherHeardAt < AWAY_MS;
     if (heard !== this.#otherHeard) this.#tell("other", { heard: (this.#otherHeard = heard) });
     this.#microphone.look(this.#devices.track("audio"), this.#devices.muted, stats);
     await this.#quality.look(stats);
@@ -264,9 +264,10 @@ export class Call extends EventTarget {
 
   // --- the way back ---
 
-  /** The line is heard again by itself: what was begun in its place is given up. */
-  #stay() {
+  /** The line is heard again by itself: what was begun in its place is given up. @param {Line} line */
+  #stay(line) {
     this.#giveUp();
+    line.otherHeardAt = performance.now();  // the break was ours: of the other side nothing is known yet
     this.#setState("connected");
   }
 
@@ -283,7 +284,7 @@ export class Call extends EventTarget {
     this.#giveUp();
     this.#returning = true;
     const attempt = this.#attempt;
-    if (this.#line?.state !== "connected") this.#setState("reconnecting");
+    if (!this.#line?.mayCarry) this.#setState("reconnecting");
     for (let failures = 0, pauseMs = 0; attempt === this.#attempt; failures += 1) {
       await wait(Math.max(pauseMs, BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)]));
       pauseMs = 0;
@@ -312,7 +313,7 @@ export class Call extends EventTarget {
   async #giveOldLineItsChance(attempt) {
     const line = this.#line;
     const since = performance.now();
-    while (attempt === this.#attempt && line?.state === "connected") {
+    while (attempt === this.#attempt && line?.mayCarry) {
       const now = performance.now();
       const limit = now < this.#suspectUntil ? SUSPECT_MS : BROKEN_MS;
       if (now - since >= GRACE_MS && now - line.heardAt >= limit) return;
@@ -328,6 +329,7 @@ export class Call extends EventTarget {
     this.#wanted = false;
     this.#giveUp();
     clearInterval(this.#looker);
+    this.#quality.stop();
     const line = this.#line;
     this.#line = null;
     const close = () => line?.close();
@@ -381,7 +383,8 @@ export class Call extends EventTarget {
     const { track } = /** @type {CustomEvent} */ (event).detail;
     if (!this.#line) return;
     const sender = this.#line.sender(track.kind);
-    if (sender) sender.replaceTrack(track).catch(() => {});
+    if (sender && track.kind === "video") this.#quality.film(track);
+    else if (sender) sender.replaceTrack(track).catch(() => {});
     // A call that began without a camera has a video section that only receives; a new join offers both.
     else this.#open(++this.#attempt, true).then((line) => line && this.#carries(line)).catch(() => this.#comeBack());
   };

@@ -31,6 +31,8 @@ export const RUNGS = [
   { step: "ring_back", kbit: 0, loss: 1, delayMs: Infinity },
 ];
 
+const LAST = RUNGS.length - 1;
+
 /** Bad for this long before it is acted upon: one bad second is none. */
 const DOWN_S = 3;
 /** The browser's estimate of the way starts low, and again after each change: it is not believed before. */
@@ -96,7 +98,9 @@ export function decide(ladder, sample) {
   if (faults[now]) {
     const badSince = ladder.badSince < 0 ? sample.at : ladder.badSince;
     if (sample.at - badSince < DOWN_S) return { ladder: { ...ladder, badSince, goodSince: -1 }, why: null };
-    const fits = faults.findIndex((one, index) => index > now && !one);
+    // What is lost of a picture that was too large says little of sound alone: that is tried first, and given its time.
+    if (now === LAST - 1 && !trust) return { ladder, why: null };
+    const fits = now === LAST - 1 ? LAST : faults.findIndex((one, index) => index > now && (!one || index === LAST - 1));
     return { ladder: down(ladder, RUNGS[fits].step, sample.at), why: faults[now] };
   }
   const better = now > 0 && wouldDo(RUNGS[now - 1], sample);
@@ -122,17 +126,25 @@ function down(ladder, step, at) {
 function fault(rung, sample, trust) {
   if (sample.loss !== null && sample.loss > rung.loss) return "loss";
   if (sample.delayMs !== null && sample.delayMs > rung.delayMs) return "delay";
-  if (trust && sample.kbit !== null && sample.kbit < rung.kbit) return "bandwidth";
+  if (trust && sample.kbit !== null && sample.kbit < rung.kbit && isUsed(sample)) return "bandwidth";
   return null;
 }
 
 /**
- * Whether the next rung up may be tried. An estimate that is larger than what is sent only says that little is sent:
- * it cannot speak against more.
+ * Whether what is sent fills what the browser believes there is. An estimate that is much larger than what is sent says
+ * only that little is sent: the browser has had no occasion to learn of more.
+ * @param {Sample} sample
+ */
+function isUsed(sample) {
+  return sample.kbit !== null && sample.sentKbit >= sample.kbit * 0.7;
+}
+
+/**
+ * Whether the next rung up may be tried.
  * @param {Rung} rung @param {Sample} sample
  */
 function wouldDo(rung, sample) {
   if (sample.loss === null || sample.loss > rung.loss * MARGIN) return false;
   if (sample.delayMs !== null && sample.delayMs > rung.delayMs * MARGIN) return false;
-  return sample.kbit === null || sample.kbit >= rung.kbit || sample.sentKbit < sample.kbit * 0.7;
+  return sample.kbit === null || sample.kbit >= rung.kbit || !isUsed(sample);
 }

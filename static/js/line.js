@@ -7,6 +7,9 @@ import { read } from "./line-stats.js";
 
 /** @typedef {import("./line-stats.js").LineStats} LineStats */
 
+/** Between two looks: real sound is a dozen packets, and the server's silence in its place one at most. */
+const OTHER_PACKETS = 4;
+
 /**
  * Events (CustomEvent): `tracks` {tracks}, of the other side, each time that one more begins; `state`, when the
  * connection's state is another.
@@ -14,8 +17,8 @@ import { read } from "./line-stats.js";
 export class Line extends EventTarget {
   /** When the server was last heard, on `performance.now()`'s clock. */
   heardAt = performance.now();
-  /** When the other side was; 0: not yet. */
-  otherHeardAt = 0;
+  /** When the other side was, or would have been at the earliest. */
+  otherHeardAt = performance.now();
   #heard = 0;
   #other = 0;
   #pc;
@@ -52,6 +55,11 @@ export class Line extends EventTarget {
     return this.#pc.connectionState;
   }
 
+  /** It carried, and has not failed: a line that is cut off may come back. */
+  get mayCarry() {
+    return this.state === "connected" || this.state === "disconnected";
+  }
+
   /**
    * @param {(offer: string) => Promise<string>} exchange  gives the answer to an offer
    */
@@ -60,7 +68,7 @@ export class Line extends EventTarget {
     await this.#pc.setLocalDescription(await this.#pc.createOffer());
     const answer = await exchange(this.#pc.localDescription?.sdp ?? "");
     await this.#pc.setRemoteDescription({ type: "answer", sdp: answer });
-    this.heardAt = performance.now();
+    this.heardAt = this.otherHeardAt = performance.now();
   }
 
   /** Until the connection's state is another, or this long. @param {number} ms @returns {Promise<void>} */
@@ -71,12 +79,17 @@ export class Line extends EventTarget {
     });
   }
 
-  /** What the statistics say now; who was heard since the last look is noted. @returns {Promise<LineStats>} */
+  /** What the statistics say now. @returns {Promise<LineStats>} */
+  async stats() {
+    return read(await this.#pc.getStats());
+  }
+
+  /** The same, and who was heard since the last look is noted: for whoever looks at even times. */
   async look() {
-    const stats = read(await this.#pc.getStats());
+    const stats = await this.stats();
     const now = performance.now();
     if (stats.heard > this.#heard) this.heardAt = now;
-    if (stats.heardOther > this.#other) this.otherHeardAt = now;
+    if (stats.heardOther - this.#other >= OTHER_PACKETS) this.otherHeardAt = now;
     this.#heard = stats.heard;
     this.#other = stats.heardOther;
     return stats;

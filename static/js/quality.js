@@ -4,6 +4,7 @@
  */
 
 import { begin, decide, renewed } from "./ladder.js";
+import { Stills } from "./stills.js";
 
 /** @typedef {import("./ladder.js").Step} Step */
 /** @typedef {import("./line.js").Line} Line */
@@ -13,7 +14,7 @@ import { begin, decide, renewed } from "./ladder.js";
 const PICTURE = {
   video_480: { scaleResolutionDownBy: 1, maxBitrate: 900_000, maxFramerate: 30 },
   video_240: { scaleResolutionDownBy: 2, maxBitrate: 180_000, maxFramerate: 15 },
-  stills: { scaleResolutionDownBy: 2, maxBitrate: 60_000, maxFramerate: 0.5 },
+  stills: { scaleResolutionDownBy: 1, maxBitrate: 60_000, maxFramerate: 15 },
   audio: null,
   ring_back: null,
 };
@@ -30,7 +31,8 @@ export class Quality extends EventTarget {
   /** @type {import("./ladder.js").Ladder} */ #ladder = begin(performance.now() / 1000);
   /** @type {Line|null} */ #line = null;
   /** One each second: {at, stats}. @type {{at: number, stats: LineStats}[]} */ #past = [];
-  #picture = true;
+  /** @type {MediaStreamTrack|null} */ #camera = null;
+  /** @type {Stills|null} */ #stills = null;
 
   get step() {
     return this.#ladder.step;
@@ -39,6 +41,7 @@ export class Quality extends EventTarget {
   /** A connection to work on, in place of the one before. @param {Line} line */
   attach(line) {
     this.#line = line;
+    this.#camera = line.sender("video")?.track ?? null;
     this.#past = [];
     this.#ladder = renewed(this.#ladder, performance.now() / 1000);
     return this.#apply();
@@ -75,11 +78,33 @@ export class Quality extends EventTarget {
     };
   }
 
+  /** Another camera in the running connection. @param {MediaStreamTrack} track */
+  film(track) {
+    this.#camera = track;
+    return this.#apply();
+  }
+
+  /** No more pictures are made. */
+  stop() {
+    this.#stills?.stop();
+    this.#stills = null;
+  }
+
   async #apply() {
     const picture = PICTURE[this.step];
     const thin = picture === null || this.step === "stills";
+    await this.#show(this.#line?.sender("video"));
     await set(this.#line?.sender("audio"), { active: true, maxBitrate: thin ? THIN_SOUND_BPS : SOUND_BPS, priority: "high", networkPriority: "high" });
     await set(this.#line?.sender("video"), picture ? { active: true, priority: "low", networkPriority: "low", ...picture } : { active: false });
+  }
+
+  /** The camera's own picture, or one now and then. @param {RTCRtpSender|null|undefined} sender */
+  async #show(sender) {
+    this.stop();
+    if (!sender || !this.#camera) return;
+    if (this.step === "stills") this.#stills = new Stills(this.#camera);
+    const track = this.#stills?.track ?? this.#camera;
+    if (sender.track !== track) await sender.replaceTrack(track).catch(() => {});
   }
 }
 

@@ -41,18 +41,23 @@ test("the step that the way carries is taken at once, whatever lies between", ()
     "video_480 > video_240: loss": { loss: 0.15 },
     "video_480 > stills: loss": { loss: 0.25 },
     "video_480 > audio: loss": { loss: 0.4 },
-    "video_480 > ring_back: loss": { loss: 0.7 },
-    "video_480 > video_240: bandwidth": { kbit: 200 },
-    "video_480 > stills: bandwidth": { kbit: 80 },
-    "video_480 > audio: bandwidth": { kbit: 40 },
+    "video_480 > video_240: bandwidth": { kbit: 200, sentKbit: 190 },
+    "video_480 > stills: bandwidth": { kbit: 80, sentKbit: 75 },
+    "video_480 > audio: bandwidth": { kbit: 40, sentKbit: 39 },
     "video_480 > audio: delay": { delayMs: 3500 },
-    "video_480 > ring_back: delay": { delayMs: 9000 },
   };
   for (const [step, sample] of Object.entries(reasons)) {
     const call = aCall();
     weather(call, 10, {});
     assert.deepEqual(weather(call, 5, sample), [step]);
   }
+});
+
+test("nobody is rung before sound alone has been tried, and what was lost of the picture is not held against it", () => {
+  const call = aCall();
+  assert.deepEqual(weather(call, 9, { loss: 0.9 }), ["video_480 > audio: loss"]);
+  assert.deepEqual(weather(call, 5, { loss: 0.2 }), []);
+  assert.deepEqual(weather(call, 9, { loss: 0.6 }), ["audio > ring_back: loss"]);
 });
 
 test("the browser's estimate is not believed while it begins", () => {
@@ -96,6 +101,13 @@ test("an estimate that is small because little is sent does not keep the picture
   assert.deepEqual(weather(call, 9, { kbit: 60, sentKbit: 30 }), ["audio > stills: recovered"]);
 });
 
+test("nor does it take down a step that gets through", () => {
+  const call = aCall();
+  weather(call, 10, { loss: 0.25 });
+  assert.equal(call.ladder.step, "stills");
+  assert.deepEqual(weather(call, 60, { kbit: 68, sentKbit: 40, loss: 0.15 }), []);
+});
+
 test("an estimate that is used up does", () => {
   const call = aCall();
   weather(call, 10, { loss: 0.4 });
@@ -114,7 +126,7 @@ test("a network that carries the next step for seconds only is tried more and mo
 
 test("after a break the estimate begins anew, and a picture is sent again so that it is seen that both are there", () => {
   const call = aCall();
-  weather(call, 10, { loss: 0.6 });
+  weather(call, 20, { loss: 0.6 });
   assert.equal(call.ladder.step, "ring_back");
   call.ladder = renewed(call.ladder, call.at);
   assert.equal(call.ladder.step, "stills");
@@ -129,5 +141,6 @@ test("every rung asks for less than the one above, and the last for nothing", ()
   for (let n = 1; n < RUNGS.length; n += 1) {
     assert.ok(RUNGS[n].kbit < RUNGS[n - 1].kbit && RUNGS[n].loss > RUNGS[n - 1].loss && RUNGS[n].delayMs > RUNGS[n - 1].delayMs);
   }
-  assert.deepEqual(weather(aCall(), 60, { loss: 1, kbit: 0, delayMs: 1e9 }), ["video_480 > ring_back: loss"]);
+  const worst = { loss: 1, kbit: 0, delayMs: 1e9 };
+  assert.deepEqual(weather(aCall(), 60, worst), ["video_480 > audio: loss", "audio > ring_back: loss"]);
 });

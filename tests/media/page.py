@@ -11,8 +11,6 @@ from aiohttp import web
 from rvr.media import MediaEngine, MediaRefused, MediaUnavailable
 
 STATIC = Path(__file__).parents[2] / "static" / "js"
-TOLD: web.AppKey[list[tuple[str, str, dict[str, Any]]]] = web.AppKey("told")
-
 PAGE = """<!doctype html><title>call</title><video id="other" autoplay playsinline></video>
 <script type="module" src="/page.js"></script>"""
 SCRIPT = """
@@ -30,8 +28,19 @@ for (const type of ["audioonly", "deviceerror"]) {
 }
 window.seen = [];
 for (const type of ["state", "quality", "microphone", "other"]) {
-  call.addEventListener(type, (event) => window.seen.push({ type, at: performance.now() / 1000, ...event.detail }));
+  call.addEventListener(type, (event) => window.seen.push({ type, at: Date.now() / 1000, ...event.detail }));
 }
+// When pictures are shown and sound arrives, on the machine's clock (ms): for tests that measure breaks.
+window.frames = [];
+const shown = () => { window.frames.push(Date.now()); other.requestVideoFrameCallback(shown); };
+other.requestVideoFrameCallback(shown);
+window.sound = [];
+let packets = 0;
+setInterval(async () => {
+  const { heardOther } = await call.stats();
+  if (heardOther < packets || heardOther - packets >= 3) window.sound.push(Date.now());
+  packets = heardOther;
+}, 100);
 window.measure = async () => ({ ...(await call.stats()), videoWidth: other.videoWidth, state: call.state });
 """
 
@@ -40,19 +49,24 @@ NO_ICE: Mapping[str, Any] = {"ice_servers": [], "ice_policy": "all", "ice_lifeti
 
 
 Ice = Callable[[], Mapping[str, Any]]
+Tell = Callable[[str, str, Mapping[str, Any]], None]
 
 
-def desk(engine: MediaEngine, offers: list[str], ice: Ice = lambda: NO_ICE) -> web.Application:
+def ignored(seat: str, what: str, body: Mapping[str, Any]) -> None:
+    """What the browsers tell, for a test that is about something else."""
+
+
+def desk(engine: MediaEngine, offers: list[str], ice: Ice = lambda: NO_ICE, told: Tell = ignored) -> web.Application:
     """The page, the module, and the signalling, as the desk has it (`rvr.web.whip`). `ice`: the servers, for each join.
 
-    What the browsers tell besides is kept in `app[TOLD]`, as (seat, what, body).
+    `told`: gets what the browsers tell besides, as seat, kind and body.
     """
 
     async def way(_: web.Request) -> web.Response:
         return web.json_response(ice())
 
     async def tell(request: web.Request) -> web.Response:
-        app[TOLD].append((request.match_info["seat"], request.match_info["what"], await request.json()))
+        told(request.match_info["seat"], request.match_info["what"], await request.json())
         return web.Response(status=204)
 
     async def join(request: web.Request) -> web.Response:
@@ -79,7 +93,6 @@ def desk(engine: MediaEngine, offers: list[str], ice: Ice = lambda: NO_ICE) -> w
         return web.Response(text=SCRIPT, content_type="text/javascript")
 
     app = web.Application()
-    app[TOLD] = []
     app.router.add_get("/", page)
     app.router.add_get("/media/{seat}", way)
     app.router.add_post("/media/{seat}/{what}", tell)

@@ -44,6 +44,7 @@ class Room:
     url: str
     process: subprocess.Popen[str]
     seen: list[dict[str, Any]] = field(default_factory=list)
+    _given: set[int] = field(default_factory=set)
     _lines: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
 
     def listen(self) -> None:
@@ -51,20 +52,23 @@ class Room:
         for line in self.process.stdout:
             self._lines.put(json.loads(line))
 
-    def until(self, kind: str, seat: str | None = None, *, within_s: float = 20, since: int = 0) -> dict[str, Any]:
-        """The first such observation after so many. Blocks: to be awaited in a thread."""
+    def drain(self) -> None:
+        """Takes up what has been said so far."""
+        while not self._lines.empty():
+            self.seen.append(self._lines.get())
+
+    def until(self, kind: str, seat: str | None = None, *, within_s: float = 20) -> dict[str, Any]:
+        """The next such thing that has not been given yet. Blocks: to be awaited in a thread."""
         end = time.monotonic() + within_s
-        at = since
         while True:
-            for one in self.seen[at:]:
-                at += 1
-                if one["kind"] == kind and seat in (None, one["seat"]):
+            self.drain()
+            for n, one in enumerate(self.seen):
+                if n not in self._given and one["kind"] == kind and seat in (None, one["seat"]):
+                    self._given.add(n)
                     return one
-            try:
-                self.seen.append(self._lines.get(timeout=max(0.0, end - time.monotonic())))
-            except queue.Empty:
-                told = [(one["kind"], one["seat"]) for one in self.seen]
-                raise AssertionError(f"no {kind} of {seat} within {within_s} s, only {told}") from None
+            told = [(one["kind"], one["seat"]) for one in self.seen]
+            assert time.monotonic() < end, f"no {kind} of {seat} within {within_s} s, only {told}"
+            time.sleep(0.05)
 
 
 @contextmanager

@@ -11,17 +11,19 @@ import json
 import os
 import secrets
 import sys
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
-from rvr.media import Observation
+from rvr.media import Observation, Room, Seat
 from rvr.media.rooms import Rooms
 from rvr.turn import Turn
 from tests.media import page
 
-ROOM, SEATS = "room-1", ["officer", "victim"]
+ROOM, SEATS = "room-1", (Seat("officer"), Seat("victim"))
 
 
 def say(**what: Any) -> None:
@@ -31,13 +33,13 @@ def say(**what: Any) -> None:
 
 async def main(address: str, *urls: str) -> None:
     async def observed(seen: Observation) -> None:
-        say(kind=seen.kind, seat=seen.seat, at=seen.moment.at.timestamp(), **seen.detail)
+        say(**seen.detail, kind=seen.kind, seat=seen.seat, at=seen.moment.at.timestamp())
         await engine.acknowledge(seen.worker, seen.number)
 
     host, _, port = address.rpartition(":")
     engine = Rooms(observed, media_bind=host)
     await engine.start()
-    await engine.want({ROOM: SEATS})
+    await engine.want({ROOM: Room(SEATS)})
 
     def ice() -> dict[str, Any]:
         if not urls:
@@ -46,7 +48,15 @@ async def main(address: str, *urls: str) -> None:
         server = turn.server(datetime.now(UTC), secrets.token_urlsafe(9))
         return {"ice_servers": [server.for_browser()], "ice_policy": "relay", "ice_lifetime_s": 600}
 
-    runner = web.AppRunner(page.desk(engine, [], ice))
+    def told(seat: str, what: str, body: Mapping[str, Any]) -> None:
+        say(
+            kind=f"told_{what}",
+            seat=seat,
+            at=time.time(),
+            **{name: body[name] for name in body if name != "command_id"},
+        )
+
+    runner = web.AppRunner(page.desk(engine, [], ice, told))
     await runner.setup()
     await web.TCPSite(runner, host, int(port)).start()
     say(kind="ready", seat=None)
