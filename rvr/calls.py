@@ -5,6 +5,7 @@ The media plane knows rooms and seats and decides nothing; a case's rules decide
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import structlog
@@ -69,7 +70,7 @@ async def note_restart(desk: Desk) -> None:
 
 
 async def wanted_rooms(store: Store) -> dict[str, Room]:
-    """Every room that should be open now, with its seats."""
-    wanted = "SELECT session, victim_seat, officer_seat FROM case_row WHERE session_open = :open"
+    """Every room that should be open now, with its seats: who may be seen and heard there, the case says."""
+    wanted = "SELECT session, seats FROM case_row WHERE session_open = :open"
     rows = await store.look(lambda connection: connection.execute(wanted, {"open": True}).fetchall())
-    return {session: Room((Seat(victim), Seat(officer))) for session, victim, officer in rows}
+    return {room: Room(tuple(Seat(seat, admitted) for seat, admitted in json.loads(seats))) for room, seats in rows}

@@ -79,7 +79,10 @@ CLOCK_S = 1.0
 RECONCILE_S = 5.0
 """How often the media plane is told the whole of what is wanted, whatever was missed."""
 
-ROOMS_CHANGE = (e.SessionPrepared, e.SessionEnded, e.VictimExited)
+ROOMS_CHANGE = (
+    *(e.SessionPrepared, e.SessionEnded, e.VictimExited),
+    *(e.GuestInvited, e.GuestArrived, e.GuestAdmitted, e.GuestRefused, e.GuestHeld, e.GuestLetBack, e.GuestRemoved),
+)
 
 
 # --- Wiring ------------------------------------------------------------------------------------------------------

@@ -70,6 +70,8 @@ BOARD = "board"
 ON_BOARD = ("case", "officer", "desk")
 """Streams of which every event changes what stands on a board, or above it."""
 
+LINKS_CHANGE = (e.LinkSent, e.GuestInvited, e.GuestRefused, e.GuestRemoved, e.SessionEnded, e.VictimExited)
+
 FOLLOW = 500
 """Events read in one step of the feed."""
 
@@ -411,6 +413,7 @@ class Desk:
             history=tuple(dict.fromkeys((*people.history, *people.would_add))),
             candidates=people.candidates,
             orders=people.orders,
+            contacts=self.definitions.contacts.guests,
         )
 
     async def _refuse_stale(self, case: Case, recorded: Sequence[e.Recorded], command: MakeMove) -> None:
@@ -439,30 +442,39 @@ class Desk:
     # --- Links ---------------------------------------------------------------------------------------------------
 
     async def _with_links(self, batch: Batch, decision: decide.Decision) -> Batch:
-        """The link rows and the text that these events ask for: a new link, or the end of those there are."""
-        sent = next((event.fact for event in decision.events if isinstance(event.fact, e.LinkSent)), None)
-        ended = any(isinstance(event.fact, (e.SessionEnded, e.VictimExited)) for event in decision.events)
-        if sent is None and not ended:
+        """The link rows and the texts that these events ask for: new links, or the end of those there are."""
+        facts = [event.fact for event in decision.events]
+        if not any(isinstance(fact, LINKS_CHANGE) for fact in facts):
             return batch
         now = iso(decision.events[0].at.at)
-        changed = [
+        dead = [
             LinkRow(**{**row.model_dump(), "revoked_at": now})
             for row in await self._links_of(decision.case.id)
-            if ended or not row.browser_hash  # whoever has joined keeps the seat, the help and the exit
+            if any(_ends(fact, row) for fact in facts)
         ]
-        if sent is None or decision.case.session is None:
-            return replace(batch, links=tuple(changed))
+        made = [self._link(decision.case, fact) for fact in facts if isinstance(fact, e.LinkSent | e.GuestInvited)]
+        links, texts = [row for row, _ in filter(None, made)], [text for _, text in filter(None, made)]
+        return replace(batch, links=(*dead, *links), messages=(*batch.messages, *texts))
+
+    def _link(self, case: Case, fact: e.LinkSent | e.GuestInvited) -> tuple[LinkRow, Text] | None:
+        """A new link with the message that carries it; None for a guest who needs none."""
+        if case.session is None or not fact.link:
+            return None
         token = tokens.new_token()
         row = LinkRow(
-            id=sent.link,
-            case_id=decision.case.id,
-            seat=decision.case.session.victim_seat,
+            id=fact.link,
+            case_id=case.id,
+            seat=fact.seat if isinstance(fact, e.GuestInvited) else case.session.victim_seat,
             token_hash=tokens.hash_of(token),
-            expires_at=sent.expires_at,
+            expires_at=fact.expires_at,
+            guest=fact.guest if isinstance(fact, e.GuestInvited) else "",
         )
-        body = self._link_text.replace("{link}", f"{self._join_url}/j#{token}")
-        text = Text(sent.link, decision.case.id, "sms", sent.number, body)
-        return replace(batch, links=(*changed, row), messages=(text,))
+        if isinstance(fact, e.LinkSent):
+            body = self._link_text.replace("{link}", f"{self._join_url}/j#{token}")
+            return row, Text(fact.link, case.id, "sms", fact.number, body)
+        words = catalogue()
+        link, role = f"{self._join_url}/g#{token}", words.name("seat", fact.guest_role)
+        return row, Text(fact.link, case.id, fact.channel, fact.to, words.say("notice.guest", role=role, link=link))
 
     async def _links_of(self, case_id: str) -> list[LinkRow]:
         return await self.store.read(
@@ -514,6 +526,20 @@ class Desk:
     async def _media(self, recorded: list[e.Recorded]) -> None:
         if recorded and self.on_recorded is not None:
             await self.on_recorded(recorded)
+
+
+def _ends(fact: e.Fact, row: LinkRow) -> bool:
+    """Whether this fact is the end of a link. A new one for the victim leaves whoever has joined the seat, the help and
+    the exit, and no guest is concerned.
+    """
+    match fact:
+        case e.SessionEnded() | e.VictimExited():
+            return True
+        case e.GuestRefused(guest=guest) | e.GuestRemoved(guest=guest):
+            return row.guest == guest
+        case e.LinkSent():
+            return not row.guest and not row.browser_hash
+    return False
 
 
 def _told(command: Command, signin: Signin, batch: Batch, at: Moment) -> Access:

@@ -1,14 +1,18 @@
-"""The victim's way in: a tap on the link binds it to that browser, and lets the same browser in again.
+"""The victim's way in, and a guest's: a tap on the link binds it to that browser, and lets the same browser in again.
 
-A GET never comes here. Another browser is refused and written into the case's log; closing a page revokes nothing.
+A link of the one is none for the other. A GET never comes here. Another browser is refused and written into the case's
+log; closing a page revokes nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rvr import links
+from rvr.core import guests
 from rvr.core.commands import UNKNOWN_BROWSER, VICTIM, Actor, MakeMove
 from rvr.core.errors import NotFound, Reason, Refused, RvrError, Stale
 from rvr.core.moment import iso
@@ -24,27 +28,33 @@ class Redeemed:
     case: str
     seat: str
     link: str
+    guest: str
+    """Id of the guest; empty for the victim."""
     again: bool
     """The same browser came back."""
 
 
-async def redeem(desk: Desk, token: str, browser: str) -> Redeemed:
+async def redeem(
+    desk: Desk, token: str, browser: str, *, guest: bool = False, form: Mapping[str, Any] | None = None
+) -> Redeemed:
     """A tap on Join. `browser` is the value of the join cookie that the browser has, or is about to be given.
 
-    Raises NotFound for a token that nobody was given, Refused when it expired, was replaced, or belongs to another
-    browser.
+    `form`: what a guest says of oneself.
+
+    Raises NotFound for a token that nobody was given, or that is the other kind's; Refused when it expired, was
+    replaced, or belongs to another browser, and with each fault of the form.
     """
     hashed, browser_hash = links.hash_of(token), links.hash_of(browser)
     for _ in range(TRIES):
         found = await desk.store.read(lambda session: every(session, LinkRow, LinkRow.token_hash == hashed))
-        if not found:
+        if not found or bool(found[0].guest) != guest:
             raise NotFound(Reason("link-unknown"))
-        link, victim = found[0], the_victim(found[0].case_id)
+        link = found[0]
         verdict = links.redeem(link, browser_hash, desk.observe().at).result
-        if verdict == "bound" and not await _bind(desk, link, victim, browser_hash):
+        if verdict == "bound" and not await _bind(desk, link, browser_hash, form or {}):
             continue
         if verdict in ("bound", "again"):
-            return Redeemed(link.case_id, link.seat, link.id, again=verdict == "again")
+            return Redeemed(link.case_id, link.seat, link.id, link.guest, again=verdict == "again")
         await _note_refused(desk, link, verdict)
         raise Refused(Reason(f"link-{verdict.replace('_', '-')}"))
     raise Stale(Reason("busy"))
@@ -55,17 +65,28 @@ def the_victim(case_id: str) -> Actor:
     return Actor(f"victim:{case_id}", frozenset({VICTIM}))
 
 
-async def _bind(desk: Desk, link: LinkRow, victim: Actor, browser_hash: str) -> bool:
+def holder_of(link: LinkRow) -> Actor:
+    """Whoever holds this link."""
+    return guests.actor_of(link.guest) if link.guest else the_victim(link.case_id)
+
+
+async def _bind(desk: Desk, link: LinkRow, browser_hash: str, form: Mapping[str, Any]) -> bool:
     """Binds the link in the transaction that records its opening: of a thousand taps at once, one binds it.
 
     False when another tap was first: what stands then decides.
     """
     at = desk.observe()
     bound = LinkRow(**{**link.model_dump(), "browser_hash": browser_hash, "bound_at": iso(at.at)})
-    command = MakeMove(f"open:{link.id}", link.case_id, "open_link", {"link": link.id}, at=at)
+    move, told = ("guest_arrive", form) if link.guest else ("open_link", {"link": link.id})
+    press = f"open:{link.id}:{browser_hash[:16]}" if link.guest else f"open:{link.id}"
+    command = MakeMove(press, link.case_id, move, told, at=at)
     try:
-        return not (await desk.handle(command, victim, links=(bound,))).repeated
-    except Refused:  # why the case takes it no more is not for whoever holds the link to read
+        return not (await desk.handle(command, holder_of(link), links=(bound,))).repeated
+    except Refused as refused:
+        about_the_form = [reason for reason in refused.reasons if reason.field in form]
+        if about_the_form:
+            raise Refused(*about_the_form) from None
+        # why the case takes it no more is not for whoever holds the link to read
         raise Refused(Reason("link-revoked")) from None
 
 
@@ -77,10 +98,10 @@ async def _note_refused(desk: Desk, link: LinkRow, verdict: str) -> None:
         await desk.handle(MakeMove(f"refused:{link.id}:{verdict}", link.case_id, "refuse_link", form), somebody)
 
 
-async def seat_of(store: Store, browser: str) -> LinkRow | None:
-    """The link that this browser's join cookie is bound to, while it lives."""
+async def seat_of(store: Store, browser: str, *, guest: bool = False) -> LinkRow | None:
+    """The link of this kind that this browser's join cookie is bound to, while it lives."""
     hashed = links.hash_of(browser)
     rows = await store.read(
         lambda session: every(session, LinkRow, LinkRow.browser_hash == hashed, LinkRow.revoked_at == "")
     )
-    return rows[-1] if rows else None
+    return next((row for row in reversed(rows) if bool(row.guest) == guest), None)

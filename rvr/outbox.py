@@ -7,15 +7,19 @@ was not recorded. In demo mode the outbox itself is the phone: `/demo/outbox` sh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 import structlog
 
+from rvr.core.commands import THE_CARRIER, MakeMove
+from rvr.core.errors import RvrError
 from rvr.core.moment import iso
 from rvr.desk import Desk
 from rvr.store import messages
 from rvr.store.messages import Delivery
+from rvr.store.tables import LinkRow, every
 
 log = structlog.get_logger()
 
@@ -28,18 +32,22 @@ HELD_S = 10
 taken or refused it by then. A sender that is killed meanwhile costs a victim's link so many seconds."""
 
 
+Receipt = Literal["taken", "delivered"]
+"""Taken: it is on its way. Delivered: it is there."""
+
+
 class Sender(Protocol):
     """Carries one message to somebody's phone."""
 
-    async def send(self, delivery: Delivery) -> None:
-        """Returns when the carrier has taken it; raises when it could not, and is then tried again."""
+    async def send(self, delivery: Delivery) -> Receipt:
+        """What the carrier says of it, once it has taken it; raises when it could not, and is then tried again."""
 
 
 class DemoSender:
     """Keeps every message where it is: the demo outbox page is the phone."""
 
-    async def send(self, delivery: Delivery) -> None:
-        return None
+    async def send(self, delivery: Delivery) -> Receipt:
+        return "delivered"
 
 
 class Outbox:
@@ -61,15 +69,30 @@ class Outbox:
     async def _one(self, delivery: Delivery) -> None:
         at = self._desk.observe().at
         try:
-            await self._sender.send(delivery)
+            receipt = await self._sender.send(delivery)
             status, next_at, sent_at = "sent", "", iso(at)
+            if receipt == "delivered":
+                await self._note(delivery, "delivered")
         except Exception as error:  # noqa: BLE001 - one message that no carrier can take must not hold up the others
             log.warning("message_not_sent", message_id=delivery.message.id, error=type(error).__name__)
             waits = RETRY_S[delivery.attempts : delivery.attempts + 1]
             status, sent_at = ("queued" if waits else "failed"), ""
             next_at = iso(at + timedelta(seconds=waits[0])) if waits else ""
+            if not waits:
+                await self._note(delivery, "failed")
         await self._desk.store.write(
             lambda connection: messages.attempted(
                 connection, delivery.message.id, status=status, next_at=next_at, sent_at=sent_at
             )
         )
+
+    async def _note(self, delivery: Delivery, word: str) -> None:
+        """The carrier's last word about a link stands in the case's log; one about another message is no fact of it."""
+        message = delivery.message
+        if not await self._desk.store.read(lambda session: every(session, LinkRow, LinkRow.id == message.id)):
+            return
+        form = {"link": message.id, "delivery": word}
+        with contextlib.suppress(RvrError):  # after the session it is no fact of the case any more
+            await self._desk.handle(
+                MakeMove(f"delivery:{message.id}:{word}", message.case_id, "note_delivery", form), THE_CARRIER
+            )

@@ -10,10 +10,12 @@ FULL_PICTURE, RING_BACK = "video_480", "ring_back"
 
 @fact
 class DeviceChecked(Fact):
-    """The victim's page reported what camera and microphone it found."""
+    """The victim's page reported what it found of camera, microphone and line; again only where that has changed."""
 
     camera: bool = public("Whether a camera gave a picture")
     microphone: bool = public("Whether a microphone opened")
+    network: str = public("good, slow, none (the video service was not reached), or empty: not known yet", default="")
+    fault: str = public("Code of what kept camera or microphone from working, as the browser told it", default="")
 
 
 @fact

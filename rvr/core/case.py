@@ -16,7 +16,7 @@ from rvr.core import events as e
 from rvr.core.moment import iso, parse_iso
 from rvr.core.risk import rank
 from rvr.core.session import Session as Session
-from rvr.core.session import heard_of, reached
+from rvr.core.session import SessionFact, all_out, session_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,41 +408,18 @@ def _(fact: e.SessionPrepared, case: Case, event: e.Event) -> dict[str, Any]:
 @_changes.register
 def _(fact: e.LinkSent, case: Case, event: e.Event) -> dict[str, Any]:
     return {"exited": False, "appointment": None} | _in_session(
-        case, link=fact.link, link_sent_at=iso(event.at.at), link_expires_at=fact.expires_at, link_opened_at=""
+        case,
+        link=fact.link,
+        link_sent_at=iso(event.at.at),
+        link_expires_at=fact.expires_at,
+        link_delivered="",
+        link_opened_at="",
     )
 
 
 @_changes.register
-def _(fact: e.LinkOpened, case: Case, event: e.Event) -> dict[str, Any]:
-    return _in_session(case, link_opened_at=iso(event.at.at))
-
-
-@_changes.register
-def _(fact: e.DeviceChecked, case: Case, event: e.Event) -> dict[str, Any]:
-    return _in_session(case, camera=fact.camera, microphone=fact.microphone)
-
-
-@_changes.register
-def _(fact: e.VictimConnected, case: Case, event: e.Event) -> dict[str, Any]:
-    return _in_session(case, victim="connected", quality=reached(case.session, "victim"))
-
-
-@_changes.register
-def _(fact: e.OfficerConnected, case: Case, event: e.Event) -> dict[str, Any]:
-    return _in_session(case, officer="connected", quality=reached(case.session, "officer"))
-
-
-@_changes.register(e.QualityStepped)
-@_changes.register(e.MicrophoneStopped)
-@_changes.register(e.MicrophoneResumed)
-@_changes.register(e.VoiceMoved)
-def _(fact: e.Fact, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"session": heard_of(case.session, fact)} if case.session else {}
-
-
-@_changes.register
-def _(fact: e.TwoWayVideoStarted, case: Case, event: e.Event) -> dict[str, Any]:
-    return _in_session(case, flowing=True, victim="connected", officer="connected", two_way_at=iso(event.at.at))
+def _(fact: SessionFact, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"session": session_after(case.session, fact, iso(event.at.at))} if case.session else {}
 
 
 @_changes.register
@@ -451,28 +428,12 @@ def _(fact: e.OfficerContactStarted, case: Case, event: e.Event) -> dict[str, An
 
 
 @_changes.register
-def _(fact: e.MediaLost, case: Case, event: e.Event) -> dict[str, Any]:
-    if case.session is None:
-        return {}
-    was_flowing = case.session.flowing
-    return _in_session(
-        case,
-        flowing=False,
-        interruptions=case.session.interruptions + was_flowing,
-        **{fact.side: "gone" if fact.cause == "left" else "lost"},
-    )
-
-
-@_changes.register
-def _(fact: e.MediaResumed, case: Case, event: e.Event) -> dict[str, Any]:
-    quality = reached(case.session, "victim", "officer")
-    return _in_session(case, flowing=True, victim="connected", officer="connected", quality=quality)
-
-
-@_changes.register
 def _(fact: e.VictimExited, case: Case, event: e.Event) -> dict[str, Any]:
     """The link is dead at once, and whoever leaves in haste is not safe on the strength of what was said before."""
-    return {"exited": True, "safety": None} | _in_session(case, flowing=False, victim="gone", link="")
+    guests = all_out(case.session) if case.session else {}
+    return {"exited": True, "safety": None} | _in_session(
+        case, flowing=False, victim="gone", link="", away="", guests=guests
+    )
 
 
 @_changes.register

@@ -243,6 +243,11 @@ def due_boottime_ns(running: RunningClock, due: datetime) -> int:
     return running.boottime_ns + (due - running.since) // timedelta(microseconds=1) * 1000
 
 
+def link_expires(workflow: Workflow, at: Moment) -> str:
+    """When a link that is sent now and not opened dies, the victim's as a guest's."""
+    return iso(at.at + timedelta(minutes=workflow.force.link_minutes))
+
+
 def is_open(hours: Hours, at: Moment) -> bool:
     """Whether the desk's hours include this moment, in the force's own time zone; the same time twice: always open."""
     local = hours.local(at.at).time()

@@ -15,18 +15,22 @@ from rvr.core.moment import Moment
 BOT = "bot"
 MEDIA = "media"
 VICTIM = "victim"
+GUEST = "guest"
+"""Somebody who was asked into the call by a link."""
 IMPORTER = "importer"
+CARRIER = "carrier"
+"""Whoever takes messages to their telephones and mailboxes, and says what became of them."""
 UNKNOWN_BROWSER = "unknown_browser"
 """Whoever tried a link that belongs to somebody else's browser: nobody knows who that was."""
 
 ROLES = (
     frozenset(["call_handler", "sergeant", "inspector", "officer", "resourcing", "investigator"])
     | frozenset(["control_room_specialist", "advocate", "interpreter", "evaluator", "auditor", "administrator"])
-    | frozenset([BOT, MEDIA, VICTIM, IMPORTER, UNKNOWN_BROWSER])
+    | frozenset([BOT, MEDIA, CARRIER, VICTIM, GUEST, IMPORTER, UNKNOWN_BROWSER])
 )
 """Every role that may be named in a definition or held by an account."""
 
-STAFF = ROLES - {BOT, MEDIA, VICTIM, IMPORTER, UNKNOWN_BROWSER}
+STAFF = ROLES - {BOT, MEDIA, CARRIER, VICTIM, GUEST, IMPORTER, UNKNOWN_BROWSER}
 """The roles that people of the force and its partners hold."""
 
 
@@ -44,6 +48,7 @@ class Actor:
 
 
 THE_BOT = Actor(BOT, frozenset({BOT}), "RVR")
+THE_CARRIER = Actor(CARRIER, frozenset({CARRIER}), "Carrier")
 THE_IMPORTER = Actor(IMPORTER, frozenset({IMPORTER}), "Import")
 THE_MEDIA = Actor(MEDIA, frozenset({MEDIA}), "RVR media")
 

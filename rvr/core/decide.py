@@ -17,6 +17,7 @@ from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.core.commands import BOT, IMPORTER, STAFF, THE_BOT, Actor, MakeMove, OpenCase, RunOut, SetDuty
 from rvr.core.errors import Forbidden, NotFound, Reason, Refused
+from rvr.core.guests import actor_of
 from rvr.core.makers import MAKERS, Asked, plain, split_personal, stated_at
 from rvr.core.moment import Moment, iso, parse_iso
 from rvr.core.roster import Officer
@@ -80,6 +81,9 @@ def _related(role: str, case: Case, by: Actor) -> bool:
             return case.opened_by == by.id
         case "advocate":
             return any(referral.partner in by.units for referral in case.referrals.values())
+        case "guest":
+            guests = case.session.live_guests if case.session else []
+            return any(actor_of(guest.id) == by for guest in guests)
     return True
 
 

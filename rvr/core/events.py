@@ -223,121 +223,35 @@ class OfficerReleased(Fact):
     because: str = public("reassigned, submitted, handed_back, deployed, voided; else the id of the move")
 
 
-# --- Link, presence, video ---------------------------------------------------------------------------------------
+# --- Link, presence, video, guests: imported here, so that they keep their place in every list ----------------------
 
-
-@fact
-class SessionPrepared(Fact):
-    """A video session was prepared: a room with a seat for each person."""
-
-    session: str = public("Random id of the session and of its room")
-    victim_seat: str = public("Random id of the victim's seat")
-    officer_seat: str = public("Random id of the officer's seat")
-
-
-@fact
-class LinkSent(Fact):
-    """A one-time link was handed to the outbox. Sent is not delivered."""
-
-    link: str = public("Random id of the link; its token is nowhere in the log")
-    channel: str = public("sms")
-    expires_at: str = public("When an unopened link dies", unit="UTC time")
-    number: str = sealed("The number marked as safe that it went to")
-
-
-@fact
-class LinkDelivered(Fact):
-    """The carrier's last word about the message."""
-
-    link: str = public("Id of the link")
-    status: str = public("delivered or failed")
-
-
-@fact
-class LinkOpened(Fact):
-    """A person tapped Join: the link is bound to that browser. Previews and scanners change nothing."""
-
-    link: str = public("Id of the link")
-
-
-@fact
-class LinkRefused(Fact):
-    """Somebody tried a link that was bound to another browser, had run out, or was replaced. Once for each reason."""
-
-    link: str = public("Id of the link")
-    because: str = public("Code of the reason")
-
-
-@fact
-class VictimConnected(Fact):
-    """The server has a media connection with the victim's browser."""
-
-
-@fact
-class OfficerConnected(Fact):
-    """The server has a media connection with the officer's browser."""
-
-
-@fact
-class TwoWayVideoStarted(Fact):
-    """The first moment at which the server had received decodable video from both sides and forwarded it."""
-
-    session: str = public("Id of the session")
-    victim_first_frame_at: str = public("When the victim's first picture of that connection was decoded", default="")
-    officer_first_frame_at: str = public("When the officer's first picture of that connection was decoded", default="")
-
-
-@fact
-class OfficerContactStarted(Fact):
-    """The first live contact with an officer. It stops the clocks that its mode may stop."""
-
-    mode: str = public("video, audio or phone")
-
-
-@fact
-class MediaLost(Fact):
-    """A side's media stopped arriving."""
-
-    side: str = public("victim or officer")
-    cause: str = public("left (page closed), silent (nothing heard), failed (connection), worker_lost (ours)")
-
-
-@fact
-class MediaResumed(Fact):
-    """Video flows both ways again."""
-
-
-@fact
-class VictimAway(Fact):
-    """The victim's page has gone quiet in the waiting room."""
-
-
-@fact
-class VictimExited(Fact):
-    """The victim pressed quick exit. Nothing goes out to the victim unless the plan allows it."""
-
-
-@fact
-class VictimUnsafe(Fact):
-    """The victim pressed the neutral control that asks for help."""
-
-
-@fact
-class SafetyConfirmed(Fact):
-    """The officer established that the victim is safe for now."""
-
-    alone: str = public("Whether the victim is alone: yes, no or unknown")
-    place_verified: str = public("Whether the place was verified: yes or no")
-    suspect_whereabouts: str = sealed("Where the suspect is, in the officer's words")
-    next_contact: str = sealed("When and how it is safe to make contact next")
-
-
-@fact
-class SessionEnded(Fact):
-    """The officer ended the video session."""
-
-    reason: str = public("Code of the reason")
-
+from rvr.core.session_facts import GuestAdmitted as GuestAdmitted  # noqa: E402
+from rvr.core.session_facts import GuestArrived as GuestArrived  # noqa: E402
+from rvr.core.session_facts import GuestConnected as GuestConnected  # noqa: E402
+from rvr.core.session_facts import GuestDeviceChecked as GuestDeviceChecked  # noqa: E402
+from rvr.core.session_facts import GuestHeld as GuestHeld  # noqa: E402
+from rvr.core.session_facts import GuestInvited as GuestInvited  # noqa: E402
+from rvr.core.session_facts import GuestLetBack as GuestLetBack  # noqa: E402
+from rvr.core.session_facts import GuestLost as GuestLost  # noqa: E402
+from rvr.core.session_facts import GuestRefused as GuestRefused  # noqa: E402
+from rvr.core.session_facts import GuestRemoved as GuestRemoved  # noqa: E402
+from rvr.core.session_facts import LinkDelivered as LinkDelivered  # noqa: E402
+from rvr.core.session_facts import LinkOpened as LinkOpened  # noqa: E402
+from rvr.core.session_facts import LinkRefused as LinkRefused  # noqa: E402
+from rvr.core.session_facts import LinkSent as LinkSent  # noqa: E402
+from rvr.core.session_facts import MediaLost as MediaLost  # noqa: E402
+from rvr.core.session_facts import MediaResumed as MediaResumed  # noqa: E402
+from rvr.core.session_facts import OfficerConnected as OfficerConnected  # noqa: E402
+from rvr.core.session_facts import OfficerContactStarted as OfficerContactStarted  # noqa: E402
+from rvr.core.session_facts import SafetyConfirmed as SafetyConfirmed  # noqa: E402
+from rvr.core.session_facts import SessionEnded as SessionEnded  # noqa: E402
+from rvr.core.session_facts import SessionPrepared as SessionPrepared  # noqa: E402
+from rvr.core.session_facts import TwoWayVideoStarted as TwoWayVideoStarted  # noqa: E402
+from rvr.core.session_facts import VictimAway as VictimAway  # noqa: E402
+from rvr.core.session_facts import VictimConnected as VictimConnected  # noqa: E402
+from rvr.core.session_facts import VictimExited as VictimExited  # noqa: E402
+from rvr.core.session_facts import VictimReturned as VictimReturned  # noqa: E402
+from rvr.core.session_facts import VictimUnsafe as VictimUnsafe  # noqa: E402
 
 # --- Contact, deployment, emergency ------------------------------------------------------------------------------
 

@@ -89,12 +89,28 @@ class OnCall:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestContact:
+    """Somebody who is asked into a call often: an interpreter service, an advocate on call."""
+
+    id: str
+    name: str
+    role: str
+    """interpreter, advocate or supervisor."""
+    channel: str
+    """sms or email."""
+    to: str
+    partner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Contacts:
     """Addresses of the force and its partners. No part of a workflow's version: a new telephone is no new rule."""
 
     on_call: tuple[OnCall, ...] = ()
     partners: Mapping[str, str] = field(default_factory=dict)
     """Id of the partner -> its e-mail address."""
+    guests: Mapping[str, GuestContact] = field(default_factory=dict)
+    """Whom an officer can ask into a call without typing a number, by id."""
 
 
 @dataclass(frozen=True)

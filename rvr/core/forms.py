@@ -25,6 +25,10 @@ cannot be stored at all."""
 _UK_MOBILE_OR_LANDLINE = re.compile(r"\+44[1-9]\d{8,9}")
 
 
+_E_MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
+"""What HTML takes for an e-mail address (input type=email), with a dot in the domain."""
+
+
 CHECK_ANSWERS = ("yes", "no", "not_applicable")
 
 
@@ -80,6 +84,16 @@ def _phone(workflow: Workflow, field: Field, raw: Any) -> str:
     if not _UK_MOBILE_OR_LANDLINE.fullmatch(digits) and not re.fullmatch(r"\+(?!44)[1-9]\d{7,14}", digits):
         raise _Bad("not-a-phone-number")
     return digits
+
+
+def _reach(workflow: Workflow, field: Field, raw: Any) -> str:
+    """A telephone number, or an e-mail address: what has an @ in it."""
+    text = _text(workflow, field, raw)
+    if "@" not in text:
+        return _phone(workflow, field, text)
+    if not _E_MAIL.fullmatch(text):
+        raise _Bad("not-an-address")
+    return text
 
 
 def _choice(workflow: Workflow, field: Field, raw: Any) -> str:
@@ -162,6 +176,7 @@ KINDS: dict[str, Callable[[Workflow, Field, Any], Any]] = {
     "text": _text,
     "long_text": _text,
     "phone": _phone,
+    "reach": _reach,
     "choice": _choice,
     "area": _choice,
     "team": _choice,
@@ -176,6 +191,8 @@ KINDS: dict[str, Callable[[Workflow, Field, Any], Any]] = {
     "candidate": _id,
     "live_order": _id,
     "referral": _id,
+    "guest": _id,
+    "guest_contact": _id,
     "suspect": _id,
     "date": _date,
     "datetime": _datetime,
@@ -231,9 +248,11 @@ def json_schema(workflow: Workflow, asks: tuple[str, ...], may_ask: tuple[str, .
 def _schema(workflow: Workflow, field: Field) -> dict[str, Any]:
     about: dict[str, Any] = {"title": field.label, **({"description": field.hint} if field.hint else {})}
     match field.kind:
-        case "text" | "long_text" | "officer" | "action" | "candidate" | "live_order" | "referral" | "suspect":
+        case "text" | "long_text":
             return {**about, "type": "string", "minLength": 1, "maxLength": field.max, "examples": ["text"]}
-        case "phone":
+        case "officer" | "action" | "candidate" | "live_order" | "referral" | "suspect" | "guest" | "guest_contact":
+            return {**about, "type": "string", "minLength": 1, "maxLength": field.max, "examples": ["text"]}
+        case "phone" | "reach":
             return {**about, "type": "string", "maxLength": 40, "examples": ["07700 900123"]}
         case "date":
             return {**about, "type": "string", "format": "date", "examples": ["1990-01-31"]}

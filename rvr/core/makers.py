@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from rvr.core import clocks, criteria, risk, routing
+from rvr.core import clocks, criteria, guests, risk, routing
 from rvr.core import events as e
 from rvr.core.call_facts import FULL_PICTURE
 from rvr.core.case import Case
@@ -148,8 +148,8 @@ def _send_link(asked: Asked) -> list[e.Fact]:
     prepared: list[e.Fact] = []
     if session is None or session.ended_at:
         prepared = [e.SessionPrepared(session=fresh[0], victim_seat=fresh[1], officer_seat=fresh[2])]
-    expires = asked.at.at + timedelta(minutes=asked.workflow.force.link_minutes)
-    sent = e.LinkSent(link=fresh[3], channel="sms", expires_at=iso(expires), number=asked.case.personal["safe_number"])
+    expires, number = clocks.link_expires(asked.workflow, asked.at), asked.case.personal["safe_number"]
+    sent = e.LinkSent(link=fresh[3], channel="sms", expires_at=expires, number=number)
     return [*prepared, sent]
 
 
@@ -176,6 +176,23 @@ def _microphone(asked: Asked) -> list[e.Fact]:
     if cause == before:
         return []
     return [e.MicrophoneResumed(side=side) if cause == "works" else e.MicrophoneStopped(side=side, cause=cause)]
+
+
+def _device(asked: Asked) -> list[e.Fact]:
+    """Only what has changed: a page that looks again and again fills no log."""
+    checked = e.DeviceChecked(**_filled(asked))
+    known, found = asked.case.session, checked.split()[0]
+    return [] if all(getattr(known, name) == value for name, value in found.items()) else [checked]
+
+
+def _away(asked: Asked) -> list[e.Fact]:
+    session = asked.case.session
+    return [] if session is None or session.away else plain(asked)
+
+
+def _returned(asked: Asked) -> list[e.Fact]:
+    session = asked.case.session
+    return plain(asked) if session is not None and session.away else []
 
 
 def _two_way(asked: Asked) -> list[e.Fact]:
@@ -300,14 +317,21 @@ def _next_due(case: Case, but: str = "") -> str:
 
 
 def _refer(asked: Asked) -> list[e.Fact]:
-    """Into the live session or the room on the days on which the partner is there, otherwise by e-mail."""
+    """Into the live session, where a seat is then kept, or the room on the days on which the partner is there; else by
+    e-mail.
+    """
     force, form = asked.workflow.force, asked.form
     partner, area = force.partners[form["partner"]], asked.case.details.get("lpa", "")
     if area and area not in partner.serves:
         raise Refused(Reason("partner-not-here", {"partner": partner.name, "area": force.areas[area]}, "partner"))
-    how = partner.how(force.hours.local(asked.at.at).isoweekday(), session_live=asked.facts.get("session_flowing"))
-    basis, note = form["referral_basis"], form.get("note", "")
-    return [e.ReferralMade(referral=asked.basis.ids[0], partner=partner.id, how=how, basis=basis, note=note)]
+    joins = asked.facts.get("session_flowing") and asked.facts.get("guest_places")
+    how = partner.how(force.hours.local(asked.at.at).isoweekday(), session_live=bool(joins))
+    basis, note, referral = form["referral_basis"], form.get("note", ""), asked.basis.ids[0]
+    made: list[e.Fact] = [
+        e.ReferralMade(referral=referral, partner=partner.id, how=how, basis=basis, note=note),
+        *([guests.kept_for(asked, referral, partner.id)] if how == "session" else []),
+    ]
+    return made
 
 
 def _referral(asked: Asked) -> list[e.Fact]:
@@ -428,6 +452,7 @@ MAKERS: dict[str, Callable[[Asked], list[e.Fact]]] = {
     "CaseTakenOver": _take_over,
     "ChargeRecorded": _charge,
     "ConsentGiven": _consent,
+    "DeviceChecked": _device,
     "ContactAttempted": _reached,
     "CriterionAnswered": _criteria,
     "DetailsRecorded": _details,
@@ -454,6 +479,9 @@ MAKERS: dict[str, Callable[[Asked], list[e.Fact]]] = {
     "SuspectAdded": _add_suspect,
     "SuspectStatusChanged": _suspect_status,
     "TwoWayVideoStarted": _two_way,
+    "VictimAway": _away,
+    "VictimReturned": _returned,
+    **guests.MAKERS,
 }
 """Moves that decide something of their own, by the event that they make; all others are `plain`."""
 
@@ -463,8 +491,14 @@ FORM_OF: dict[str, tuple[str, ...]] = {
     "AppointmentMade": ("appointment_at",),
     "ConsentGiven": ("consent_kind", "consent_answer"),
     "CriterionAnswered": ("answers",),
+    "DeviceChecked": ("camera", "microphone"),
     "GradeOverridden": ("risk_level", "rationale"),
     "MicrophoneStopped": ("side", "microphone_cause"),
+    "GuestAdmitted": ("guest",),
+    "GuestDeviceChecked": ("camera", "microphone"),
+    "GuestHeld": ("guest",),
+    "GuestLetBack": ("guest",),
+    "GuestRefused": ("guest",),
     "OfficerAssigned": ("officer",),
     "OrderMatched": ("live_order", "breached"),
     "OutcomeRecorded": ("outcome_code",),
@@ -477,12 +511,14 @@ FORM_OF: dict[str, tuple[str, ...]] = {
     "SafeguardingDone": ("action",),
     "SafeguardingPlanned": ("action_kind", "action_owner"),
     "SuspectStatusChanged": ("suspect_status",),
+    "VictimAway": ("away_because", "away_since"),
 }
 """The fields by their own names that these makers cannot do without."""
 
 FILLED = frozenset(
     [
         *("AppointmentMade", "CaseFiled", "ContactAttempted", "HandoverAccepted", "HandoverOffered", "LinkOpened"),
+        *("DeviceChecked", "VictimAway"),
         *("OutcomeRecorded", "ReferralClosed", "ReferralReceived", "SafeguardingDone", "SafetyConfirmed"),
     ]
 )

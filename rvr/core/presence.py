@@ -1,6 +1,7 @@
-"""What the media plane's observations mean for a case: which move, if any, each one asks for.
+"""What the media plane's observations mean for a case: which move, if any, each one asks for; and where everybody is,
+as the desk and each person in the call are told.
 
-Media knows rooms and seats; the desk knows victims and officers. This is where the one is read as the other.
+Media knows rooms and seats; the desk knows victims, officers and guests. This is where the one is read as the other.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 from rvr.core.call_facts import FULL_PICTURE, RING_BACK
 from rvr.core.case import Case
+from rvr.core.session import Guest, Session, seats, sittings
 
 
 def move_for(
@@ -23,6 +25,9 @@ def move_for(
     session = case.session
     if session is None or session.ended_at:
         return None
+    guest = next((one for one in session.live_guests if one.seat == seat), None)
+    if guest is not None:
+        return _guest_move(guest, kind, cause)
     side = {session.victim_seat: "victim", session.officer_seat: "officer"}.get(seat or "")
     match kind:
         case "connected" if side:
@@ -43,26 +48,40 @@ def move_for(
     return None
 
 
-def victim_told(case: Case) -> dict[str, str]:
-    """What the victim's page is told of the call, and nothing else about the case goes there: its state in one word,
-    what the officer's side sends, why the officer's microphone brings no sound, and where both talk."""
-    session = case.session
-    if session is None or victim_sees(case) == "ended":
-        return {"state": "ended"}
-    return {
-        "state": victim_sees(case),
-        "picture": session.quality.get("officer", FULL_PICTURE),
-        "microphone": session.microphones.get("officer", ""),
-        "voice": session.voice,
-    }
-
-
 def ring(case: Case) -> bool:
     """Whether the officer should ring: not even sound gets through, and nothing forbids it."""
     session = case.session
     if session is None or session.ended_at or case.exited:
         return False
     return RING_BACK in session.quality.values()
+
+
+def _guest_move(guest: Guest, kind: str, cause: str) -> tuple[str, dict[str, Any]] | None:
+    match kind:
+        case "connected" if guest.media != "connected":
+            return "guest_connected", {"guest": guest.id}
+        case "lost" | "gone" if guest.media == "connected" or (guest.media == "lost" and kind == "gone"):
+            return "lose_guest", {"guest": guest.id, "cause": cause}
+    return None
+
+
+def presence_of(case: Case) -> str:
+    """Where the victim is as the desk sees it, in one word: a code of the catalogue's [presence]."""
+    session = case.session
+    if session is None or session.ended_at:
+        return "none"
+    if session.flowing:
+        return "on_video"
+    if session.victim == "connected":
+        return "away" if session.away else "waiting"
+    if not session.link_opened_at:  # a new link, not yet opened, hides how the one before ended
+        return {"failed": "undelivered", "delivered": "delivered"}.get(session.link_delivered, "sent")
+    if session.victim == "gone":
+        # A link that was sent after the exit is a new beginning; until then nothing may go out.
+        return "exited" if case.first.get("VictimExited", "") > session.link_sent_at else "left"
+    if session.away:
+        return "away"
+    return "interrupted" if session.victim == "lost" else "opened"
 
 
 def victim_sees(case: Case) -> str:
@@ -73,3 +92,55 @@ def victim_sees(case: Case) -> str:
     if session.flowing:
         return "connected"
     return "interrupted" if session.two_way_at else "waiting"
+
+
+def victim_told(case: Case) -> dict[str, Any]:
+    """What the victim's page is told of the call, and nothing else about the case goes there: its state in one word,
+    what the officer's side sends, why the officer's microphone brings no sound, where both talk, and who is in it, by
+    role.
+
+    Of a guest also the id, for the victim answers for guests: whether one comes in, and whom the victim holds.
+    """
+    state, session = victim_sees(case), case.session
+    if session is None or state == "ended":
+        return {"state": state, "people": []}
+    people = people_for(session, session.victim_seat)
+    for one in people:
+        if guest := session.guests.get(one["guest"]):
+            one["mine"] = "victim" in guest.held_by
+    return {
+        "state": state,
+        "picture": session.quality.get("officer", FULL_PICTURE),
+        "microphone": session.microphones.get("officer", ""),
+        "voice": session.voice,
+        "people": people,
+    }
+
+
+def guest_told(case: Case, guest: str) -> dict[str, Any]:
+    """The same for a guest. Whoever is out is told so in the same word as when all is over: nobody is blamed."""
+    session = case.session
+    own = session.guests.get(guest) if session and not session.ended_at and not case.exited else None
+    if session is None or own is None or own.out:
+        return {"state": "ended", "people": []}
+    people = [{**one, "guest": ""} for one in people_for(session, own.seat)]
+    return {"state": "admitted" if own.admitted else own.state, "role": own.role, "people": people}
+
+
+def people_for(session: Session, own: str) -> list[dict[str, Any]]:
+    """Everybody in the room as the page of whoever has the seat `own` is told it; who was asked in and has not come is
+    in none.
+
+    `at`: where that person's picture arrives, the other seats of the room in their order from 0; None for the own.
+    """
+    order = [seat for seat, _ in seats(session) if seat != own]
+    return [
+        {
+            "role": one.role,
+            "state": one.state,
+            "guest": one.guest,
+            "at": order.index(one.seat) if one.seat in order else None,
+        }
+        for one in sittings(session)
+        if one.state != "invited"
+    ]

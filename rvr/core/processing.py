@@ -26,20 +26,30 @@ CATEGORY: Mapping[type[e.Fact], str] = {
     e.CaseOpened: "collection",
     e.PersonMatched: "combination",
     e.ReferralMade: "disclosure",
+    e.GuestInvited: "disclosure",
     e.ErasureProposed: "erasure",
     e.CaseErased: "erasure",
 }
 """Everything else alters a case. A match lets two records count as one person's; a referral opens the case to an
-organisation outside the force. What is passed on by other ways than this system (to the MARAC, under the Disclosure
-Scheme) alters what is known here, and no more."""
+organisation outside the force, and whoever is asked into a call hears what is said there. What is passed on by other
+ways than this system (to the MARAC, under the Disclosure Scheme) alters what is known here, and no more."""
 
 
 def processing(facts: Iterable[e.Fact]) -> Processing:
     """What a command did that led to these facts: the first of them that is more than an alteration says so."""
     for fact in facts:
         if type(fact) in CATEGORY:
-            return Processing(CATEGORY[type(fact)], fact.partner if isinstance(fact, e.ReferralMade) else "")
+            return Processing(CATEGORY[type(fact)], _recipient(fact))
     return ALTERATION
+
+
+def _recipient(fact: e.Fact) -> str:
+    match fact:
+        case e.ReferralMade():
+            return fact.partner
+        case e.GuestInvited():
+            return fact.partner or fact.contact or fact.guest_role
+    return ""
 
 
 def what(command: Command) -> str:

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rvr.core.case import Case, Session
+from rvr.core.case import Case
 from rvr.core.commands import Actor
+from rvr.core.force import GuestContact
+from rvr.core.guests import seat_of
 from rvr.core.history import PastCase
 from rvr.core.identity import Candidate
 from rvr.core.moment import seconds_between
 from rvr.core.orders import Order
 from rvr.core.roster import Capacity, Officer
+from rvr.core.session import PLACES, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,9 @@ class Basis:
     """People in other cases who may be this victim or suspect, the likeliest first."""
     orders: tuple[Order, ...] = ()
     """Live civil orders that may concern this victim or suspect, the likeliest first."""
+
+    contacts: Mapping[str, GuestContact] = field(default_factory=dict)
+    """Whom an officer can ask into a call without typing a number, by id."""
 
     now: str = ""
     """UTC time of the decision."""
@@ -65,6 +71,8 @@ OF_CASE: Mapping[str, Callable[[Case], Any]] = {
     "voice": lambda case: case.session.voice if case.session else None,
     "had_two_way": lambda case: _open(case.session) and bool(case.session and case.session.two_way_at),
     "link_opened": lambda case: bool(case.session and case.session.link_opened_at),
+    "guests": lambda case: len(case.session.live_guests) if case.session and _open(case.session) else 0,
+    "guest_places": lambda case: PLACES - len(case.session.live_guests) if case.session else 0,
     "safety.alone": lambda case: case.safety.alone if case.safety else None,
     "safety.place_verified": lambda case: case.safety.place_verified if case.safety else None,
     "order_breached": lambda case: "yes" in case.orders.values(),
@@ -105,7 +113,16 @@ OF_DESK: Mapping[str, Callable[[Capacity], Any]] = {
 """What a condition may ask of the desk, where the decision is told of it."""
 
 KNOWN_FACTS = frozenset(
-    {*OF_CASE, *OF_DESK, "by", "appointment_in_s", "consent.video", "consent.recording", "consent.evaluation"}
+    {
+        *OF_CASE,
+        *OF_DESK,
+        "by",
+        "my_seat",
+        "appointment_in_s",
+        "consent.video",
+        "consent.recording",
+        "consent.evaluation",
+    }
 )
 """What a condition may ask for besides `details.*` and `form.*`."""
 
@@ -129,6 +146,8 @@ class Facts:
             return of_case(self.case)
         if name == "by":
             return self.by.id if self.by else None
+        if name == "my_seat":
+            return seat_of(self.case.session, self.by) if self.by else None
         if name == "appointment_in_s":
             return self._appointment_in_s()
         room, _, rest = name.partition(".")

@@ -7,7 +7,8 @@ from datetime import time
 from typing import Any
 
 from rvr.core.commands import STAFF
-from rvr.core.force import CivilOrder, Contacts, Force, Hours, OnCall, Partner, ResponseGrade
+from rvr.core.force import CivilOrder, Contacts, Force, GuestContact, Hours, OnCall, Partner, ResponseGrade
+from rvr.core.session import GUEST_ROLES
 from rvr.definitions.reading import Reading
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -77,11 +78,12 @@ def read_contacts(reading: Reading, file: str, partners: Collection[str]) -> Con
     """Who is reached how: `contacts/<force>.toml`. A force without the file tells nobody away from the screens."""
     if file not in reading.files:
         return Contacts()
-    table = reading.keys(file, "", reading.toml(file), "", "on_call partners") or {}
+    table = reading.keys(file, "", reading.toml(file), "", "on_call partners guest") or {}
     for partner in table.get("partners", {}):
         if partner not in partners:
             reading.fault(file, "partners", f"unknown partner `{partner}`")
-    return Contacts(tuple(_on_call(reading, file, table.get("on_call", ()))), table.get("partners", {}))
+    guests = {one.id: one for one in _guests(reading, file, table.get("guest", {}), partners)}
+    return Contacts(tuple(_on_call(reading, file, table.get("on_call", ()))), table.get("partners", {}), guests)
 
 
 def _on_call(reading: Reading, file: str, tables: Any) -> Iterator[OnCall]:
@@ -93,3 +95,17 @@ def _on_call(reading: Reading, file: str, tables: Any) -> Iterator[OnCall]:
         if table["channel"] not in CHANNELS:
             reading.fault(file, "on_call", f"`channel` is one of {', '.join(CHANNELS)}")
         yield OnCall(**table)
+
+
+def _guests(reading: Reading, file: str, tables: Any, partners: Collection[str]) -> Iterator[GuestContact]:
+    for key, table in tables.items():
+        place = f"guest.{key}"
+        if reading.keys(file, place, table, "name role channel to", "partner") is None:
+            continue
+        if table["role"] not in GUEST_ROLES:
+            reading.fault(file, place, f"`role` is one of {', '.join(GUEST_ROLES)}")
+        if table["channel"] not in CHANNELS:
+            reading.fault(file, place, f"`channel` is one of {', '.join(CHANNELS)}")
+        if table.get("partner", "") not in ("", *partners):
+            reading.fault(file, place, f"unknown partner `{table['partner']}`")
+        yield GuestContact(id=key, **table)

@@ -17,8 +17,9 @@ from functools import cache
 from pathlib import Path
 
 from rvr.core import forms
-from rvr.core.commands import Actor
+from rvr.core.commands import GUEST, Actor
 from rvr.core.errors import RvrError
+from rvr.core.guests import actor_of
 from rvr.core.workflow import Workflow
 from rvr.definitions import Definitions, load
 from rvr.rehearsal.case import Happening, Rehearsal
@@ -151,6 +152,7 @@ class Player:
 
     def _acts(self, what: str) -> list[str]:
         who, act = read_actor(what, self.rehearsal.universe)
+        who = self._as_guest(who)
         tries = act.startswith("tries to ")
         act, _, form = act.removeprefix("tries to ").partition(": ")
         try:
@@ -175,6 +177,13 @@ class Player:
             raise CannotRead("there is no case yet: expected “call handler opens the case”")
         move = workflow.moves[one_of(act, spellings(workflow), "move")]
         return rehearsal.make(who, move.id, {**self._known(move.asks), **read_form(rehearsal, move.fields, text)})
+
+    def _as_guest(self, who: Actor) -> Actor:
+        """`guest` is the first who was asked into the session, `guest 2` the second."""
+        if GUEST not in who.roles or self.rehearsal.case.session is None:
+            return who
+        number, guests = int(who.id.removeprefix(GUEST).strip() or 1), list(self.rehearsal.case.session.guests)
+        return actor_of(guests[number - 1]) if 0 < number <= len(guests) else who
 
     def _known(self, asks: Iterable[str]) -> dict[str, str]:
         """What nobody types: the link that was sent."""
@@ -209,7 +218,7 @@ def example(workflow: Workflow) -> dict[str, object]:
 
 def rehearsal_of(workflow: Workflow, definitions: Definitions) -> Rehearsal:
     """A universe with two officers on duty at noon, and a workflow in it."""
-    universe = Universe(force=workflow.force)
+    universe = Universe(force=workflow.force, contacts=definitions.contacts.guests)
     universe.on_duty("officer", "officer 2")
     return Rehearsal(universe, workflow)
 

@@ -5,12 +5,13 @@ All of it stands still until it is moved, so that the same steps give the same e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from rvr.core.clocks import is_open
-from rvr.core.commands import THE_BOT, THE_MEDIA, Actor
-from rvr.core.force import Force
+from rvr.core.commands import THE_BOT, THE_CARRIER, THE_MEDIA, Actor
+from rvr.core.force import Force, GuestContact
 from rvr.core.history import PastCase
 from rvr.core.identity import Candidate
 from rvr.core.moment import Moment, iso
@@ -21,7 +22,7 @@ from rvr.core.vocabulary import Basis
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 """A Monday at noon, when the desk is open."""
 
-ITSELF = {actor.id: actor for actor in (THE_BOT, THE_MEDIA)}
+ITSELF = {actor.id: actor for actor in (THE_BOT, THE_MEDIA, THE_CARRIER)}
 
 EARLIER = {"victim": "00000000-0000-4000-8000-00000000a001", "suspect": "00000000-0000-4000-8000-00000000a002"}
 """Whom earlier cases are about when they are about the same people."""
@@ -42,6 +43,7 @@ class Universe:
     force: Force | None = None
     history: tuple[PastCase, ...] = ()
     orders: tuple[Order, ...] = ()
+    contacts: Mapping[str, GuestContact] = field(default_factory=dict)
 
     def person(self, role: str, number: int = 1) -> Actor:
         """Whoever acts in this role: the first belongs to every team and organisation, the others to none."""
@@ -85,4 +87,5 @@ class Universe:
             history=self.history,
             candidates=tuple(candidates),
             orders=self.orders,
+            contacts=self.contacts,
         )

@@ -154,6 +154,13 @@ def _live_order(rehearsal: Rehearsal, field: Field, text: str, form: Mapping[str
     return next((one.id for one in rehearsal.universe.orders if spelt(one.kind) == spelt(text)), text)
 
 
+def _guest(rehearsal: Rehearsal, field: Field, text: str, form: Mapping[str, Any]) -> str:
+    """`guest`, `guest 2` or `2`: in the order in which they were asked into the session."""
+    guests = list(rehearsal.case.session.guests) if rehearsal.case.session else []
+    number = text.removeprefix("guest").strip() or "1"
+    return guests[int(number) - 1] if number.isdigit() and 0 < int(number) <= len(guests) else text
+
+
 def _nth(case: Case, kind: str, text: str) -> str:
     """`action 2` or `2`: the second of the case's actions, referrals, suspects ...; empty where there is none."""
     kept = getattr(case, f"{kind}s", None)
@@ -169,6 +176,7 @@ READERS: dict[str, Reader] = {
     "datetime": _datetime,
     "officer": _officer,
     "candidate": _candidate,
+    "guest": _guest,
     "live_order": _live_order,
     "criteria": _criteria,
     "checks": _checks,

@@ -17,7 +17,9 @@ from rvr.core.clocks import due_boottime_ns
 from rvr.core.events import Event, Recorded
 from rvr.core.moment import iso
 from rvr.core.orders import Order, fold_order
+from rvr.core.presence import presence_of
 from rvr.core.roster import Officer, fold_officer
+from rvr.core.session import Guest, seats
 from rvr.store import envelope
 from rvr.store.engine import Connection, Question
 from rvr.store.identities import put_case_identities, put_order_identities
@@ -25,7 +27,7 @@ from rvr.store.sealing import SealBroken, Sealer
 from rvr.store.statements import add, change, put, standing
 from rvr.store.tables import CaseRow, ClockRow, OfficerRow, OrderRow, SettingRow
 
-MADE_AS = "3"
+MADE_AS = "4"
 """Raised whenever read rows are made in another way: a store then makes them again at its next start."""
 
 _ROWS = ("case_row", "clock_row", "officer_row", "order_row", "identity_row")
@@ -103,12 +105,14 @@ def _session(case: Case) -> dict[str, Any]:
         "victim_seat": session.victim_seat if session else "",
         "officer_seat": session.officer_seat if session else "",
         "session_open": bool(session and not session.ended_at),
-        "flowing": bool(session and session.flowing),
-        "victim_presence": session.victim if session else "",
-        "officer_presence": session.officer if session else "",
-        "link_sent_at": session.link_sent_at if session else "",
-        "link_opened_at": session.link_opened_at if session else "",
+        "presence": presence_of(case),
+        "seats": [list(one) for one in seats(session)] if session else [],
+        "guests": [_guest(one) for one in session.live_guests] if session else [],
     }
+
+
+def _guest(guest: Guest) -> dict[str, str]:
+    return {"guest": guest.id, "seat": guest.seat, "person": guest.person, "partner": guest.partner}
 
 
 def _clock(running: RunningClock) -> dict[str, Any]:

@@ -163,11 +163,12 @@ class CaseRow(SQLModel, table=True):
     officer_seat: str
     session_open: bool
     """Whether the media plane is to keep the room."""
-    flowing: bool
-    victim_presence: str
-    officer_presence: str
-    link_sent_at: str
-    link_opened_at: str
+    presence: str
+    """Where the victim is, in one word (`core.presence`)."""
+    seats: list[list[Any]] = Field(sa_column=Column(TOLD, nullable=False))
+    """[seat, whether anything passes to and from it] of each in the room, in the room's order."""
+    guests: list[dict[str, str]] = Field(sa_column=Column(TOLD, nullable=False))
+    """{guest, seat, person, partner} of each guest who has a seat."""
     risk_level: str
     response_grade: str
     decision: str
@@ -258,6 +259,8 @@ class LinkRow(SQLModel, table=True):
     browser_hash: str = ""
     """Hash of the cookie of the browser that it is bound to."""
     bound_at: str = ""
+    guest: str = ""
+    """Id of the guest whom it is for; empty for the victim's."""
 
 
 class MessageRow(SQLModel, table=True):

@@ -7,13 +7,14 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import orjson
 import structlog
 from aiohttp import web
 
 from rvr import joining, links
+from rvr.attendance import Word
 from rvr.core import presence
 from rvr.core.commands import Actor, MakeMove, OpenCase, SetDuty
 from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, Refused, Unavailable
@@ -25,7 +26,7 @@ from rvr.store.tables import LinkRow
 from rvr.web import auth, ice, rendering, views, workflow_views
 from rvr.web.around import gather, gathered, seen
 from rvr.web.case_parts import Around
-from rvr.web.context import ANCHORING, DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
+from rvr.web.context import ANCHORING, ATTENDANCE, DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
 
 log = structlog.get_logger()
 
@@ -227,31 +228,24 @@ async def join(request: web.Request) -> web.StreamResponse:
         if link is None:
             raise NotSignedIn(Reason("not-joined"))
         case_id, seat = link.case_id, link.seat
-    found = await request.app[DESK].case(case_id)
-    response = answer(
-        {
-            "seat": seat,
-            "csrf": join_csrf(browser),
-            **presence.victim_told(found),
-            **ice.told(request, victim=True),
-        }
-    )
+    told = presence.victim_told(await request.app[DESK].case(case_id))
+    response = answer({"seat": seat, "csrf": join_csrf(browser), **told, **ice.told(request, victim=True)})
     auth.set_cookie(response, request, "rvr_j", browser)
     return response
 
 
 def join_csrf(browser: str) -> str:
-    """The token of the victim's page: known only to who holds the cookie."""
+    """The token of the page of whoever joined by a link: known only to who holds the cookie."""
     return links.hash_of(f"csrf:{browser}")
 
 
-async def joined(request: web.Request, *, leaving: bool = False) -> LinkRow:
-    """The link that this browser opened. Raises NotSignedIn for any other browser.
+async def joined(request: web.Request, *, leaving: bool = False, guest: bool = False) -> LinkRow:
+    """The link that this browser opened, the victim's or a guest's. Raises NotSignedIn for any other browser.
 
     Leaving needs no token: a page that was just reloaded has none yet, and the worst that a forgery does is to leave.
     """
-    cookie = request.cookies.get(auth.cookie_name(request, "rvr_j"), "")
-    link = await joining.seat_of(request.app[DESK].store, cookie) if cookie else None
+    cookie = request.cookies.get(auth.cookie_name(request, "rvr_g" if guest else "rvr_j"), "")
+    link = await joining.seat_of(request.app[DESK].store, cookie, guest=guest) if cookie else None
     if link is None:
         raise NotSignedIn(Reason("not-joined"))
     if leaving:
@@ -261,22 +255,35 @@ async def joined(request: web.Request, *, leaving: bool = False) -> LinkRow:
     return link
 
 
+JOIN_MOVES = {
+    "device": "check_device",
+    "unsafe": "victim_unsafe",
+    "exit": "victim_exit",
+    "admit": "admit_guest",
+    "refuse": "refuse_guest",
+    "hold": "hold_guest",
+    "back": "let_guest_back",
+}
+"""What the victim's page may ask for, with the move that it is."""
+
+ABOUT_GUESTS = ("admit", "refuse", "hold", "back")
+
+
 async def join_action(request: web.Request) -> web.StreamResponse:
-    """What the victim's page tells: the device was checked, help is needed, or quick exit."""
+    """What the victim's page tells: how it is, what the device can do, an answer about a guest, help, or quick exit."""
     action = request.match_info["action"]
     link = await joined(request, leaving=action == "exit")
-    desk, victim = request.app[DESK], joining.the_victim(link.case_id)
     body = await body_of(request) if request.can_read_body else {}
-    form: dict[str, Any] = {}
-    if action == "device":
-        form = {"camera": member(body, "camera", bool), "microphone": member(body, "microphone", bool)}
-    press = f"{action}:{command_id(body)}" if "command_id" in body else secrets.token_hex(16)
-    move = {"device": "check_device", "unsafe": "victim_unsafe", "exit": "victim_exit"}.get(action)
+    if action == "present":
+        request.app[ATTENDANCE].heard(link.case_id, word_of(body))
+        return web.Response(status=204)
+    desk, move = request.app[DESK], JOIN_MOVES.get(action)
     if move is None:
         raise NotFound(Reason("no-such-page"))
     response = web.Response(status=204)
+    command = MakeMove(press_of(action, body), link.case_id, move, _told(action, body))
     try:
-        await desk.handle(MakeMove(press, link.case_id, move, form), victim)
+        await desk.handle(command, joining.holder_of(link))
     except Refused:
         if action != "exit":  # leaving is never refused, whatever the case's state
             raise
@@ -287,6 +294,31 @@ async def join_action(request: web.Request) -> web.StreamResponse:
         auth.drop_cookie(response, request, "rvr_j")
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
+
+
+def press_of(action: str, body: Mapping[str, Any]) -> str:
+    """The command's id: of a press that the page names, so that a repeat is known as one."""
+    return f"{action}:{command_id(body)}" if "command_id" in body else secrets.token_hex(16)
+
+
+def word_of(body: Mapping[str, Any]) -> Word:
+    told = member(body, "state", str)
+    if told not in get_args(Word):
+        raise BadInput(Reason("body-field", {"name": "state"}, "state"))
+    return cast("Word", told)
+
+
+def _told(action: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    if action in ABOUT_GUESTS:
+        return {"guest": member(body, "guest", str)}
+    if action != "device":
+        return {}
+    more = {"network": "network", "device_fault": "fault"}
+    return device_of(body) | {name: member(body, said, str, default="") for name, said in more.items()}
+
+
+def device_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: member(body, name, bool) for name in ("camera", "microphone")}
 
 
 # --- Evaluation, demo, health ------------------------------------------------------------------------------------

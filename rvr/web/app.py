@@ -7,7 +7,7 @@ a category of access says why not.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,13 +16,15 @@ from multidict import CIMultiDict
 
 from rvr import turn
 from rvr.anchoring import Anchoring
+from rvr.attendance import LOOK_S, Attendance
 from rvr.config import ROOT, Settings
 from rvr.core.errors import RvrError
 from rvr.desk import Desk
 from rvr.media import MediaEngine
 from rvr.messages import catalogue
-from rvr.web import api, audit, auth, case_page, errors, live, openapi, pages, rendering, whip, workflow_page
-from rvr.web.context import ANCHORING, DESK, MEDIA, PAGES, SETTINGS, TEMPLATES, TURN, WORDS
+from rvr.periodic import Periodic
+from rvr.web import api, audit, auth, case_page, errors, guest, live, openapi, pages, rendering, whip, workflow_page
+from rvr.web.context import ANCHORING, ATTENDANCE, DESK, MEDIA, PAGES, SETTINGS, TEMPLATES, TURN, WORDS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -57,7 +59,7 @@ APART: Mapping[str, str] = {
     "board": "References, states, clocks and levels, and the names of staff: nothing that names or locates a victim",
     "demo": "Invented cases only: live mode has no such page",
     "no_case_data": "Holds nothing about a case",
-    "own_data": "The victim's own page: no look by staff, and what it tells us is in the timing log",
+    "own_data": "The victim's own page, or a guest's: no look by staff, and what it tells us is in the timing log",
     "sign_in": "Signing in and out is in the operator's log: s.62 names no such processing",
     "staff": "About members of staff as such; in the timing log",
 }
@@ -101,6 +103,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/v1/join", api.join, ANYBODY, ("own_data",)),
     Route("GET", "/api/v1/join/live", live.victim, ANYBODY, ("own_data",)),
     Route("POST", "/api/v1/join/{action}", api.join_action, ANYBODY, ("own_data",)),
+    # A guest's page, likewise
+    Route("POST", "/api/v1/guest", guest.join, ANYBODY, ("own_data",)),
+    Route("GET", "/api/v1/guest/live", guest.feed, ANYBODY, ("own_data",)),
+    Route("POST", "/api/v1/guest/{action}", guest.action, ANYBODY, ("own_data",)),
     # Signalling: the seat's own person
     Route("GET", "/api/v1/media/{seat}", whip.way, ANYBODY, ("no_case_data",)),
     Route("POST", "/api/v1/media/{seat}", whip.offer, ANYBODY, LOOK),
@@ -126,6 +132,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/duty", pages.set_duty, DUTY, ("staff",)),
     Route("GET", "/live", live.fragments, STAFF | {"advocate"}, LOOK),
     Route("GET", "/j", pages.join_page, ANYBODY, ("own_data",)),
+    Route("GET", "/g", guest.page, ANYBODY, ("own_data",)),
     Route("GET", "/evaluation", pages.evaluation_page, EVALUATOR, ("no_case_data",)),
     Route("POST", "/evaluation/export", api.make_export, EVALUATOR, EXPORT),
     Route("GET", "/audit", audit.page, AUDITOR, LOOK),
@@ -165,7 +172,7 @@ def build(desk: Desk, media: MediaEngine, settings: Settings, anchoring: Anchori
     app = web.Application(middlewares=[errors.refusals, _guard], client_max_size=settings.max_body)
     words = catalogue()
     app[DESK], app[MEDIA], app[SETTINGS], app[WORDS] = desk, media, settings, words
-    app[ANCHORING], app[TURN] = anchoring, turn.of(settings)
+    app[ANCHORING], app[ATTENDANCE], app[TURN] = anchoring, Attendance(desk), turn.of(settings)
     app[TEMPLATES] = rendering.environment(words, settings, asset=asset)
     app[PAGES] = {}
     auth.set_up(app)
@@ -174,6 +181,8 @@ def build(desk: Desk, media: MediaEngine, settings: Settings, anchoring: Anchori
         app.router.add_route(route.method, route.path, _with(route))
     for folder in STATIC_FOLDERS:
         app.router.add_static(f"/static/{folder}", STATIC / folder)
+    if settings.media:  # there the victims' pages are served, too
+        app.cleanup_ctx.append(_attending)
     app.on_response_prepare.append(_headers)
     app.on_shutdown.append(_end_streams)
     return app
@@ -207,7 +216,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
-    may_call = request.path == "/j" or request.path.startswith("/cases/")
+    may_call = request.path in ("/j", "/g") or request.path.startswith("/cases/")
     response.headers["Permissions-Policy"] = _CALLS if may_call else _NO_CALLS
     if request.path.startswith("/static/"):
         hashed = "v" in request.query
@@ -216,6 +225,13 @@ async def _headers(request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Cache-Control"] = "no-store"
     if request.app[SETTINGS].secure:
         response.headers["Strict-Transport-Security"] = _HSTS
+
+
+async def _attending(app: web.Application) -> AsyncIterator[None]:
+    looks = Periodic(app[ATTENDANCE].look, LOOK_S)
+    looks.start()
+    yield
+    await looks.stop()
 
 
 async def _end_streams(app: web.Application) -> None:

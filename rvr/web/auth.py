@@ -66,9 +66,9 @@ def cookie_name(request: web.Request, name: str) -> str:
     return f"__Host-{name}" if request.app[SETTINGS].secure else name
 
 
-SAME_SITE = {"rvr_s": "Strict", "rvr_j": "Lax"}
-"""The victim's cookie comes along when a link in a web mail is tapped: withheld there, it would be taken for absent and
-made anew, and whoever has joined would lose the seat. Neither is sent with a stranger's POST."""
+SAME_SITE = {"rvr_s": "Strict", "rvr_j": "Lax", "rvr_g": "Lax"}
+"""The victim's cookie and a guest's come along when a link in a web mail is tapped: withheld there, it would be taken
+for absent and made anew, and whoever has joined would lose the seat. None is sent with a stranger's POST."""
 
 
 def set_cookie(response: web.StreamResponse, request: web.Request, name: str, value: str) -> None:
@@ -128,11 +128,10 @@ def remember(response: web.StreamResponse, request: web.Request, token: str) -> 
 async def sign_out(request: web.Request, response: web.StreamResponse) -> None:
     """Ends the sign-in on the server, the person's seat in a call with it; dropping the cookie would be a promise."""
     desk, person = request.app[DESK], request[SIGNED_IN].actor.id
-    seats = await desk.store.read(
-        lambda session: every(session, CaseRow, CaseRow.officer == person, col(CaseRow.session_open).is_(True))
-    )
-    for row in seats:
-        await request.app[MEDIA].leave(row.session, row.officer_seat)
+    for row in await desk.store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True))):
+        own = [row.officer_seat] if row.officer == person else []
+        for seat in (*own, *(guest["seat"] for guest in row.guests if guest["person"] == person)):
+            await request.app[MEDIA].leave(row.session, seat)
     token = request.cookies.get(cookie_name(request, "rvr_s"), "")
     hashed = links.hash_of(token)
 

@@ -20,10 +20,12 @@ from rvr.core.decide import MoveView
 from rvr.core.errors import Forbidden, NotFound, Reason, Refused, RvrError, Stale, Unavailable
 from rvr.core.events import Recorded
 from rvr.core.moment import iso
+from rvr.core.presence import people_for, presence_of
+from rvr.core.session import Guest
 from rvr.core.workflow import Workflow
 from rvr.messages import Catalogue
 from rvr.store.staff import Person
-from rvr.web import auth, form_views, question_views, rendering, views
+from rvr.web import auth, case_parts, form_views, question_views, rendering, views
 from rvr.web.around import gather
 from rvr.web.case_parts import Around
 from rvr.web.choices import Choices, officers_to_choose
@@ -34,7 +36,7 @@ FRAGMENT = "X-RVR-Fragment"
 """A form that is sent by script asks with this header for the case's fragment in place of a redirect: during a call
 the page must not be left."""
 
-HEADINGS = ("people", "safeguarding", "investigation", "response", "")
+HEADINGS = ("people", "guests", "safeguarding", "investigation", "response", "")
 """Under which the moves of each shared part stand, in this order; all else stands under the last."""
 
 BESIDE = {
@@ -45,10 +47,21 @@ BESIDE = {
     "record_arrest": "suspect",
     "receive_referral": "referral",
     "close_referral": "referral",
+    "hold_guest": "guest",
+    "let_guest_back": "guest",
+    "remove_guest": "guest",
 }
 """Moves that stand beside what they are about, each with the field that names it."""
 
-PLACED = frozenset({"dispatch_emergency", "clear_line", "clear_line_with_plan"})
+SEATED = frozenset({"officer", "sergeant", "inspector", "advocate"})
+"""Roles that may have a seat in a call."""
+
+PLACED = frozenset(
+    [
+        *("dispatch_emergency", "clear_line", "clear_line_with_plan"),
+        *("invite_guest", "supervise_call", "take_seat", "leave_seat"),
+    ]
+)
 """Moves that have a place of their own on the page."""
 
 IN_STEPS = {
@@ -149,7 +162,7 @@ async def _respond(request: web.Request, around: Around, trouble: Trouble) -> we
         case_id=around.case.id,
         reference=around.case.reference,
         inner=Markup(inner),  # noqa: S704 - made by our own template
-        may_call="officer" in signed.roles,
+        may_call=bool(signed.roles & SEATED),
     )
     return web.Response(text=html, status=trouble.status, content_type="text/html")
 
@@ -168,7 +181,8 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
     whole, partner = views.sees_whole(case, actor), views.is_partner(case, actor)
     moves = [view for view in around.moves if whole or partner or not view.move.asks]
     officers = officers_to_choose(around.officers.values(), around.people, words)
-    choices = Choices(flow, words, desk.observe(), case, actor, around.known, officers)
+    contacts = desk.definitions.contacts.guests
+    choices = Choices(flow, words, desk.observe(), case, actor, around.known, officers, contacts)
     made = _forms(around, moves, choices, trouble)
     shown = views.case_json(around, moves, actor, words)
     context = {
@@ -176,8 +190,9 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
         "forms": made,
         "trouble": trouble,
         "labels": _labels(flow),
-        "beside": _beside(made, case, flow, around, trouble),
+        "beside": _beside(made, around, trouble),
     }
+    context |= _seated(case, actor)
     if partner:
         contact = views.labelled(shown["safe_contact"], flow)
         return rendering.render(app, "_referral.html", signed, contact=contact, **context)
@@ -185,9 +200,8 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
     context |= {
         "whole": whole,
         "facts": views.facts_shown(case, flow, actor),
-        "seat": views.live_seat(case, actor),
-        "presence": views.presence_of(case),
-        "call": views.call_told(case, actor),
+        "presence": presence_of(case),
+        "line": views.line_told(case, actor),
         "next": first,
         "groups": _groups(made, {form.id for form in first} | IN_STEPS.get(case.state, frozenset())),
         "roles": actor.roles,
@@ -200,6 +214,18 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
         "history": _history(around.log, around.people, words) if whole else [],
     }
     return rendering.render(app, "_case.html", signed, **context)
+
+
+def _seated(case: Case, actor: Actor) -> dict[str, Any]:
+    """What the call on this page needs: the person's seat, who is in the room, and how a guest's own seat stands."""
+    seat, session = views.live_seat(case, actor), case.session
+    guest = next((one for one in session.live_guests if one.seat == seat), None) if session and seat else None
+    return {
+        "seat": seat,
+        "people": people_for(session, seat) if session and seat else [],
+        "own": guest.state if guest else "",
+        "call": case_parts.company(case, names=False),
+    }
 
 
 def _turn(case: Case, flow: Workflow, words: Catalogue, actor: Actor) -> dict[str, Any] | None:
@@ -233,11 +259,10 @@ def _forms(around: Around, moves: Iterable[MoveView], choices: Choices, trouble:
     return made
 
 
-def _beside(
-    made: Mapping[str, FormView], case: Case, flow: Workflow, around: Around, trouble: Trouble
-) -> dict[str, dict[str, FormView]]:
+def _beside(made: Mapping[str, FormView], around: Around, trouble: Trouble) -> dict[str, dict[str, FormView]]:
     """Move -> what it is about -> its form: for each candidate, order, suspect and referral that it may be made for."""
     found: dict[str, dict[str, FormView]] = {}
+    case, flow = around.case, around.flow
     for move, name in BESIDE.items():
         form = made.get(move)
         if form is None or not form.allowed:
@@ -256,7 +281,16 @@ def _beside(
     for referral in case.referrals.values():
         if referral.received_at:
             found.get("receive_referral", {}).pop(referral.id, None)
+    for guest in case.session.live_guests if case.session else []:
+        _about_guest(found, guest)
     return found
+
+
+def _about_guest(found: dict[str, dict[str, FormView]], guest: Guest) -> None:
+    """One press: hold whoever is there, or let back whom the officer holds."""
+    found.get("hold_guest" if "officer" in guest.held_by else "let_guest_back", {}).pop(guest.id, None)
+    if not guest.arrived_at:
+        found.get("hold_guest", {}).pop(guest.id, None)
 
 
 def _groups(made: Mapping[str, FormView], elsewhere: set[str]) -> list[tuple[str, list[FormView]]]:

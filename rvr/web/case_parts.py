@@ -16,6 +16,7 @@ from rvr.core.history import PastCase
 from rvr.core.identity import VICTIM
 from rvr.core.moment import iso
 from rvr.core.roster import Officer
+from rvr.core.session import Guest, Sitting, sittings
 from rvr.core.workflow import Workflow
 from rvr.messages import Catalogue
 from rvr.store.history import Known
@@ -176,6 +177,34 @@ def _escalation(fact: e.EscalationProposed, workflow: Workflow) -> dict[str, Any
         "counts": rule.counts if rule else "",
         "count": fact.count,
         "cases": [reference for reference in fact.cases.split(", ") if reference],
+    }
+
+
+# --- Who is in the call ------------------------------------------------------------------------------------------
+
+
+def company(case: Case, *, names: bool) -> list[dict[str, Any]]:
+    """Everybody in the live call, and who was asked in and has not come. A guest's name (`names`) is for those who see
+    how people are reached.
+    """
+    session = case.session
+    if session is None or session.ended_at or not session.link_sent_at:
+        return []
+    return [_sitting(one, session.guests.get(one.guest), names=names) for one in sittings(session)]
+
+
+def _sitting(one: Sitting, guest: Guest | None, *, names: bool) -> dict[str, Any]:
+    told = {"role": one.role, "state": one.state, "guest": one.guest}
+    if guest is None:
+        return told
+    return told | {
+        "name": guest.name if names else "",
+        "channel": guest.channel,
+        "invited_at": guest.invited_at,
+        "delivered": guest.delivered,
+        "held_by": sorted(guest.held_by),
+        "camera": guest.camera,
+        "microphone": guest.microphone,
     }
 
 

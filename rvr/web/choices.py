@@ -6,17 +6,19 @@ An option is shown with words that help to choose it; whether it may be chosen i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
 from rvr.core.case import Case, Suspect
 from rvr.core.commands import Actor
+from rvr.core.force import GuestContact
 from rvr.core.forms import options_of
 from rvr.core.identity import STRENGTH, Candidate
 from rvr.core.moment import Moment, parse_iso
 from rvr.core.orders import Order
 from rvr.core.roster import Officer
+from rvr.core.session import GUEST_ROLES
 from rvr.core.workflow import Criterion, Field, Workflow
 from rvr.messages import Catalogue
 from rvr.store.history import Known
@@ -55,6 +57,7 @@ class Choices:
     by: Actor | None = None
     known: Known = NOTHING_KNOWN
     officers: tuple[Choice, ...] = ()
+    contacts: Mapping[str, GuestContact] = field(default_factory=dict)
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:
@@ -66,6 +69,8 @@ class Choices:
         match field.kind:
             case "officer":
                 return self.officers
+            case "guest_contact":
+                return self._contacts()
             case "safeguard":
                 return self._safeguards()
             case "partner":
@@ -89,6 +94,9 @@ class Choices:
                 return tuple(Choice(one.id, names[one.kind].name if one.kind in names else one.kind) for one in still)
             case "referral":
                 return self._referrals(case)
+            case "guest":
+                live = case.session.live_guests if case.session else []
+                return tuple(Choice(one.id, self.words.name("seat", one.role)) for one in live)
             case "suspect":
                 return tuple(Choice(one.id, suspect_line(one, self.workflow, self.words)) for one in suspects(case))
             case "suspect_status":
@@ -122,6 +130,11 @@ class Choices:
             )
             for one in self.workflow.safeguarding.values()
         )
+
+    def _contacts(self) -> tuple[Choice, ...]:
+        """By what each is there for: the role is all that the victim is told."""
+        known = sorted(self.contacts.values(), key=lambda one: GUEST_ROLES.index(one.role))
+        return tuple(Choice(one.id, one.name, self.words.name("seat", one.role)) for one in known)
 
     def _partners(self) -> tuple[Choice, ...]:
         """Those that take referrals from the case's area, each with how it is reached today; then the others."""

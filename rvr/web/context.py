@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from rvr.anchoring import Anchoring
+from rvr.attendance import Attendance
 from rvr.config import Settings
 from rvr.core.commands import Actor
 from rvr.desk import Desk
@@ -25,6 +26,7 @@ SETTINGS = web.AppKey("settings", Settings)
 WORDS = web.AppKey("words", Catalogue)
 TEMPLATES: web.AppKey[Environment] = web.AppKey("templates")
 ANCHORING = web.AppKey("anchoring", Anchoring)
+ATTENDANCE = web.AppKey("attendance", Attendance)
 MEDIA: web.AppKey[MediaEngine] = web.AppKey("media")
 TURN: web.AppKey[Turn | None] = web.AppKey("turn")
 """None: browsers reach the media plane directly."""

@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from aiohttp import web
 
 from rvr import links
 from rvr.core import presence
+from rvr.core.case import Case
 from rvr.core.errors import BadInput, NotFound, Reason, Unavailable
 from rvr.desk import BOARD, ON_BOARD
 from rvr.realtime import Listener, Message
@@ -239,15 +240,21 @@ async def _missed(request: web.Request, topics: list[str]) -> list[tuple[dict[st
 
 
 async def victim(request: web.Request) -> web.StreamResponse:
-    """The victim's own feed: the state of the call in one word, and nothing about the case."""
+    """The victim's own feed: the state of the call in one word, who is in it by role, and nothing about the case."""
     link = await api.joined(request)
-    async with _stream(request, [f"case/{link.case_id}"]) as (response, changes):
-        last = ""
+    return await of_the_call(request, link.case_id, presence.victim_told)
+
+
+async def of_the_call(
+    request: web.Request, case_id: str, told_of: Callable[[Case], dict[str, Any]]
+) -> web.StreamResponse:
+    """What a page of the call is told, whenever that has changed; the stream ends with the call."""
+    async with _stream(request, [f"case/{case_id}"]) as (response, changes):
+        last: dict[str, Any] = {}
         async for _ in _first_then(changes, None):
-            told = presence.victim_told(await request.app[DESK].case(link.case_id))
-            frame = json.dumps({"type": "state", **told})
-            await response.write(_frame(frame, 0) if frame != last else PING)
-            last = frame
+            told = told_of(await request.app[DESK].case(case_id))
+            await response.write(_frame(json.dumps({"type": "state", **told}), 0) if told != last else PING)
+            last = told
             if told["state"] == "ended":
                 break
     return response

@@ -20,7 +20,7 @@ from rvr.core.events import Recorded
 from rvr.core.force import Force
 from rvr.core.forms import json_schema, options_of
 from rvr.core.moment import Moment, iso, parse_iso
-from rvr.core.presence import ring
+from rvr.core.presence import presence_of, ring
 from rvr.core.roster import Officer
 from rvr.core.vocabulary import Facts
 from rvr.core.workflow import Field, State, Workflow
@@ -317,22 +317,27 @@ def _eligibility(case: Case, workflow: Workflow) -> dict[str, Any] | None:
 
 
 def _session(case: Case, actor: Actor) -> dict[str, Any] | None:
-    """The session; the seat is told to the officer who sits in it, and the link's id to nobody."""
+    """The session; a seat is told to whoever sits in it, and the link's id to nobody."""
     if case.session is None:
         return None
-    hidden = {"victim_seat", "link", "officer_seat"}
+    hidden = {"victim_seat", "link", "officer_seat", "guests"}
     shown = {f.name: getattr(case.session, f.name) for f in dataclasses.fields(case.session) if f.name not in hidden}
-    shown["officer_seat"] = case.session.officer_seat if live_seat(case, actor) else None
+    seat = live_seat(case, actor)
+    shown["officer_seat"] = seat if seat == case.session.officer_seat else None
+    shown["seat"] = seat or None
     shown["presence"] = presence_of(case)
+    shown["people"] = case_parts.company(case, names="contact" in classes_for(case, actor))
     return shown
 
 
 def live_seat(case: Case, actor: Actor) -> str:
-    """The seat in which this person may sit now; empty when there is none."""
+    """The seat in which this person may sit now: the officer's, or a guest's; empty when there is none."""
     session = case.session
-    if session is None or not session.link_sent_at or session.ended_at or case.officer != actor.id:
+    if session is None or not session.link_sent_at or session.ended_at:
         return ""
-    return session.officer_seat
+    if case.officer == actor.id:
+        return session.officer_seat
+    return next((one.seat for one in session.live_guests if one.person == actor.id), "")
 
 
 def _risk(around: Around) -> dict[str, Any]:
@@ -366,24 +371,11 @@ def _safeguarding(around: Around) -> dict[str, Any]:
     }
 
 
-# --- The victim's presence, as a code of the catalogue's [presence] ----------------------------------------------
-
-
-def presence_of(case: Case) -> str:
-    session = case.session
-    if session is None or session.ended_at:
-        return "none"
-    presence = _presence(session.flowing, session.victim, session.link_opened_at, session.link_sent_at)
-    exited_at = case.first.get("VictimExited", "")
-    # A link that was sent after the exit is a new beginning; until then nothing may go out.
-    return "exited" if presence == "left" and exited_at > session.link_sent_at else presence
-
-
-def call_told(case: Case, actor: Actor) -> dict[str, str]:
-    """What the officer's panel is told of the call beside the victim's presence: how much the victim's side sends, why
+def line_told(case: Case, actor: Actor) -> dict[str, str]:
+    """What the officer's panel is told of the line beside the victim's presence: how much the victim's side sends, why
     its microphone brings no sound, where both talk, and the number to ring when nothing gets through."""
     session = case.session
-    if session is None or not live_seat(case, actor):
+    if session is None or case.officer != actor.id or not live_seat(case, actor):
         return {}
     return {
         "picture": session.quality.get("victim", FULL_PICTURE),
@@ -393,17 +385,6 @@ def call_told(case: Case, actor: Actor) -> dict[str, str]:
     }
 
 
-def _presence(flowing: bool, victim: str, opened: str, sent: str) -> str:
-    """A new link, not yet opened, hides how the one before ended."""
-    if flowing:
-        return "on_video"
-    if victim == "connected":
-        return "waiting"
-    if not opened:
-        return "sent" if sent else "none"
-    return {"lost": "interrupted", "gone": "left"}.get(victim, "opened")
-
-
 # --- Boards and the log ------------------------------------------------------------------------------------------
 
 
@@ -411,9 +392,6 @@ def board_row(row: CaseRow, workflow: Workflow, people: Mapping[str, Person], wo
     """A case on a board: reference, state and clocks, and nothing that names or locates the victim."""
     state = workflow.states.get(row.state) or State(row.state, row.state, "")
     owner, _ = state.acting(row.officer)
-    presence = "none"
-    if row.session_open:
-        presence = _presence(row.flowing, row.victim_presence, row.link_opened_at, row.link_sent_at)
     return {
         "id": row.id,
         "reference": row.reference,
@@ -432,8 +410,8 @@ def board_row(row: CaseRow, workflow: Workflow, people: Mapping[str, Person], wo
         "risk_level": row.risk_level or None,
         "response_grade": row.response_grade or None,
         "team": row.team,
-        "presence": presence,
-        "presence_name": words.name("presence", presence),
+        "presence": row.presence,
+        "presence_name": words.name("presence", row.presence),
         "clocks": sorted(
             (clock for clock in (_of_row(workflow, one) for one in row.clocks) if clock["board"]),
             key=lambda clock: clock["due_at"] or "9",

@@ -1,6 +1,7 @@
 """Signalling after WHIP (RFC 9725): an SDP offer by POST, the answer in the 201, DELETE to leave.
 
-A seat belongs to one person: the officer who is assigned, or the browser that opened the link.
+A seat belongs to one person: the officer who is assigned, the member of staff who took it, or the browser that opened
+the link. A guest whom the victim has not let in may connect, and is held.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
-from sqlalchemy import or_
 from sqlmodel import col
 
 from rvr.core.commands import THE_MEDIA, MakeMove
@@ -52,9 +52,8 @@ TOLD: Final[Mapping[str, Told]] = {
 
 async def way(request: web.Request) -> web.StreamResponse:
     """The servers through which this seat's browser reaches the media plane, with a credential of its own."""
-    seat = request.match_info["seat"]
-    row = await _case_of(request, seat)
-    return api.answer(ice.told(request, victim=seat == row.victim_seat))
+    await _case_of(request, request.match_info["seat"])
+    return api.answer(ice.told(request, victim=SIGNED_IN not in request))
 
 
 async def offer(request: web.Request) -> web.StreamResponse:
@@ -77,7 +76,7 @@ async def offer(request: web.Request) -> web.StreamResponse:
     except MediaUnavailable:
         raise Unavailable(Reason("media-unavailable")) from None
     pages[seat] = page
-    if seat == row.officer_seat:  # nothing is seen or heard before the answer is there
+    if SIGNED_IN in request:  # nothing is seen or heard before the answer is there
         await auth.looked(request, {row.id: ["call"]})
     location = f"/api/v1/media/{seat}"
     return web.Response(text=sdp, status=201, content_type="application/sdp", headers={"Location": location})
@@ -89,6 +88,8 @@ async def tell(request: web.Request) -> web.StreamResponse:
     if what not in TOLD:
         raise NotFound(Reason("no-such-page"))
     row = await _case_of(request, seat)
+    if seat not in (row.victim_seat, row.officer_seat):  # a guest's own line is for the guest's page alone
+        return web.Response(status=204)
     body = await api.body_of(request)
     form = {field: api.member(body, name, str) for name, field in TOLD[what].fields.items()}
     form["side"] = "victim" if seat == row.victim_seat else "officer"
@@ -118,35 +119,37 @@ async def _case_of(request: web.Request, seat: str) -> CaseRow:
 
     Raises NotFound for a seat that is not open, or not theirs."""
     rows = await request.app[DESK].store.read(
-        lambda session: every(
-            session,
-            CaseRow,
-            or_(col(CaseRow.victim_seat) == seat, col(CaseRow.officer_seat) == seat),
-            col(CaseRow.session_open).is_(True),
-        )
+        lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True))
     )
-    row = rows[0] if seat and rows else None
-    if row is not None and row.victim_seat == seat and await _victim(request, seat):
-        return row
-    if row is not None and row.officer_seat == seat and await _officer(request, row.officer):
+    row = next((row for row in rows if any(seat == taken for taken, _ in row.seats)), None)
+    if row is not None and await _is_theirs(request, row, seat):
         return row
     raise NotFound(Reason("no-such-page"))
 
 
-async def _victim(request: web.Request, seat: str) -> bool:
+async def _is_theirs(request: web.Request, row: CaseRow, seat: str) -> bool:
+    if seat == row.officer_seat:
+        return await _staff(request, row.officer)
+    guest = next((one for one in row.guests if one["seat"] == seat), None)
+    if guest is not None and guest["person"]:
+        return await _staff(request, guest["person"])
+    return await _by_link(request, seat, guest=guest is not None)
+
+
+async def _by_link(request: web.Request, seat: str, *, guest: bool) -> bool:
     try:
-        link = await api.joined(request)
+        link = await api.joined(request, guest=guest)
     except NotSignedIn:
         return False
     return hmac.compare_digest(link.seat, seat)
 
 
-async def _officer(request: web.Request, officer: str) -> bool:
+async def _staff(request: web.Request, person: str) -> bool:
     signed = await auth.who(request)
     if signed is None:
         raise NotSignedIn(Reason("sign-in-first"))
     await auth.check_csrf(request, signed.csrf)
-    if signed.actor.id != officer:
+    if signed.actor.id != person:
         raise Forbidden(Reason("not-allowed-here"))
     request[SIGNED_IN] = signed
     return True

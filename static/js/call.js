@@ -25,6 +25,7 @@ import { Telling } from "./telling.js";
  * @property {string} url   of the seat, for instance `/api/v1/media/SEAT`
  * @property {string} csrf  sent as `X-CSRF-Token`
  * @property {import("./signalling.js").Ice} [ice]  the servers, as the page was told; without them they are asked for
+ * @property {number} [others]  how many people beside the first may be seen and heard
  */
 
 const LOOK_MS = 250;
@@ -51,7 +52,8 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /**
  * Events (all CustomEvent):
  * `state` {state, code?}; `localstream` {stream, video, audio}; `audioonly` {code};
- * `remotestream` {stream, video, audio}: a new stream each time that sound or picture of the other side begins;
+ * `remotestream` {at, stream, video, audio}: a new stream each time that sound or picture of somebody begins; `at` is
+ * that person's place, the other seats of the room in their order, from 0;
  * `deviceerror` {code, kind} when a camera or microphone stops during the call and cannot be had again;
  * `quality` {before, after, reason} when more or less is sent; `microphone` {cause} when no sound comes from it any
  * more, and with the cause `works` when it does again; `other` {heard} when the other side falls silent or is back.
@@ -60,6 +62,7 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export class Call extends EventTarget {
   /** @type {CallState} */ #state = "idle";
   #signalling;
+  #others;
   #devices = new Devices();
   #quality = new Quality();
   #microphone = new Microphone();
@@ -77,8 +80,9 @@ export class Call extends EventTarget {
   #resume = false;
 
   /** @param {CallOptions} options */
-  constructor({ url, csrf, ice }) {
+  constructor({ url, csrf, ice, others = 0 }) {
     super();
+    this.#others = others;
     this.#signalling = new Signalling(url, csrf, ice);
     this.#telling = new Telling((what, body) => this.#signalling.tell(what, body));
     const pass = (/** @type {string} */ name) => (/** @type {Event} */ event) =>
@@ -196,7 +200,7 @@ export class Call extends EventTarget {
     const request = (this.#request = new AbortController());
     if (!this.#signalling.fresh) await this.#signalling.renew(request.signal);
     if (attempt !== this.#attempt || !this.#devices.stream) return null;
-    const line = new Line(this.#signalling.configuration, this.#devices.stream);
+    const line = new Line(this.#signalling.configuration, this.#devices.stream, this.#others);
     try {
       await line.open((offer) => this.#signalling.offer(offer, again, request.signal));
     } catch (error) {
@@ -216,7 +220,8 @@ export class Call extends EventTarget {
     this.#line?.close();
     this.#line = line;
     line.addEventListener("tracks", (event) => {
-      if (line === this.#line) this.#tellRemote(/** @type {CustomEvent} */ (event).detail.tracks);
+      const { at, tracks } = /** @type {CustomEvent} */ (event).detail;
+      if (line === this.#line) this.#tellRemote(at, tracks);
     });
     line.addEventListener("state", () => {
       if (line === this.#line && (line.state === "failed" || line.state === "closed")) this.#comeBack();
@@ -403,10 +408,10 @@ export class Call extends EventTarget {
     this.#telling.tell("microphone", detail);
   };
 
-  /** @param {MediaStreamTrack[]} tracks */
-  #tellRemote(tracks) {
+  /** @param {number} at @param {MediaStreamTrack[]} tracks */
+  #tellRemote(at, tracks) {
     const has = (/** @type {string} */ kind) => tracks.some((track) => track.kind === kind);
-    this.#tell("remotestream", { stream: new MediaStream(tracks), video: has("video"), audio: has("audio") });
+    this.#tell("remotestream", { at, stream: new MediaStream(tracks), video: has("video"), audio: has("audio") });
   }
 
   /** @param {CallState} state @param {string} [code] */

@@ -4,15 +4,26 @@
  * Shift key is pressed by typing.
  */
 
+import { Attending } from "./attending.js";
 import { Call } from "./call.js";
+import { People } from "./people.js";
+import { mainWords, OTHERS, Tiles } from "./tiles.js";
 
 const EXIT_TO = /** @type {HTMLAnchorElement} */ (document.getElementById("exit")).href;
 const words = JSON.parse(document.body.dataset.words || "{}");
+const roles = JSON.parse(document.body.dataset.people || "{}");
 
 /** Waits before a request is made again, in ms; the last one repeats. */
 const BACKOFF_MS = [500, 1000, 2000, 4000, 5000];
 /** After a join without an answer, if nobody taps before. */
 const JOIN_AGAIN_MS = 3000;
+/** The first round trips of a new connection say little. */
+const SETTLE_MS = 2000;
+/** Speech suffers from 150 ms each way (ITU-T G.114). */
+const SLOW_MS = 300;
+/** From then on the page says that it takes longer than usual. */
+const LONG_MS = 120_000;
+const DEVICE_FAULTS = new Set(["denied", "notfound", "busy", "insecure", "unsupported"]);
 /** An answer that takes longer is not waited for: the request is made again. */
 const HUNG_MS = 8000;
 
@@ -40,12 +51,24 @@ const own = { picture: "video_480", microphone: "works", heard: true };
 let exited = false;
 let muted = false;
 let cameraOff = false;
+/** @type {{camera: boolean, microphone: boolean, network: string, fault: string}} */
+const device = { camera: false, microphone: false, network: "", fault: "" };
 let checked = "";
+/** Whether the officer is in the call, and since when this page waits. */
+let here = false;
+let waiting = 0;
 
 /** Grows with each link and each try to join: whatever an earlier one still brings is ignored. */
 let turn = 0;
 /** Calls for help that the server has not answered yet. @type {Set<{command_id: string}>} */
 const unheard = new Set();
+
+const tiles = new Tiles(el("tiles"), roles);
+const people = new People({ list: el("people"), ask: el("ask") }, { ...words, ...roles }, answered);
+/** Where the page is, is told as soon as it has a seat; a word that is lost is followed by the next. */
+const attending = new Attending((state, leaving) => {
+  if (csrf && !exited) post("/present", { state }, leaving).catch(() => {});
+});
 
 // Until here a tap would have been lost.
 /** @type {HTMLButtonElement} */ (el("join")).disabled = false;
@@ -97,6 +120,7 @@ async function renew() {
   if (response.ok) {
     ({ csrf } = await response.json());
     if (call) call.csrf = csrf;
+    attending.start();
   }
   return response.status;
 }
@@ -156,6 +180,7 @@ async function join() {
     ({ seat, csrf } = answer);
     ice = answer;
     hear(answer);
+    attending.start();
     token = "";
   } catch {
     if (mine !== turn) return;
@@ -166,6 +191,8 @@ async function join() {
     if (mine === turn) button.disabled = false;
   }
   if (told === "ended") return end();
+  waiting ||= Date.now();
+  setTimeout(show, LONG_MS);
   listen();
   await enter();
 }
@@ -173,7 +200,8 @@ async function join() {
 /** Camera and microphone, then the call: the picture is sent while waiting, so that nothing has to be pressed later. */
 async function enter() {
   call?.leave();
-  const mine = (call = new Call({ url: `/api/v1/media/${seat}`, csrf, ice }));
+  const mine = (call = new Call({ url: `/api/v1/media/${seat}`, csrf, ice, others: OTHERS }));
+  tiles.clear();
   showOnly("call");
   el("retry").hidden = true;
   el("note").textContent = "";
@@ -181,13 +209,13 @@ async function enter() {
     if (call !== mine) return;
     const { stream, video: hasVideo, audio } = /** @type {CustomEvent} */ (event).detail;
     video("self").srcObject = stream;
-    const found = `${hasVideo}${audio}`;
-    if (found !== checked) post("/device", { camera: hasVideo, microphone: audio }).catch(() => {});
-    checked = found;
+    check({ camera: hasVideo, microphone: audio });
   });
   mine.addEventListener("remotestream", (event) => {
     if (call !== mine) return;
-    video("remote").srcObject = /** @type {CustomEvent} */ (event).detail.stream;
+    const { stream, at } = /** @type {CustomEvent} */ (event).detail;
+    if (at) return tiles.stream(at, stream);
+    video("remote").srcObject = stream;
     video("remote").play().catch(() => {});
   });
   mine.addEventListener("state", (event) => {
@@ -195,6 +223,8 @@ async function enter() {
     const { state, code } = /** @type {CustomEvent} */ (event).detail;
     line = state;
     if (state === "failed") failed(code);
+    if (state === "connected") setTimeout(measure, SETTLE_MS, mine);
+    if (state === "reconnecting") check({ network: "none" });
     show();
   });
   Object.assign(own, { picture: "video_480", microphone: "works", heard: true });
@@ -205,9 +235,14 @@ async function enter() {
       show();
     });
   }
-  mine.addEventListener("audioonly", () => (el("note").textContent = words.audioonly));
+  mine.addEventListener("audioonly", (event) => {
+    el("note").textContent = words.audioonly;
+    check({ fault: /** @type {CustomEvent} */ (event).detail.code });
+  });
   mine.addEventListener("deviceerror", (event) => {
-    el("note").textContent = words[/** @type {CustomEvent} */ (event).detail.code] ?? "";
+    const { code } = /** @type {CustomEvent} */ (event).detail;
+    el("note").textContent = words[code] ?? "";
+    check({ fault: code });
   });
   show();
   el("call-title").focus();
@@ -220,9 +255,13 @@ async function enter() {
   hush();
 }
 
-/** What the server says of the call. @param {{state?: string, picture?: string, microphone?: string, voice?: string}} says */
+/**
+ * What the server says of the call.
+ * @param {{state?: string, picture?: string, microphone?: string, voice?: string, people?: import("./tiles.js").Sitting[]}} says
+ */
 function hear(says) {
   told = says.state ?? "waiting";
+  inTheCall(says.people);
   other = { ...other, ...says };
   hush();
 }
@@ -232,10 +271,50 @@ function hush() {
   const onPhone = other.voice === "phone";
   call?.mute(muted || onPhone);
   video("remote").muted = onPhone;
+  tiles.mute(onPhone);
+}
+
+/**
+ * What is known of camera, microphone and line goes to the officer, whenever it has changed.
+ * @param {Partial<{camera: boolean, microphone: boolean, network: string, fault: string}>} news
+ */
+function check(news) {
+  if (news.camera) news.fault = "";
+  Object.assign(device, news);
+  const found = JSON.stringify(device);
+  if (found !== checked) post("/device", { ...device }).catch(() => {});
+  checked = found;
+}
+
+/** How far away the video service is. @param {Call} mine */
+async function measure(mine) {
+  if (call !== mine || mine.state !== "connected") return;
+  const { roundTripMs } = await mine.stats();
+  if (roundTripMs !== null) check({ network: roundTripMs > SLOW_MS ? "slow" : "good" });
+}
+
+/** @param {string} action @param {string} guest */
+async function answered(action, guest) {
+  try {
+    const { status } = await post(`/${action}`, { guest, ...onePress() });
+    // 422: it is settled otherwise, and the feed says how.
+    return status < 300 || status === 404 || status === 422;
+  } catch {
+    return false;
+  }
+}
+
+/** Everybody in the call, by role. @param {import("./tiles.js").Sitting[]} [now] */
+function inTheCall(now = []) {
+  tiles.show(now);
+  people.show(now);
+  el("shown").textContent = mainWords(now, roles);
+  here = now.some((one) => one.role === "officer" && one.state === "here");
 }
 
 /** @param {string} code */
 function failed(code) {
+  if (DEVICE_FAULTS.has(code)) check({ camera: false, microphone: false, fault: code });
   el("note").textContent = words[code] ?? words.failed;
   el("retry").hidden = false;
 }
@@ -244,7 +323,7 @@ function show() {
   const shown = line === "reconnecting" ? "reconnecting" : line === "joining" || line === "preview" ? "joining" : told;
   const state = shown === "joining" && told !== "waiting" ? "joining" : shown === "joining" ? "waiting" : shown;
   if (el("state").textContent !== words[state]) el("state").textContent = words[state];
-  el("say").textContent = words[`${state}_say`] ?? "";
+  el("say").textContent = words[`${state}_say${state === "waiting" ? waited() : ""}`] ?? "";
   const how = shown === told ? sentences() : "";
   if (el("line").textContent !== how) el("line").textContent = how;
   el("screen").dataset.state = told === "connected" ? "connected" : "waiting";
@@ -260,7 +339,13 @@ function sentences() {
   return found.filter(Boolean).slice(0, 2).join(" ");
 }
 
-/** Her own feed: one word about the call. It comes back by itself; a refused one ends it. */
+/** What is said of the wait: whether the officer is there already, and that nobody is forgotten when it takes longer. */
+function waited() {
+  if (here) return "_here";
+  return waiting && Date.now() - waiting > LONG_MS ? "_long" : "";
+}
+
+/** Her own feed: the state of the call in a word, and who is in it. It comes back by itself; a refused one ends it. */
 function listen() {
   feed?.close();
   const mine = (feed = new EventSource("/api/v1/join/live"));
@@ -290,6 +375,7 @@ async function again(mine) {
 }
 
 function end() {
+  attending.stop();
   leave();
   told = "ended";
   showOnly("ended");
@@ -302,6 +388,8 @@ function leave() {
   call = null;
   feed?.close();
   feed = null;
+  inTheCall();
+  tiles.clear();
   for (const id of ["self", "remote"]) video(id).srcObject = null;
 }
 
@@ -311,6 +399,7 @@ function exit(/** @type {Event} */ event) {
   event.stopImmediatePropagation();
   exited = true;
   try {
+    attending.stop();
     leave();
     document.documentElement.hidden = true;
     document.title = "";

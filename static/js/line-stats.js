@@ -45,8 +45,9 @@ export function read(report) {
 const READERS = {
   /** @param {LineStats} stats @param {any} entry */
   "inbound-rtp": (stats, entry) => {
-    stats.heardOther += entry.packetsReceived ?? 0;
     stats.heard += entry.packetsReceived ?? 0;
+    if (Number(entry.mid) > 1) return; // a guest's: the other side is whoever arrives first
+    stats.heardOther += entry.packetsReceived ?? 0;
     stats.packetsLost += entry.packetsLost ?? 0;
     if (entry.kind === "video") {
       stats.framesDecoded += entry.framesDecoded ?? 0;

@@ -11,7 +11,8 @@ import { read } from "./line-stats.js";
 const OTHER_PACKETS = 4;
 
 /**
- * Events (CustomEvent): `tracks` {tracks}, of the other side, each time that one more begins; `state`, when the
+ * Events (CustomEvent): `tracks` {at, tracks}, of the person in that place, each time that one more begins (the other
+ * seats of the room have the places in their order, from 0); `state`, when the
  * connection's state is another.
  */
 export class Line extends EventTarget {
@@ -26,19 +27,22 @@ export class Line extends EventTarget {
   /**
    * @param {RTCConfiguration} configuration
    * @param {MediaStream} stream  what is sent
+   * @param {number} others       how many people beside the first may be seen and heard
    */
-  constructor(configuration, stream) {
+  constructor(configuration, stream, others) {
     super();
     const pc = (this.#pc = new RTCPeerConnection(configuration));
-    /** @type {MediaStreamTrack[]} */
-    const tracks = [];
+    /** @type {MediaStreamTrack[][]} */
+    const places = [];
     // A <video> given a picture track that never brings a frame does not play the sound either (Chromium 156): a track
     // is handed to the page when its first packet arrives, which is what "unmute" tells.
-    pc.ontrack = ({ track }) => {
+    pc.ontrack = ({ track, transceiver }) => {
+      const at = pc.getTransceivers().indexOf(transceiver) >> 1; // sound and picture of one place stand together
+      const tracks = (places[at] ??= []);
       const arrived = () => {
         if (tracks.includes(track)) return;
         tracks.push(track);
-        this.dispatchEvent(new CustomEvent("tracks", { detail: { tracks } }));
+        this.dispatchEvent(new CustomEvent("tracks", { detail: { at, tracks } }));
       };
       if (track.muted) track.addEventListener("unmute", arrived, { once: true });
       else arrived();
@@ -48,6 +52,9 @@ export class Line extends EventTarget {
       const track = stream.getTracks().find((one) => one.kind === kind);
       if (track) pc.addTransceiver(track, { direction: "sendrecv", streams: [stream] });
       else pc.addTransceiver(kind, { direction: "recvonly" });
+    }
+    for (let other = 0; other < others; other += 1) {
+      for (const kind of ["audio", "video"]) pc.addTransceiver(kind, { direction: "recvonly" });
     }
   }
 

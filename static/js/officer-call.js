@@ -4,22 +4,27 @@
  */
 
 import { Call } from "./call.js";
+import { mainWords, OTHERS, Tiles } from "./tiles.js";
 
 /** @typedef {import("./call.js").CallState} CallState */
 
 class OfficerCall extends HTMLElement {
   /** @type {Call|null} */ #call = null;
   /** @type {Record<string, string>} */ #words = {};
+  /** @type {Record<string, string>} */ #roles = {};
   /** @type {CallState} */ #state = "idle";
   #seat = "";
   #code = "";
   #muted = false;
   #cameraOff = false;
+  /** @type {Tiles|null} */ #tiles = null;
   /** What this browser sends, whether its microphone brings sound, and whether the victim is heard. */
   #own = { picture: "video_480", microphone: "works", heard: true };
 
   connectedCallback() {
     this.#words = JSON.parse(this.dataset.words ?? "{}");
+    this.#roles = JSON.parse(this.#part("tiles").dataset.words ?? "{}");
+    this.#tiles = new Tiles(this.#part("tiles"), this.#roles);
     this.#part("join").onclick = () => this.#join();
     this.#part("leave").onclick = () => this.#leave();
     this.#part("mute").onclick = () => this.#switch("mute");
@@ -63,7 +68,12 @@ class OfficerCall extends HTMLElement {
     // While both talk on the phone, this page is silent both ways: nobody is heard twice.
     this.#call?.mute(this.#muted || now.voice === "phone");
     this.#video("remote").muted = now.voice === "phone";
-    this.#show(now.presence ?? "none");
+    this.#tiles?.mute(now.voice === "phone");
+    const people = JSON.parse(now.people || "[]");
+    this.#tiles?.show(people);
+    setText(this.#part("main"), mainWords(people, this.#roles));
+    // A guest is told how the own seat stands; the officer, how the victim is.
+    this.#show(now.own && now.own !== "here" && now.own !== "away" ? now.own : now.presence ?? "none");
     this.#tellLine(now);
   };
 
@@ -90,7 +100,7 @@ class OfficerCall extends HTMLElement {
 
   async #join() {
     const csrf = document.body.dataset.csrf ?? "";
-    const call = new Call({ url: `/api/v1/media/${this.#seat}`, csrf });
+    const call = new Call({ url: `/api/v1/media/${this.#seat}`, csrf, others: OTHERS });
     this.#call = call;
     this.#code = "";
     call.addEventListener("state", (event) => {
@@ -106,8 +116,10 @@ class OfficerCall extends HTMLElement {
       self.hidden = !(/** @type {CustomEvent} */ (event).detail.video);
     });
     call.addEventListener("remotestream", (event) => {
+      const { stream, at } = /** @type {CustomEvent} */ (event).detail;
+      if (at) return this.#tiles?.stream(at, stream);
       const remote = this.#video("remote");
-      remote.srcObject = /** @type {CustomEvent} */ (event).detail.stream;
+      remote.srcObject = stream;
       remote.play().catch(() => {});
     });
     this.#own = { picture: "video_480", microphone: "works", heard: true };
@@ -143,6 +155,7 @@ class OfficerCall extends HTMLElement {
     this.#video("self").srcObject = null;
     this.#video("self").hidden = true;
     this.#video("remote").srcObject = null;
+    this.#tiles?.clear();
     this.#code = "";
     if (call) this.#look();
   }

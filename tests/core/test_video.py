@@ -84,7 +84,7 @@ def test_quick_exit_is_lost_contact_at_once_with_the_link_dead_and_nothing_goes_
         story = a_case(state)
         link = story.case.session.link  # type: ignore[union-attr]
         story.does(THE_VICTIM, "victim_exit")
-        assert story.types == ["VictimExited"]
+        assert story.types == ["VictimExited", "AlarmRaised"]
         then(story).is_in("lost_contact").runs("safe_contact").has_officer(OFFICER)
         assert story.refuses(THE_VICTIM, "open_link", link=link) == {"link-revoked"}
         assert story.refuses(OFFICER, "send_link") == {"reached_since_exit"}

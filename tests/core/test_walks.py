@@ -17,18 +17,22 @@ from hypothesis import strategies as st
 
 from rvr.core import events as e
 from rvr.core.case import Case, Suspect, apply, moves_clocks, names_people
+from rvr.core.commands import Actor
 from rvr.core.errors import Forbidden, Refused
 from rvr.core.forms import options_of
+from rvr.core.guests import actor_of
 from rvr.core.history import PastCase
 from rvr.core.identity import Candidate
 from rvr.core.moment import iso, parse_iso
 from rvr.core.orders import Order
+from rvr.core.session import Guest
 from rvr.core.workflow import Move, Workflow
 from tests.builders import (
     ADVOCATE,
     EVERYBODY,
     SERGEANT,
     START,
+    THE_VICTIM,
     Story,
     Universe,
     a_case,
@@ -59,12 +63,12 @@ def edges(flow: Workflow) -> set[tuple[str, str]]:
     return EDGES[flow.hash]
 
 
-def a_form(story: Story, move: Move, dice: Random) -> dict[str, Any] | None:
+def a_form(story: Story, who: Actor, move: Move, dice: Random) -> dict[str, Any] | None:
     """Answers that this move takes just now; None where there are none (no free officer, no open action)."""
     form: dict[str, Any] = {}
     optional = [name for name in move.may_ask if name in ALWAYS or dice.random() < 0.5]
     for name in (*move.asks, *optional):
-        value = an_answer(story, move, name, dice)
+        value = a_guest(story, who, move, dice) if name == "guest" else an_answer(story, move, name, dice)
         if value is None and name in move.asks:
             return None
         if value is not None:
@@ -73,6 +77,7 @@ def a_form(story: Story, move: Move, dice: Random) -> dict[str, Any] | None:
 
 
 ALWAYS = ("suspect", "override", "note", "marac_reason", "victim_supports", "evidence_led_done", "outcome_rationale")
+ALWAYS += ("guest_role", "guest_to")
 """Optional answers that some other answer may ask for."""
 
 
@@ -110,6 +115,18 @@ def an_open_referral(story: Story, dice: Random) -> str | None:
     made = story.case.referrals.values()
     theirs = [one for one in made if one.partner in ADVOCATE.units]
     return a_choice(dice, (one.id for one in theirs or made if not one.result and not one.received_at))
+
+
+def a_guest(story: Story, who: Actor, move: Move, dice: Random) -> str | None:
+    """Whom this move may be about when this person makes it."""
+    side = "victim" if who is THE_VICTIM else "officer"
+    fit: dict[str, Callable[[Guest], Any]] = {
+        "admit_guest": lambda guest: guest.arrived_at,
+        "refuse_guest": lambda guest: guest.arrived_at and not guest.admitted_at,
+        "let_guest_back": lambda guest: not guest.held_by or side in guest.held_by,
+    }
+    guests = story.case.session.live_guests if story.case.session else []
+    return a_choice(dice, (guest.id for guest in guests if fit.get(move.id, bool)(guest)))
 
 
 def a_partner(story: Story, dice: Random) -> str | None:
@@ -154,9 +171,17 @@ OWN_ANSWERS: dict[str, Callable[[Story, Random], Any]] = {
         dice, (s.id for s in story.case.suspects.values() if s.status != "arrested")
     ),
     "suspect_status": a_suspects_next,
+    "guest_contact": lambda story, dice: None,
+    "away_since": lambda story, dice: iso(story.universe.wall),
 }
 AT = "2026-11-22T21:18:04Z"
-BY_KIND: dict[str, Any] = {"phone": "07700 900123", "date": "1990-01-31", "datetime": AT, "flag": True}
+BY_KIND: dict[str, Any] = {
+    "phone": "07700 900123",
+    "reach": "07700 900111",
+    "date": "1990-01-31",
+    "datetime": AT,
+    "flag": True,
+}
 
 
 def weight(flow: Workflow, move: str) -> float:
@@ -164,12 +189,18 @@ def weight(flow: Workflow, move: str) -> float:
     return WEIGHTS.get(move, BESIDE if beside else 3)
 
 
+def everybody(story: Story) -> list[Actor]:
+    """Guests by link act, too: those who were asked in, whether they have a seat or not."""
+    guests = story.case.session.guests if story.case.session else {}
+    return [*EVERYBODY, *map(actor_of, guests)]
+
+
 def press_what_is_offered(story: Story, dice: Random) -> None:
     """What a screen offers the door accepts, with any valid form."""
-    offered = [(who, move) for who in EVERYBODY for move in sorted(story.may(who))]
+    offered = [(who, move) for who in everybody(story) for move in sorted(story.may(who))]
     who, move_id = dice.choices(offered, [weight(story.workflow, move) for _, move in offered])[0]
     move = story.workflow.moves[move_id]
-    form = a_form(story, move, dice)
+    form = a_form(story, who, move, dice)
     if form is None:
         return
     before = story.case.state
@@ -180,11 +211,11 @@ def press_what_is_offered(story: Story, dice: Random) -> None:
 
 def press_anything(story: Story, dice: Random) -> None:
     """What a screen does not offer the door refuses, and says why."""
-    who, move = dice.choice(EVERYBODY), dice.choice(list(story.workflow.moves.values()))
+    who, move = dice.choice(everybody(story)), dice.choice(list(story.workflow.moves.values()))
     if move.id in story.may(who):
         return
     with pytest.raises((Refused, Forbidden)) as refused:
-        story.does(who, move.id, **(a_form(story, move, dice) or {}))
+        story.does(who, move.id, **(a_form(story, who, move, dice) or {}))
     assert refused.value.reasons
     theirs = who.roles & set(move.who) and refused.value.reasons[0].code != "not-your-case"
     assert isinstance(refused.value, Forbidden) == (not theirs)
@@ -299,7 +330,7 @@ def test_what_is_offered_and_what_is_accepted_are_the_same_in_every_state(state:
         allowed = usual.may(who)
         for move in usual.workflow.moves.values():
             story = usual.branch()
-            form = a_form(story, move, Random(1))
+            form = a_form(story, who, move, Random(1))
             if move.id not in allowed:
                 with pytest.raises((Refused, Forbidden)):
                     story.does(who, move.id, **(form or {}))

@@ -71,7 +71,7 @@ async def test_starting_again_leaves_the_schema_as_it_is(store: Store, place: Pl
     await again.start()
     await again.close()
     assert schema() == before
-    assert ("0007",) in before
+    assert ("0008",) in before
 
 
 def test_what_migrates_is_loaded_where_there_is_something_to_migrate_and_nowhere_else(tmp_path: Path) -> None:
@@ -126,7 +126,9 @@ async def fill(place: Place, clock: Clock) -> Rows:
 
 
 def at_step(place: Place, step: str, old: Place) -> None:
-    """A copy of the store in a database that ends with that step: every table and column that it has."""
+    """A copy of the store in a database that ends with that step: every table and column that it has, and nothing in
+    those that a later step has dropped.
+    """
     shutil.copytree(place.key_file.parent, old.key_file.parent)
     if step < LATER["checkpoint"]:
         old.heads_file.unlink()
@@ -136,15 +138,19 @@ def at_step(place: Place, step: str, old: Place) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, step)
         schema = sa.inspect(connection)
-        columns = {name: [column["name"] for column in schema.get_columns(name)] for name in schema.get_table_names()}
+        columns = {name: schema.get_columns(name) for name in schema.get_table_names()}
     engine.dispose()
     here, there = place.connection(), old.connection()
-    for table in (table.name for table in METADATA.sorted_tables if table.name in columns):
-        names = ", ".join(f'"{name}"' for name in columns[table])
-        marks = ", ".join(f":{name}" for name in columns[table])
-        for row in here.execute(f"SELECT {names} FROM {table}").fetchall():  # noqa: S608 (names of ours)
-            told = dict(zip(columns[table], row, strict=True))
-            there.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", told)  # noqa: S608
+    for table in (table for table in METADATA.sorted_tables if table.name in columns):
+        had = {column["name"]: column["type"] for column in columns[table.name]}
+        dropped = {name: False if isinstance(kind, sa.Boolean) else "" for name, kind in had.items()}
+        kept = [name for name in had if name in table.columns]
+        names = ", ".join(f'"{name}"' for name in had)
+        marks = ", ".join(f":{name}" for name in had)
+        known = ", ".join(f'"{name}"' for name in kept)
+        for row in here.execute(f"SELECT {known} FROM {table.name}").fetchall():  # noqa: S608 (names of ours)
+            told = dropped | dict(zip(kept, row, strict=True))
+            there.execute(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", told)  # noqa: S608
     there.execute("DELETE FROM setting WHERE key = 'rows'")
     here.close()
     there.close()

@@ -17,6 +17,7 @@ from rvr.core.commands import Actor, MakeMove, OpenCase
 from rvr.core.errors import Refused
 from rvr.core.events import FACTS
 from rvr.core.moment import Moment
+from rvr.core.presence import presence_of
 from rvr.core.roster import Capacity, Officer
 from rvr.core.vocabulary import Basis
 from rvr.definitions import load
@@ -154,15 +155,15 @@ def test_the_call_handler_is_not_shown_the_risk_answers(assigned: Case) -> None:
 
 def test_a_quick_exit_is_told_apart_from_a_closed_page_until_a_new_link_is_sent(assigned: Case) -> None:
     waiting = moved(assigned, OFFICER, "send_link")
-    assert views.presence_of(waiting) == "sent"
+    assert presence_of(waiting) == "sent"
     assert waiting.session is not None
     gone = replace(waiting.session, victim="gone", link_opened_at="2026-11-22T12:01:00.000000Z")
     closed = replace(waiting, session=gone)
-    assert views.presence_of(closed) == "left"
+    assert presence_of(closed) == "left"
     exited = replace(closed, first={**closed.first, "VictimExited": "2026-11-22T12:02:00.000000Z"})
-    assert views.presence_of(exited) == "exited"
+    assert presence_of(exited) == "exited"
     again = replace(gone, link_sent_at="2026-11-22T12:03:00.000000Z", link_opened_at="")
-    assert views.presence_of(replace(exited, session=again)) == "sent"
+    assert presence_of(replace(exited, session=again)) == "sent"
 
 
 # --- Boards and the log ------------------------------------------------------------------------------------------
