@@ -28,6 +28,7 @@ from rvr import (
     calls,
     config,
     definitions,
+    exhibits,
     importing,
     operating,
     people,
@@ -52,6 +53,7 @@ from rvr.messages import catalogue
 from rvr.opening import Fault, open_desk, open_store
 from rvr.outbox import DemoSender, Outbox
 from rvr.periodic import Periodic
+from rvr.recordings import Recordings
 from rvr.rehearsal import coverage, scenarios
 from rvr.store import access
 from rvr.store.checkpoints import RefusesToSign
@@ -80,7 +82,7 @@ RECONCILE_S = 5.0
 """How often the media plane is told the whole of what is wanted, whatever was missed."""
 
 ROOMS_CHANGE = (
-    *(e.SessionPrepared, e.SessionEnded, e.VictimExited),
+    *(e.SessionPrepared, e.SessionEnded, e.VictimExited, e.RecordingStarted, e.RecordingStopped),
     *(e.GuestInvited, e.GuestArrived, e.GuestAdmitted, e.GuestRefused, e.GuestHeld, e.GuestLetBack, e.GuestRemoved),
 )
 
@@ -95,12 +97,15 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[MediaEngin
         yield Elsewhere()
         return
     first, _, last = settings.media_ports.partition("-")
+    recordings = Recordings(desk)
 
     async def observed(seen: Observation) -> None:
-        cause = seen.detail.get("cause", "")
-        name = f"{seen.worker}:{seen.number}"
-        firsts = {key.removeprefix("first:"): at for key, at in seen.detail.items() if key.startswith("first:")}
-        await calls.observed(desk, seen.room, seen.seat, seen.kind, cause, seen.moment, name, firsts=firsts)
+        if seen.kind == "recording":
+            await recordings.observed(seen)
+        else:
+            cause, name = seen.detail.get("cause", ""), f"{seen.worker}:{seen.number}"
+            firsts = {key.removeprefix("first:"): at for key, at in seen.detail.items() if key.startswith("first:")}
+            await calls.observed(desk, seen.room, seen.seat, seen.kind, cause, seen.moment, name, firsts=firsts)
         await rooms.acknowledge(seen.worker, seen.number)
 
     rooms = Rooms(
@@ -109,19 +114,24 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[MediaEngin
         media_bind=settings.media_bind,
         media_public_address=settings.media_public_address or None,
         media_ports=(int(first), int(last or first)) if int(first) else None,
+        recordings=settings.recordings_path,
     )
 
     one_at_a_time = asyncio.Lock()
 
     async def reconcile() -> None:
         async with one_at_a_time:  # or an older reading could be wanted after a newer one
-            await rooms.want(await calls.wanted_rooms(desk.store))
+            await rooms.want(await recordings.onto(await calls.wanted_rooms(desk.store)))
 
     async def recorded(events: Sequence[e.Recorded]) -> None:
+        for one in events:
+            if isinstance(one.event.fact, e.CaseErased):
+                await exhibits.forget(settings.recordings_path, await desk.case(one.stream.removeprefix("case/")))
         if any(isinstance(one.event.fact, ROOMS_CHANGE) for one in events):
             await reconcile()
 
     await calls.note_restart(desk)
+    await exhibits.forget_erased(desk.store, settings.recordings_path)
     await rooms.start()
     await reconcile()
     desk.on_recorded = recorded

@@ -93,6 +93,11 @@ class Settings:
         return Path(self.data).expanduser().resolve()
 
     @property
+    def recordings_path(self) -> Path:
+        """Sealed files of recordings and stills."""
+        return self.data_path / "recordings"
+
+    @property
     def base_url(self) -> str:
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 

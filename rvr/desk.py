@@ -20,7 +20,7 @@ from sqlmodel import Session, col, select
 
 from rvr import gathering
 from rvr import links as tokens
-from rvr.core import clocks, decide, erasure
+from rvr.core import clocks, decide, erasure, recording
 from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.core.commands import (
@@ -28,8 +28,10 @@ from rvr.core.commands import (
     Actor,
     Command,
     ConfirmErasure,
+    DeriveRecording,
     ImportOrder,
     MakeMove,
+    NoteRecording,
     OpenCase,
     ProposeErasure,
     RunOut,
@@ -268,11 +270,12 @@ class Desk:
         raise Stale(Reason("busy"))
 
     def _hash_of(self, command: Command) -> bytes:
-        """What was asked, so that another request under the same id can be told apart. Who and when are not part of it.
+        """What was asked, so that another request under the same id can be told apart. Who and when are not part of it,
+        nor what was seen then.
 
         Keyed, since the form holds names and numbers, and this outlives the key that seals them.
         """
-        asked = {key: value for key, value in asdict(command).items() if key not in ("command_id", "at")}
+        asked = {key: value for key, value in asdict(command).items() if key not in ("command_id", "at", "picture")}
         canonical = json.dumps([type(command).__name__, asked], sort_keys=True, default=str)
         return self.store.fingerprint(canonical.encode())
 
@@ -296,6 +299,8 @@ class Desk:
                 return await self._decide_duty(command, by, at, asked)
             case ImportOrder():
                 return await self._decide_order(command, by, at, asked)
+            case NoteRecording() | DeriveRecording():
+                return await self._decide_note(command, by, at, asked)
             case ProposeErasure() | ConfirmErasure():
                 return await self._decide_erasure(command, by, at, asked)
         gathered = await self.gather(command.case)
@@ -348,6 +353,18 @@ class Desk:
             order = apply_order(order, event)
         appends = (Append(stream, before.version, events),) if events else ()
         return Batch(command.command_id, by.id, asked, appends, orders=(order,)), Case("")
+
+    async def _decide_note(
+        self, command: NoteRecording | DeriveRecording, by: Actor, at: Moment, asked: bytes
+    ) -> tuple[Batch, Case]:
+        stream = f"recording/{command.recording}"
+        reel = recording.fold_reel(command.recording, await self.store.load(stream))
+        if isinstance(command, NoteRecording):
+            events = recording.decide_note(reel, command, by=by, at=at)
+        else:
+            events = (recording.decide_derive(command, by=by, at=at),)
+        appends = (Append(stream, reel.version, events),) if events else ()
+        return Batch(command.command_id, by.id, asked, appends), Case("")
 
     async def _decide_erasure(
         self, command: ProposeErasure | ConfirmErasure, by: Actor, at: Moment, asked: bytes

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from rvr import definitions, people, terminal
+from rvr import definitions, exhibits, people, terminal
 from rvr.config import Settings
 from rvr.core.case import fold
 from rvr.core.commands import Actor, ConfirmErasure, ProposeErasure
@@ -140,7 +140,8 @@ _KEYS = {
 def _backup(out: Path, settings: Settings) -> None:
     told = entry("disclosure", "backup", recipient=str(out.resolve()))
     made = backup.make(place_of(settings, existing=True), out.resolve(), settings.force, told)
-    say(f"{out}: up to position {made.position}, {made.size} bytes, examined: no fault")
+    beside = f", {len(made.beside)} sealed files of recordings and stills" if made.beside else ""
+    say(f"{out}: up to position {made.position}, {made.size} bytes{beside}, examined: no fault")
     say(f"The keys are not in it. It opens with {settings.key_path}.")
 
 
@@ -212,7 +213,8 @@ async def _retention(settings: Settings, by: datetime | None) -> None:
             say("  ".join(line))
             count += 1
     say(f"{count} cases are due for review. Nothing was erased.")
-    unconfirmed = [one.id for one in rules.classes if not one.confirmed]
+    classes = [*rules.classes, *([rules.recordings] if rules.recordings else [])]
+    unconfirmed = [one.id for one in classes if not one.confirmed]
     if unconfirmed:
         say(f"Practice, to be confirmed by the force (tables/retention.toml): {', '.join(unconfirmed)}")
 
@@ -226,6 +228,9 @@ def _due(store: Store, rules: Retention, until: datetime) -> Iterator[tuple[str,
         if keeping is not None and keeping.review_at <= until and not is_erased(case):
             proposed = "erasure proposed" if proposal(log) else ""
             yield keeping.review_at.date().isoformat(), case.reference, keeping.record_class.id, proposed
+        looked_at = rules.review_of_recordings(case)
+        if looked_at is not None and looked_at <= until and not is_erased(case):
+            yield looked_at.date().isoformat(), case.reference, "recordings", ""
 
 
 async def _erase(given: argparse.Namespace, settings: Settings) -> None:
@@ -238,6 +243,7 @@ async def _erase(given: argparse.Namespace, settings: Settings) -> None:
             await _propose(desk, row, by, given)
         else:
             await desk.handle(ConfirmErasure(str(uuid.uuid4()), row.id), by, signin=terminal.signin())
+            await exhibits.forget(settings.recordings_path, await desk.case(row.id))
             say(f"{row.reference}: erased. Backups that were made before still hold it while a key for them is kept.")
 
 

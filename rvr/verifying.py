@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rvr import exhibits
 from rvr.anchoring import checking
 from rvr.config import Settings
 from rvr.opening import open_store, place_of
@@ -37,7 +38,7 @@ class Found:
     anchored: Sequence[str]
     """What is told of the anchors outside."""
     copy: Sequence[str] = ()
-    """What is told of a backup besides."""
+    """What is told of recordings and stills, or of a backup, besides."""
 
 
 def run(path: Path | None, key: str, settings: Settings) -> int:
@@ -61,8 +62,11 @@ async def _live(settings: Settings, key: str) -> Found:
     """The chain of each case and of the access log, all events against the signed heads, and the anchors."""
     async with open_store(settings, existing=True) as store:
         anchored = await checking.check(store, settings)
-        faults = [*map(str, await store.verify()), *anchored.faults, *_another(key, store.notary)]
-        return Found(faults, await store.head(), await store.position(), store.notary.verifier, anchored.told)
+        kept = await asyncio.to_thread(exhibits.check, store, settings.recordings_path)
+        faults = [*map(str, await store.verify()), *kept.faults, *anchored.faults, *_another(key, store.notary)]
+        beside = [*kept.told, *([f"Sealed files of recordings and stills: {kept.files}."] if kept.files else [])]
+        head, position = await store.head(), await store.position()
+        return Found(faults, head, position, store.notary.verifier, anchored.told, beside)
 
 
 def _backup(path: Path, settings: Settings, key: str) -> Found:
@@ -75,6 +79,7 @@ def _backup(path: Path, settings: Settings, key: str) -> Found:
             anchored = checking.check_all(anchors.every(log) if _has(log, "anchor") else (), settings)
             faults = [
                 *backup.faults(log, manifest, keys),
+                *backup.others(path, manifest),
                 *ledger.verify_all(log),
                 *checkpoints.verify(log, notary, heads, copy=True),
                 *access.verify(log),

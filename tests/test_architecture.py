@@ -41,6 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "desk": {"core", "store", "realtime", "definitions", "links", "messages", "notices", "gathering"},
     "joining": {"core", "store", "links", "desk"},
     "calls": {"core", "store", "desk", "media.Room", "media.Seat"},
+    "exhibits": {"core", "store", "media"},
+    "recordings": {"core", "store", "desk", "media", "exhibits"},
     "periodic": {"core"},
     "ticker": {"core", "store", "desk"},
     "clock_watch": {"core", "store", "desk", "realtime"},

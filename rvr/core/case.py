@@ -13,6 +13,7 @@ from functools import singledispatch
 from typing import Any
 
 from rvr.core import events as e
+from rvr.core import exhibits as kept
 from rvr.core.moment import iso, parse_iso
 from rvr.core.risk import rank
 from rvr.core.session import Session as Session
@@ -161,6 +162,8 @@ class Case:
     """Time of the first event of each type."""
     exited: bool = False
     """The victim left by quick exit and has not been reached since: nothing goes out to the victim's phone."""
+    exhibits: kept.Exhibits = field(default_factory=kept.Exhibits)
+    """Recordings and stills."""
 
 
 def fold(case_id: str, log: Iterable[e.Recorded]) -> Case:
@@ -355,18 +358,15 @@ def _(fact: e.EligibilityDecided, case: Case, event: e.Event) -> dict[str, Any]:
 
 
 @_changes.register
-def _(fact: e.ConsentGiven, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"consents": {**case.consents, fact.kind: "given"}}
+def _(fact: kept.Answered, case: Case, event: e.Event) -> dict[str, Any]:
+    consents, exhibits = kept.answered(case.consents, case.exhibits, fact, iso(event.at.at))
+    return {"consents": consents, "exhibits": exhibits}
 
 
 @_changes.register
-def _(fact: e.ConsentRefused, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"consents": {**case.consents, fact.kind: "refused"}}
-
-
-@_changes.register
-def _(fact: e.ConsentWithdrawn, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"consents": {**case.consents, fact.kind: "withdrawn"}}
+def _(fact: kept.ExhibitFact, case: Case, event: e.Event) -> dict[str, Any]:
+    consents, exhibits = kept.after(case.consents, case.exhibits, fact, iso(event.at.at), event.by)
+    return {"consents": consents, "exhibits": exhibits}
 
 
 @_changes.register
@@ -443,7 +443,8 @@ def _(fact: e.SafetyConfirmed, case: Case, event: e.Event) -> dict[str, Any]:
 
 @_changes.register
 def _(fact: e.SessionEnded, case: Case, event: e.Event) -> dict[str, Any]:
-    return _in_session(case, flowing=False, victim="", officer="", ended_at=iso(event.at.at))
+    ended = _in_session(case, flowing=False, victim="", officer="", ended_at=iso(event.at.at))
+    return ended | {"exhibits": kept.over(case.exhibits)}
 
 
 @_changes.register

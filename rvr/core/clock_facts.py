@@ -31,3 +31,6 @@ class ClockHealthNoted(Fact):
         " nothing disciplines the clock) or unknown (the kernel tells nothing)"
     )
     limit_ms: int = public("The limit of the error bound that was in force", unit="ms")
+
+
+__all__ = ["ClockHealthNoted", "ClockStepObserved"]

@@ -65,6 +65,16 @@ class OpenCase:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A still that the media plane has made, and that is kept already."""
+
+    id: str
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class MakeMove:
     """Make one of the workflow's moves on a case."""
 
@@ -74,6 +84,45 @@ class MakeMove:
     form: Mapping[str, Any] = field(default_factory=dict)
     expected_version: int | None = None
     """The version that the sender saw; None leaves the race to the rules alone."""
+    at: Moment | None = None
+    picture: Picture | None = None
+    """What no form can hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRecording:
+    """What the media plane says of one person's file of a recording."""
+
+    command_id: str
+    recording: str
+    case: str
+    side: str
+    seat: str
+    part: int
+    blocks: int
+    bytes: int
+    sha256: str
+    audio: int
+    video: int
+    sealed: bool = False
+    """The file is complete."""
+    cause: str = ""
+    """Why nothing more could be written."""
+    at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeriveRecording:
+    """Note that a playable file was made of one side of a recording, to be given to somebody."""
+
+    command_id: str
+    recording: str
+    case: str
+    side: str
+    original: tuple[str, ...]
+    """Heads of the sealed files, by part."""
+    sha256: str
+    reason: str
     at: Moment | None = None
 
 
@@ -132,4 +181,14 @@ class ConfirmErasure:
     at: Moment | None = None
 
 
-Command = OpenCase | MakeMove | RunOut | SetDuty | ImportOrder | ProposeErasure | ConfirmErasure
+Command = (
+    OpenCase
+    | MakeMove
+    | RunOut
+    | SetDuty
+    | ImportOrder
+    | NoteRecording
+    | DeriveRecording
+    | ProposeErasure
+    | ConfirmErasure
+)

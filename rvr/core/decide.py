@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from rvr.core import clocks, escalation, forms
+from rvr.core import clocks, escalation, forms, recording
 from rvr.core import events as e
 from rvr.core.case import Case, apply
-from rvr.core.commands import BOT, IMPORTER, STAFF, THE_BOT, Actor, MakeMove, OpenCase, RunOut, SetDuty
+from rvr.core.commands import BOT, IMPORTER, STAFF, THE_BOT, Actor, MakeMove, OpenCase, Picture, RunOut, SetDuty
 from rvr.core.errors import Forbidden, NotFound, Reason, Refused
 from rvr.core.guests import actor_of
 from rvr.core.makers import MAKERS, Asked, plain, split_personal, stated_at
@@ -165,7 +165,7 @@ def decide_move(case: Case, command: MakeMove, workflow: Workflow, *, by: Actor,
     wrong = _unmet(workflow, move.checks, Facts(case, by, basis, form))
     if wrong:
         raise Refused(*wrong)
-    return _make(workflow, case, move, form, by, at, basis)
+    return _make(workflow, case, move, form, by, at, basis, command.picture)
 
 
 def decide_run_out(case: Case, command: RunOut, workflow: Workflow, *, at: Moment, basis: Basis) -> Decision:
@@ -221,9 +221,16 @@ def _role(by: Actor, who: tuple[str, ...]) -> str:
 
 
 def _make(
-    workflow: Workflow, case: Case, move: Move, form: Mapping[str, Any], by: Actor, at: Moment, basis: Basis
+    workflow: Workflow,
+    case: Case,
+    move: Move,
+    form: Mapping[str, Any],
+    by: Actor,
+    at: Moment,
+    basis: Basis,
+    picture: Picture | None = None,
 ) -> Decision:
-    asked = Asked(workflow, case, move, form, by, at, basis, Facts(case, by, basis, form))
+    asked = Asked(workflow, case, move, form, by, at, basis, Facts(case, by, basis, form), picture)
     facts = [*MAKERS.get(move.event, plain)(asked), *_also(asked)]
     to = _destination(asked)
     live = case.session is not None and case.session.link_sent_at and not case.session.ended_at
@@ -231,6 +238,7 @@ def _make(
         facts = [*facts, e.SessionEnded(reason=move.id)]
     if case.engaged and not workflow.states[to].keeps_officer:
         facts = [*facts, e.OfficerReleased(officer=case.officer, because=_RELEASED_BY.get(move.event, move.id))]
+    facts = [*facts, *recording.stops(case, facts)]
     role, told = _role(by, move.who), stated_at(asked)
     return _settle(
         workflow,

@@ -23,3 +23,6 @@ class CaseErased(Fact):
     record_class: str = public("The class of record that the case was in")
     kept_until: str = public("Until when that class had to be kept", unit="UTC time")
     retention: str = public("Content hash of the retention table that this rests on")
+
+
+__all__ = ["CaseErased", "ErasureProposed"]

@@ -107,15 +107,16 @@ class CapacityNoted(Fact):
 class ConsentGiven(Fact):
     """The victim agreed."""
 
-    kind: str = public("video, recording or evaluation: each asked apart")
+    kind: str = public("video, recording, still or evaluation: each asked apart")
     wording: str = public("Version of the wording that was read out")
+    whose: str = public("officer, of a recording; empty: the victim", default="")
 
 
 @fact
 class ConsentRefused(Fact):
     """The victim did not agree. Kept as a possible sign of fear, not only as an absence."""
 
-    kind: str = public("video, recording or evaluation")
+    kind: str = public("video, recording, still or evaluation")
     wording: str = public("Version of the wording that was read out")
 
 
@@ -123,7 +124,7 @@ class ConsentRefused(Fact):
 class ConsentWithdrawn(Fact):
     """The victim took the agreement back."""
 
-    kind: str = public("video, recording or evaluation")
+    kind: str = public("video, recording, still or evaluation")
 
 
 # --- Handover ----------------------------------------------------------------------------------------------------
@@ -691,17 +692,17 @@ class OrderEnded(Fact):
     because: str = public("Code of the reason")
 
 
-# --- The end of a case's names, the desk's clock: registered here, so that they stand behind the others in every list
+# --- The end of a case's names, the desk's clock, recordings: registered here, so that they stand behind the others in
+# every list
 
 from rvr.core.call_facts import DeviceChecked as DeviceChecked  # noqa: E402
 from rvr.core.call_facts import MicrophoneResumed as MicrophoneResumed  # noqa: E402
 from rvr.core.call_facts import MicrophoneStopped as MicrophoneStopped  # noqa: E402
 from rvr.core.call_facts import QualityStepped as QualityStepped  # noqa: E402
 from rvr.core.call_facts import VoiceMoved as VoiceMoved  # noqa: E402
-from rvr.core.clock_facts import ClockHealthNoted as ClockHealthNoted  # noqa: E402
-from rvr.core.clock_facts import ClockStepObserved as ClockStepObserved  # noqa: E402
-from rvr.core.erasure_facts import CaseErased as CaseErased  # noqa: E402
-from rvr.core.erasure_facts import ErasureProposed as ErasureProposed  # noqa: E402
+from rvr.core.clock_facts import *  # noqa: E402, F403
+from rvr.core.erasure_facts import *  # noqa: E402, F403
+from rvr.core.recording_facts import *  # noqa: E402, F403
 
 # --- The envelope ------------------------------------------------------------------------------------------------
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from rvr.core import clocks, criteria, guests, risk, routing
+from rvr.core import clocks, criteria, guests, recording, risk, routing
 from rvr.core import events as e
 from rvr.core.call_facts import FULL_PICTURE
 from rvr.core.case import Case
-from rvr.core.commands import Actor
+from rvr.core.commands import Actor, Picture
 from rvr.core.errors import Reason, Refused
 from rvr.core.moment import Moment, iso, parse_iso
 from rvr.core.vocabulary import Basis, Facts
@@ -34,6 +34,7 @@ class Asked:
     at: Moment
     basis: Basis
     facts: Facts
+    picture: Picture | None = None
 
 
 def plain(asked: Asked) -> list[e.Fact]:
@@ -482,6 +483,7 @@ MAKERS: dict[str, Callable[[Asked], list[e.Fact]]] = {
     "VictimAway": _away,
     "VictimReturned": _returned,
     **guests.MAKERS,
+    **recording.MAKERS,
 }
 """Moves that decide something of their own, by the event that they make; all others are `plain`."""
 
@@ -512,6 +514,7 @@ FORM_OF: dict[str, tuple[str, ...]] = {
     "SafeguardingPlanned": ("action_kind", "action_owner"),
     "SuspectStatusChanged": ("suspect_status",),
     "VictimAway": ("away_because", "away_since"),
+    **recording.FORM_OF,
 }
 """The fields by their own names that these makers cannot do without."""
 

@@ -96,8 +96,8 @@ def victim_sees(case: Case) -> str:
 
 def victim_told(case: Case) -> dict[str, Any]:
     """What the victim's page is told of the call, and nothing else about the case goes there: its state in one word,
-    what the officer's side sends, why the officer's microphone brings no sound, where both talk, and who is in it, by
-    role.
+    what the officer's side sends, why the officer's microphone brings no sound, where both talk, who is in it, by role,
+    whether it is being recorded, and which questions of consent are open.
 
     Of a guest also the id, for the victim answers for guests: whether one comes in, and whom the victim holds.
     """
@@ -114,6 +114,8 @@ def victim_told(case: Case) -> dict[str, Any]:
         "microphone": session.microphones.get("officer", ""),
         "voice": session.voice,
         "people": people,
+        "recording": case.exhibits.running is not None,
+        "asks": sorted(case.exhibits.asked),
     }
 
 

@@ -27,6 +27,8 @@ CATEGORY: Mapping[type[e.Fact], str] = {
     e.PersonMatched: "combination",
     e.ReferralMade: "disclosure",
     e.GuestInvited: "disclosure",
+    e.RecordingStarted: "collection",
+    e.StillTaken: "collection",
     e.ErasureProposed: "erasure",
     e.CaseErased: "erasure",
 }

@@ -14,6 +14,7 @@ from typing import Any
 from rvr.core import events as e
 from rvr.core.case import Case
 from rvr.core.conditions import Condition
+from rvr.core.moment import parse_iso
 
 OF_ERASURE = (e.ErasureProposed, e.CaseErased)
 """They begin no new time of keeping."""
@@ -56,6 +57,18 @@ class Retention:
     """What may allow an erasure: code and name."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     hash: str = ""
+    recordings: RecordClass | None = None
+    """When somebody looks whether recordings and stills are still needed: sooner than the case itself, with whose key
+    they go."""
+
+    def review_of_recordings(self, case: Case) -> datetime | None:
+        """When that is, counted from the newest of them; None without any, or without a rule."""
+        kept = case.exhibits
+        times = [tape.stopped_at or tape.started_at for tape in kept.tapes.values()]
+        times += [still.taken_at for still in kept.stills.values()]
+        if self.recordings is None or not times:
+            return None
+        return later(parse_iso(max(times)), self.recordings.review_years)
 
     def keeping(self, case: Case, log: Iterable[e.Recorded]) -> Keeping | None:
         """The first class that the case is in, with its times; None where the table has none for it."""

@@ -73,6 +73,7 @@ OF_CASE: Mapping[str, Callable[[Case], Any]] = {
     "link_opened": lambda case: bool(case.session and case.session.link_opened_at),
     "guests": lambda case: len(case.session.live_guests) if case.session and _open(case.session) else 0,
     "guest_places": lambda case: PLACES - len(case.session.live_guests) if case.session else 0,
+    "recording": lambda case: case.exhibits.running is not None,
     "safety.alone": lambda case: case.safety.alone if case.safety else None,
     "safety.place_verified": lambda case: case.safety.place_verified if case.safety else None,
     "order_breached": lambda case: "yes" in case.orders.values(),
@@ -121,6 +122,7 @@ KNOWN_FACTS = frozenset(
         "appointment_in_s",
         "consent.video",
         "consent.recording",
+        "consent.still",
         "consent.evaluation",
     }
 )

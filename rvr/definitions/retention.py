@@ -9,24 +9,28 @@ from rvr.core.retention import FACTS, RecordClass, Retention
 from rvr.definitions.reading import Reading, digest
 
 FILE = "tables/retention.toml"
+RECORDINGS = "recordings"
 
 
 def read_retention(reading: Reading) -> Retention:
     """The table; an empty one without the file."""
     if FILE not in reading.files:
         return Retention()
-    top = reading.keys(FILE, "", reading.toml(FILE), "class authority reason")
+    top = reading.keys(FILE, "", reading.toml(FILE), "class authority reason", "recordings")
     if top is None:
         return Retention()
     classes = tuple(filter(None, (_class(reading, key, table) for key, table in top["class"].items())))
     if not classes or classes[-1].when is not None or any(one.when is None for one in classes[:-1]):
         reading.fault(FILE, "class", "the last class, and it alone, has no `when`: whatever is in no other")
     hashed = digest({FILE: reading.files[FILE]})
-    return Retention(classes, _names(reading, top, "authority"), _names(reading, top, "reason"), hashed)
+    recordings = _class(reading, RECORDINGS, top[RECORDINGS], RECORDINGS) if RECORDINGS in top else None
+    if recordings is not None and recordings.when is not None:
+        reading.fault(FILE, RECORDINGS, "holds for all of them: it has no `when`")
+    return Retention(classes, _names(reading, top, "authority"), _names(reading, top, "reason"), hashed, recordings)
 
 
-def _class(reading: Reading, key: str, table: Any) -> RecordClass | None:
-    place = f"class.{key}"
+def _class(reading: Reading, key: str, table: Any, place: str = "") -> RecordClass | None:
+    place = place or f"class.{key}"
     needed = "name minimum_years review_years source confirmed"
     if reading.keys(FILE, place, table, needed, "when") is None:
         return None

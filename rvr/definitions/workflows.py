@@ -18,6 +18,9 @@ PARTS = (
 )
 """The files of a workflow. A shared part has any of them but the first."""
 
+RECORDING = "recording"
+"""The part of that name is used only where the key of that name is true: nothing is recorded by oversight."""
+
 SELECTORS: Mapping[str, Callable[[w.State], bool]] = {
     "@open": lambda state: state.open,
     "@session": lambda state: state.session,
@@ -43,12 +46,12 @@ class WorkflowReader(Reading):
             "",
             {**self.toml(f"{self.name}/workflow.toml"), **self._changes("workflow")},
             "id name initial opens",
-            "parts instruments consent_wording wording",
+            "parts instruments consent_wording wording recording",
         )
         force = read_force(self)
         if top is None or force is None:
             return None
-        self.shared = tuple(str(part) for part in top.get("parts", ()))
+        self.shared = tuple(self._parts(top))
         self._drop_unused_parts()
         self._unknown_files()
         states = self._states()
@@ -84,6 +87,16 @@ class WorkflowReader(Reading):
         )
         self.faults += soundness.faults_of(flow, files_are_sound=not self.faults)
         return flow
+
+    def _parts(self, top: Mapping[str, Any]) -> Iterator[str]:
+        """The parts that it consists of. That of recording only where `recording` says so in as many words."""
+        allowed = top.get("recording", False)
+        if type(allowed) is not bool:
+            self.fault(f"{self.name}/workflow.toml", "recording", "must be true or false")
+        parts = [str(part) for part in top.get("parts", ())]
+        if allowed is True and RECORDING not in parts:
+            self.fault(f"{self.name}/workflow.toml", "recording", f"needs the part `{RECORDING}`")
+        yield from (part for part in parts if part != RECORDING or allowed is True)
 
     # --- Where a part's tables come from -------------------------------------------------------------------------
 

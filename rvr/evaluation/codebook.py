@@ -32,14 +32,16 @@ PROFILE = "https://datapackage.org/profiles/2.0/"
 OTHER_STREAMS = (
     *("OfficerDutyChanged", "OfficerEngaged", "OfficerFreed", "PersonRegistered", "DefinitionStored"),
     *("OrderImported", "OrderEnded", "ClockStepObserved", "ClockHealthNoted"),
+    *("RecordingGrew", "RecordingSealed", "RecordingDerived"),
 )
 """Facts that no case's stream holds."""
 
 WITHHELD = "withheld"
 """Stands for a text that is no code."""
 
-WITHHELD_FIELDS = frozenset({"reference"})
-"""Public inside the desk, and still not for an evaluator: the reference is spoken on the telephone."""
+WITHHELD_FIELDS = frozenset({"reference", "sha256"})
+"""Public inside the desk, and still not for an evaluator: the reference is spoken on the telephone, and the hash of a
+picture finds it again wherever a copy lies."""
 
 ROLE = "role"
 """Stands for whatever the fact's own field of that name says: victim or suspect."""
@@ -50,6 +52,8 @@ ID_FIELDS = {
     "suspect": "suspect",
     "officer": "staff",
     "session": "session",
+    "recording": "recording",
+    "still": "still",
     "victim_seat": "seat",
     "officer_seat": "seat",
     "link": "link",

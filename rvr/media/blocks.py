@@ -215,6 +215,14 @@ def packets(file: File, examined: Examined, key: bytes) -> Iterator[Packet]:
         yield from _unpacked(plain)
 
 
+def facts_of(file: File) -> dict[str, Any]:
+    """What a file's header tells; its first 64 KiB do. Raises ValueError for one that is not sound."""
+    facts, _ = _header(file)
+    if not facts:
+        raise ValueError("this is no recording, or its header was changed")
+    return facts
+
+
 def _header(file: File) -> tuple[dict[str, Any], int]:
     """The facts and where block 1 begins; no facts for a header that is not sound."""
     try:

@@ -16,7 +16,8 @@ import json
 import mmap
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -27,6 +28,7 @@ from aiortc.codecs.vpx import VpxPayloadDescriptor, vp8_depayload
 from aiortc.rtp import RtpPacket, unwrap_rtx
 from av.stream import Stream
 
+from rvr.core.moment import parse_iso
 from rvr.media import blocks
 from rvr.media.blocks import AUDIO, CODECS, VIDEO
 
@@ -87,6 +89,11 @@ class Track:
     def codec(self, told: Mapping[str, Any]) -> None:
         self._clock_rate = int(told.get("clock_rate", self._clock_rate))
         self._h264 = str(told.get("codec", "")).upper() == "H264"
+
+    @property
+    def ssrc(self) -> int:
+        """The sender's own; 0 before its first packet."""
+        return self._source[0] if self._source else 0
 
     def push(self, packet: RtpPacket, at_ns: int) -> Iterator[Frame]:
         """Whatever is ready now that this one has come."""
@@ -191,7 +198,8 @@ class Track:
 def frames(recorded: Iterator[blocks.Packet], report: Report) -> Iterator[Frame]:
     """The encoded frames of one person's packets. Packets that make no sense are left out."""
     tracks = {AUDIO: Track(AUDIO, report), VIDEO: Track(VIDEO, report)}
-    rtx: dict[int, tuple[int, int]] = {}
+    rtx: dict[int, int] = {}
+    """Payload type of retransmissions -> that of what they repeat."""
     for packet in recorded:
         if packet.kind == CODECS:
             told = json.loads(packet.data)
@@ -199,14 +207,14 @@ def frames(recorded: Iterator[blocks.Packet], report: Report) -> Iterator[Frame]
                 yield from tracks[kind].flush()
                 tracks[kind].codec(told.get(name, {}))
             video = told.get("video", {})
-            rtx = {video["rtx"]: (video["payload_type"], video.get("ssrc", 0))} if video.get("rtx") else {}
+            rtx = {video["rtx"]: video["payload_type"]} if video.get("rtx") else {}
             continue
         try:
             parsed = RtpPacket.parse(packet.data)
             if parsed.payload_type in rtx:
-                if len(parsed.payload) <= 2:  # a probe of the line, with nothing in it
+                if len(parsed.payload) <= 2 or not tracks[packet.kind].ssrc:  # a probe of the line, with nothing in it
                     continue
-                parsed = unwrap_rtx(parsed, *rtx[parsed.payload_type])
+                parsed = unwrap_rtx(parsed, rtx[parsed.payload_type], tracks[packet.kind].ssrc)
         except ValueError:
             report.lost += 1
             continue
@@ -301,10 +309,20 @@ def derive(files: Sequence[Path], key: bytes, out: BinaryIO, since_ns: int | Non
     def recorded() -> Iterator[blocks.Packet]:
         for mapped, examined in opened:
             if examined.facts:
-                yield from blocks.packets(mapped, examined, key)
+                later_ns = _after_a_boot(opened[0][1].facts, examined.facts)
+                for packet in blocks.packets(mapped, examined, key):
+                    yield replace(packet, at_ns=packet.at_ns + later_ns) if later_ns else packet
 
     write(recorded, out, report, since_ns)
     return report
+
+
+def _after_a_boot(first: Mapping[str, Any], this: Mapping[str, Any]) -> int:
+    """What a part's times lack on the first one's clock: the machine was booted meanwhile, and its clock began anew."""
+    if not first or first.get("boot") == this.get("boot"):
+        return 0
+    apart_us = (parse_iso(this["at"]) - parse_iso(first["at"])) // timedelta(microseconds=1)
+    return int(apart_us * 1000 - (this["monotonic_ns"] - first["monotonic_ns"]))
 
 
 def main() -> int:

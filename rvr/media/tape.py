@@ -14,7 +14,7 @@ from pathlib import Path
 from rvr.media import Recording
 from rvr.media.recording import Codecs, Head, Recorder, Scribe
 
-Tell = Callable[[Mapping[str, str]], None]
+Tell = Callable[[Mapping[str, str]], object]
 """Takes the detail of a `recording` observation."""
 
 

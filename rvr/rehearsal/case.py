@@ -11,7 +11,7 @@ from rvr.core import decide
 from rvr.core import events as e
 from rvr.core.case import Case
 from rvr.core.clocks import threshold_of
-from rvr.core.commands import THE_BOT, Actor, MakeMove, OpenCase, RunOut
+from rvr.core.commands import THE_BOT, Actor, MakeMove, OpenCase, Picture, RunOut
 from rvr.core.errors import Reason, RvrError
 from rvr.core.roster import Officer, apply_officer
 from rvr.core.workflow import Workflow
@@ -51,7 +51,8 @@ class Rehearsal:
 
     def make(self, who: Actor, move: str, form: Mapping[str, Any]) -> Happening:
         """Raises NotFound, Forbidden or Refused, as the desk would."""
-        at, basis, command = self.universe.at, self.universe.basis(), MakeMove("move", self.case.id, move, form)
+        at, basis = self.universe.at, self.universe.basis()
+        command = MakeMove("move", self.case.id, move, form, picture=Picture(basis.ids[0], "0" * 64, 640, 480))
         try:
             decision = decide.decide_move(self.case, command, self.workflow, by=who, at=at, basis=basis)
         except RvrError as refusal:

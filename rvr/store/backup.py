@@ -1,8 +1,9 @@
 """A copy of the store that is known to be good, and the way back.
 
 The copy is made in one read transaction while the desk works (`VACUUM INTO`, encrypted with the same key), brought to
-the disk, and then examined like the live store. Its manifest is written last: a folder without one is no backup. Keys
-never go with it.
+the disk, and then examined like the live store. Sealed recordings and stills are copied behind it, so that the copy has
+at least what its log tells of them. The manifest is written last: a folder without one is no backup. Keys never go with
+it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from rvr.store.sqlite import connect, dbapi
 FORMAT = "rvr-backup/1"
 MANIFEST = "MANIFEST.json"
 PARTIAL = ".partial"
+BESIDE = "recordings"
+"""The folder of sealed files beside the database (`rvr.exhibits`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Manifest:
     """Number of the last row of the access log in it."""
     masters: tuple[str, ...]
     """Ids of the master keys that open it; the keys themselves are elsewhere."""
+    beside: tuple[tuple[str, int, str], ...] = ()
+    """Name, size and SHA-256 of each sealed file of a recording or a still."""
 
 
 def make(place: Place, out: Path, force: str, note: Access) -> Manifest:
@@ -66,7 +71,7 @@ def make(place: Place, out: Path, force: str, note: Access) -> Manifest:
         _sync(copy)
         found = place.keys()
         position, seq, masters = _examined(copy, found)
-        told = (copy.name, copy.stat().st_size, _digest(copy), position, seq, masters)
+        told = (copy.name, copy.stat().st_size, _digest(copy), position, seq, masters, _copied(place.data, draft))
         manifest = Manifest(FORMAT, iso(note.at), force, *told)
         (draft / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1) + "\n", encoding="utf-8")
         _sync(draft / MANIFEST)
@@ -95,6 +100,9 @@ def restore(backup: Path, place: Place, note: Access) -> Manifest:
         position, seq, _ = _examined(copy, found)
         if (position, seq) != (manifest.position, manifest.access):
             raise CannotOpen(f"{backup} does not hold what its manifest says")
+        _copied(backup, draft)
+        if wrong := _others(draft, manifest):
+            raise CannotOpen(f"{backup / wrong[0]} is not what its manifest says: it was changed or cut off")
         with contextlib.closing(connect(copy, found.database, write=True)) as connection:
             access.record(connection, note)
         return manifest
@@ -106,7 +114,8 @@ def read(backup: Path) -> Manifest:
     """The manifest of a backup. Raises CannotOpen."""
     try:
         told = json.loads((backup / MANIFEST).read_text(encoding="utf-8"))
-        manifest = Manifest(**{**told, "masters": tuple(told["masters"])})
+        lists = {"masters": tuple(told["masters"]), "beside": tuple(map(tuple, told.get("beside", ())))}
+        manifest = Manifest(**{**told, **lists})
     except (OSError, ValueError, TypeError, KeyError) as fault:
         raise CannotOpen(f"{backup} is no whole backup: its {MANIFEST} is missing or cannot be read") from fault
     if manifest.format != FORMAT or Path(manifest.file).name != manifest.file:
@@ -138,12 +147,37 @@ def faults(connection: Connection, manifest: Manifest, found: keys.Keys) -> list
     return misfits(connection, found) + ([] if same else ["it does not hold what its manifest says"])
 
 
-def _refuse_other(copy: Path, named: Path, manifest: Manifest) -> None:
+def others(backup: Path, manifest: Manifest) -> list[str]:
+    """The sealed files that are missing from a backup, or are not what its manifest says."""
+    return [f"{name}: is not what the manifest says, or is missing" for name in _others(backup, manifest)]
+
+
+def _copied(source: Path, draft: Path) -> tuple[tuple[str, int, str], ...]:
+    """Copies the sealed files; one that still grows is copied as far as it is now."""
+    if not (source / BESIDE).is_dir():
+        return ()
+    shutil.copytree(source / BESIDE, draft / BESIDE)
+    copied = sorted(path for path in (draft / BESIDE).rglob("*") if path.is_file())
+    for path in copied:
+        _sync(path)
+    for folder in {path.parent for path in copied}:
+        _sync(folder)
+    return tuple((path.relative_to(draft).as_posix(), path.stat().st_size, _digest(path)) for path in copied)
+
+
+def _others(folder: Path, manifest: Manifest) -> list[str]:
+    return [name for name, size, told in manifest.beside if not _same(folder / name, size, told)]
+
+
+def _same(path: Path, size: int, told: str) -> bool:
     try:
-        same = (copy.stat().st_size, _digest(copy)) == (manifest.size, manifest.sha256)
+        return (path.stat().st_size, _digest(path)) == (size, told)
     except FileNotFoundError:
-        same = False
-    if not same:
+        return False
+
+
+def _refuse_other(copy: Path, named: Path, manifest: Manifest) -> None:
+    if not _same(copy, manifest.size, manifest.sha256):
         raise CannotOpen(f"{named} is not what its manifest says: it was changed or cut off")
 
 

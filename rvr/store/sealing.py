@@ -17,6 +17,8 @@ from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from rvr.core.errors import RvrError
 from rvr.core.identity import IdentityKey
@@ -84,6 +86,19 @@ class Sealer:
             )
             found |= {row[0]: self._unwrap(*row) for row in rows}
         return found
+
+    def derived(self, connection: Connection, scope: str, purpose: str) -> bytes | None:
+        """A key of its own for a file that belongs to this scope, never stored: it goes when the scope's does. None
+        where that was destroyed, or nothing was ever sealed.
+        """
+        row = connection.execute(
+            "SELECT key_id, scope, master_id, wrapped FROM data_key WHERE scope = :scope AND length(wrapped) > 0"
+            " LIMIT 1",
+            {"scope": scope},
+        ).fetchone()
+        if row is None:
+            return None
+        return HKDF(SHA256(), KEY_BYTES, None, f"rvr/{purpose}".encode()).derive(self._unwrap(*row).secret)
 
     def _create(self, connection: Connection, scope: str) -> DataKey:
         master_id, master = self._keys.masters[-1]

@@ -309,6 +309,10 @@ class Store:
         the new ones are whole, and what would write waits."""
         return await self._writer.do(lambda connection: projections.replay(connection, self.sealer))
 
+    def derive(self, scope: str, purpose: str) -> bytes | None:
+        """The key of a file that belongs to this scope (`Sealer.derived`). For a thread of the caller's own."""
+        return self._on_connection(lambda connection: self.sealer.derived(connection, scope, purpose))
+
     def iterate(self, *, kind: str = "case/", until: int | None = None, chunk: int = 50) -> Iterator[Recorded]:
         """All events of the streams of a kind up to feed position `until`, public part only: streams in the order in
         which they began, each by version.

@@ -23,7 +23,7 @@ from rvr.evaluation import package
 from rvr.evaluation.pseudonyms import CannotExport
 from rvr.store import messages
 from rvr.store.tables import LinkRow
-from rvr.web import auth, ice, rendering, views, workflow_views
+from rvr.web import auth, ice, rendering, stills, views, workflow_views
 from rvr.web.around import gather, gathered, seen
 from rvr.web.case_parts import Around
 from rvr.web.context import ANCHORING, ATTENDANCE, DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
@@ -164,7 +164,8 @@ async def make_move(request: web.Request) -> web.StreamResponse:
         member(body, "form", dict, default={}),
         member(body, "expected_version", int, default=None),
     )
-    outcome = await desk.handle(command, actor, signin=request[SIGNED_IN].signin)
+    async with stills.with_picture(request, command) as whole:
+        outcome = await desk.handle(whole, actor, signin=request[SIGNED_IN].signin)
     if outcome.repeated:  # an old answer shows what this person might see then; what they may see now decides
         now = await visible(request)
         if not views.sees_whole(now.case, actor):
@@ -228,8 +229,17 @@ async def join(request: web.Request) -> web.StreamResponse:
         if link is None:
             raise NotSignedIn(Reason("not-joined"))
         case_id, seat = link.case_id, link.seat
-    told = presence.victim_told(await request.app[DESK].case(case_id))
-    response = answer({"seat": seat, "csrf": join_csrf(browser), **told, **ice.told(request, victim=True)})
+    found = await request.app[DESK].case(case_id)
+    wording = (await request.app[DESK].definition_of(found)).wording
+    response = answer(
+        {
+            "seat": seat,
+            "csrf": join_csrf(browser),
+            **presence.victim_told(found),
+            "wording": {kind: wording.get(kind, "") for kind in ASKED},
+            **ice.told(request, victim=True),
+        }
+    )
     auth.set_cookie(response, request, "rvr_j", browser)
     return response
 
@@ -259,6 +269,7 @@ JOIN_MOVES = {
     "device": "check_device",
     "unsafe": "victim_unsafe",
     "exit": "victim_exit",
+    "consent": "answer_consent",
     "admit": "admit_guest",
     "refuse": "refuse_guest",
     "hold": "hold_guest",
@@ -268,9 +279,15 @@ JOIN_MOVES = {
 
 ABOUT_GUESTS = ("admit", "refuse", "hold", "back")
 
+ASKED = ("recording", "still")
+"""Kinds of consent that the victim's page answers; all else is asked by a person."""
+
+ANSWERS = ("given", "refused", "withdrawn")
+
 
 async def join_action(request: web.Request) -> web.StreamResponse:
-    """What the victim's page tells: how it is, what the device can do, an answer about a guest, help, or quick exit."""
+    """What the victim's page tells: how it is, what the device can do, an answer about a guest or recording, help,
+    or quick exit."""
     action = request.match_info["action"]
     link = await joined(request, leaving=action == "exit")
     body = await body_of(request) if request.can_read_body else {}
@@ -311,10 +328,19 @@ def word_of(body: Mapping[str, Any]) -> Word:
 def _told(action: str, body: Mapping[str, Any]) -> dict[str, Any]:
     if action in ABOUT_GUESTS:
         return {"guest": member(body, "guest", str)}
+    if action == "consent":
+        return {"consent_kind": _one_of(body, "kind", ASKED), "consent_answer": _one_of(body, "answer", ANSWERS)}
     if action != "device":
         return {}
     more = {"network": "network", "device_fault": "fault"}
     return device_of(body) | {name: member(body, said, str, default="") for name, said in more.items()}
+
+
+def _one_of(body: Mapping[str, Any], name: str, known: tuple[str, ...]) -> str:
+    given = member(body, name, str)
+    if given not in known:
+        raise BadInput(Reason("body-field", {"name": name}, name))
+    return str(given)
 
 
 def device_of(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,22 @@ from rvr.desk import Desk
 from rvr.media import MediaEngine
 from rvr.messages import catalogue
 from rvr.periodic import Periodic
-from rvr.web import api, audit, auth, case_page, errors, guest, live, openapi, pages, rendering, whip, workflow_page
+from rvr.web import (
+    api,
+    audit,
+    auth,
+    case_page,
+    errors,
+    evidence,
+    guest,
+    live,
+    openapi,
+    pages,
+    rendering,
+    views,
+    whip,
+    workflow_page,
+)
 from rvr.web.context import ANCHORING, ATTENDANCE, DESK, MEDIA, PAGES, SETTINGS, TEMPLATES, TURN, WORDS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -42,6 +57,7 @@ EVERY_ROLE = STAFF | frozenset(["advocate", "interpreter", "evaluator", "auditor
 OPENERS = frozenset({"call_handler", "sergeant", "inspector", "officer"})
 """Whoever opens cases in some workflow; in which, the workflow says."""
 
+WATCHES = views.WATCHES
 EVALUATOR = frozenset({"evaluator"})
 ADMINISTRATOR = frozenset({"administrator"})
 AUDITOR = frozenset({"auditor"})
@@ -96,6 +112,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/v1/cases/{id}", api.case, CASE_ROLES, LOOK),
     Route("POST", "/api/v1/cases/{id}/moves/{move}", api.make_move, CASE_ROLES, MOVE),
     Route("GET", "/api/v1/cases/{id}/events", api.events, DESK_ROLES, LOOK),
+    Route("POST", "/api/v1/cases/{id}/exhibits/{exhibit}/looks", evidence.look, WATCHES, LOOK),
+    Route("GET", "/api/v1/cases/{id}/exhibits/{exhibit}/{side}", evidence.fetch, WATCHES, LOOK),
+    Route("POST", "/api/v1/cases/{id}/exhibits/{exhibit}/copies", evidence.give, WATCHES, EXPORT),
     Route("GET", "/api/v1/board", api.board, STAFF, ("board",)),
     Route("POST", "/api/v1/duty", api.duty, DUTY, ("staff",)),
     Route("GET", "/api/v1/live", live.feed, STAFF, LOOK),
@@ -129,6 +148,9 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/cases", pages.open_case, OPENERS, ("collection",)),
     Route("GET", "/cases/{id}", case_page.show, CASE_ROLES, LOOK),
     Route("POST", "/cases/{id}/moves/{move}", case_page.make_move, CASE_ROLES, MOVE),
+    Route("POST", "/cases/{id}/exhibits/{exhibit}", evidence.look, WATCHES, LOOK),
+    Route("GET", "/cases/{id}/exhibits/{exhibit}", evidence.page, WATCHES, LOOK),
+    Route("POST", "/cases/{id}/exhibits/{exhibit}/copies", evidence.give, WATCHES, EXPORT),
     Route("POST", "/duty", pages.set_duty, DUTY, ("staff",)),
     Route("GET", "/live", live.fragments, STAFF | {"advocate"}, LOOK),
     Route("GET", "/j", pages.join_page, ANYBODY, ("own_data",)),

@@ -215,11 +215,13 @@ async def _told(request: web.Request, rows: Sequence[AccessRow], people: Mapping
 
 def _what(code: str, moves: Mapping[str, str], words: Catalogue) -> str:
     """A class of fields, a verb or a refusal from the catalogue; a move by the name that its workflow gives it."""
-    return moves.get(code) or words.name("access_what", code)
+    known = code if f"access_what.{code}" in words else code.partition(":")[0]  # behind it: which one
+    return moves.get(code) or words.name("access_what", known)
 
 
 def _reason(code: str, known: Mapping[str, str], words: Catalogue) -> str:
-    return known.get(code) or words.name("access_purpose", code)
+    part = "look_reason" if f"look_reason.{code}" in words else "access_purpose"
+    return known.get(code) or words.name(part, code)
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

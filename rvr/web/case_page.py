@@ -25,7 +25,7 @@ from rvr.core.session import Guest
 from rvr.core.workflow import Workflow
 from rvr.messages import Catalogue
 from rvr.store.staff import Person
-from rvr.web import auth, case_parts, form_views, question_views, rendering, views
+from rvr.web import auth, case_parts, evidence, form_views, question_views, rendering, stills, views
 from rvr.web.around import gather
 from rvr.web.case_parts import Around
 from rvr.web.choices import Choices, officers_to_choose
@@ -56,10 +56,14 @@ BESIDE = {
 SEATED = frozenset({"officer", "sergeant", "inspector", "advocate"})
 """Roles that may have a seat in a call."""
 
+RECORDING = ("stop_recording", "start_recording", "take_still", "ask_consent")
+"""Moves that stand in the part of the page about recording."""
+
 PLACED = frozenset(
     [
         *("dispatch_emergency", "clear_line", "clear_line_with_plan"),
         *("invite_guest", "supervise_call", "take_seat", "leave_seat"),
+        *RECORDING,
     ]
 )
 """Moves that have a place of their own on the page."""
@@ -106,7 +110,8 @@ async def make_move(request: web.Request) -> web.StreamResponse:
     form = form_views.form_from(post, around.flow, move.fields, desk.observe().at)
     command = MakeMove(form_views.command_id(post), case.id, move.id, form, _version(post))
     try:
-        await desk.handle(command, actor, signin=request[SIGNED_IN].signin)
+        async with stills.with_picture(request, command) as whole:
+            await desk.handle(whole, actor, signin=request[SIGNED_IN].signin)
     except (Refused, Stale, Forbidden, Unavailable) as error:
         trouble = _trouble(request, move.id, post, error)
         return await _respond(request, await gather(desk, case.id, actor), trouble)
@@ -196,7 +201,7 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
     if partner:
         contact = views.labelled(shown["safe_contact"], flow)
         return rendering.render(app, "_referral.html", signed, contact=contact, **context)
-    first = [made[name] for name in flow.states[case.state].next if name in made]
+    first, seat = [made[name] for name in flow.states[case.state].next if name in made], views.live_seat(case, actor)
     context |= {
         "whole": whole,
         "facts": views.facts_shown(case, flow, actor),
@@ -205,6 +210,9 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
         "next": first,
         "groups": _groups(made, {form.id for form in first} | IN_STEPS.get(case.state, frozenset())),
         "roles": actor.roles,
+        "recording_moves": [made[name] for name in RECORDING if name in made and seat],
+        "may_watch": views.may_watch(case, actor),
+        "look_reasons": evidence.REASONS,
         "turn": _turn(case, flow, words, actor),
         "capacity": await desk.capacity(),
         "desk_open": views.desk_is_open(flow.force, desk.observe()),

@@ -12,6 +12,7 @@ from rvr.core import events as e
 from rvr.core.case import Case, Suspect
 from rvr.core.decide import MoveView
 from rvr.core.events import Event, Recorded
+from rvr.core.exhibits import Kept, Taped
 from rvr.core.history import PastCase
 from rvr.core.identity import VICTIM
 from rvr.core.moment import iso
@@ -205,6 +206,45 @@ def _sitting(one: Sitting, guest: Guest | None, *, names: bool) -> dict[str, Any
         "held_by": sorted(guest.held_by),
         "camera": guest.camera,
         "microphone": guest.microphone,
+    }
+
+
+# --- Recordings and stills ---------------------------------------------------------------------------------------
+
+
+def exhibits(around: Around) -> dict[str, Any]:
+    """What is kept of the call, and whether it is being recorded now. No picture and no sound is among it."""
+    kept = around.case.exhibits
+    return {
+        "recording": kept.running is not None,
+        "asked": sorted(kept.asked),
+        "recordings": [exhibit(around, tape) for tape in kept.tapes.values()],
+        "stills": [exhibit(around, still) for still in kept.stills.values()],
+    }
+
+
+def exhibit(around: Around, one: Taped | Kept) -> dict[str, Any]:
+    """One of them."""
+    if isinstance(one, Taped):
+        return {
+            "id": one.id,
+            "kind": "recording",
+            "sides": list(one.seats),
+            "started_at": one.started_at,
+            "stopped_at": one.stopped_at or None,
+            "because": one.because or None,
+            "faltered": [{"side": side, "track": track} for side, track in sorted(one.faltered)],
+        }
+    return {
+        "id": one.id,
+        "kind": "still",
+        "exhibit": one.exhibit,
+        "intimate": one.intimate,
+        "taken_at": one.taken_at,
+        "by": _name(around, one.by),
+        "width": one.width,
+        "height": one.height,
+        "sha256": one.sha256,
     }
 
 

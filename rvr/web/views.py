@@ -101,6 +101,15 @@ def sees_whole(case: Case, actor: Actor) -> bool:
     return bool(_roles(case, actor) & WHOLE)
 
 
+WATCHES = frozenset({"sergeant", "inspector", "officer", "investigator"})
+"""Roles that may see and hear what was recorded of a case that concerns them, each time with a reason."""
+
+
+def may_watch(case: Case, actor: Actor) -> bool:
+    """Whether recordings and stills of this case may be looked at."""
+    return bool(_roles(case, actor) & WATCHES)
+
+
 def may_read(row: CaseRow | Other, actor: Actor) -> bool:
     """The same of a row: whether a link to it leads to more than the outline."""
     return any(_concerns(row, actor, role) for role in actor.roles & WHOLE)
@@ -277,6 +286,7 @@ def _whole(around: Around, actor: Actor, words: Catalogue) -> dict[str, Any]:
         "handover_note": case.handover_note,
         "contacts": list(case.contacts),
         "session": _session(case, actor),
+        "exhibits": case_parts.exhibits(around),
         "appointment": case_parts.appointment(case),
         "told": case_parts.told(around),
         "line_cleared": case_parts.line_cleared(around),

@@ -57,6 +57,11 @@ let checked = "";
 /** Whether the officer is in the call, and since when this page waits. */
 let here = false;
 let waiting = 0;
+/** What is asked about each kind of consent, in the workflow's words. @type {Record<string, string>} */
+let wording = {};
+/** The kind of consent that is asked for now. */
+let asked = "";
+let recorded = false;
 
 /** Grows with each link and each try to join: whatever an earlier one still brings is ignored. */
 let turn = 0;
@@ -179,6 +184,7 @@ async function join() {
     trouble("");
     ({ seat, csrf } = answer);
     ice = answer;
+    wording = answer.wording ?? {};
     hear(answer);
     attending.start();
     token = "";
@@ -263,6 +269,7 @@ function hear(says) {
   told = says.state ?? "waiting";
   inTheCall(says.people);
   other = { ...other, ...says };
+  askFor(says.asks ?? [], Boolean(says.recording));
   hush();
 }
 
@@ -378,6 +385,7 @@ function end() {
   attending.stop();
   leave();
   told = "ended";
+  askFor([], false);
   showOnly("ended");
   el("ended-title").focus();
 }
@@ -441,6 +449,45 @@ function lastWords() {
   for (const press of unheard) post("/unsafe", press, true).catch(() => {});
 }
 
+/**
+ * One question at a time, as the server has it; and whether the call is being recorded, for as long as it is.
+ * @param {string[]} kinds @param {boolean} recording
+ */
+function askFor(kinds, recording) {
+  const kind = kinds.find((one) => wording[one]) ?? "";
+  const fresh = kind && kind !== asked;
+  asked = kind;
+  el("agree").hidden = !kind;
+  if (fresh) {
+    el("agree-text").textContent = wording[kind];
+    el("agree").focus();
+  }
+  if (recorded && !recording && told !== "ended") el("note").textContent = words.rec_stopped;
+  if (!recorded && recording) el("note").textContent = "";
+  recorded = recording;
+  el("rec").hidden = !recording;
+}
+
+/**
+ * The answer is shown when the server has it: until then the question stays, so that nobody thinks it was heard.
+ * @param {string} kind @param {"given"|"refused"|"withdrawn"} answer
+ */
+async function reply(kind, answer) {
+  const body = { kind, answer, ...onePress() };
+  for (let tries = 0; told !== "ended"; tries += 1) {
+    try {
+      const { ok, status } = await post("/consent", body, true);
+      if (ok) return;
+      if (status === 422 || status === 404) break;
+      if (status === 401 || status === 403) await renew();
+    } catch {
+      el("note").textContent = words.offline;
+    }
+    await pause(BACKOFF_MS[Math.min(tries, BACKOFF_MS.length - 1)]);
+  }
+  if (told !== "ended") el("note").textContent = words.answer_again;
+}
+
 function switchMute() {
   muted = !muted;
   hush();
@@ -460,6 +507,9 @@ el("join").addEventListener("click", () => {
   join();
 });
 el("retry").addEventListener("click", enter);
+el("agree-yes").addEventListener("click", () => reply(asked, "given"));
+el("agree-no").addEventListener("click", () => reply(asked, "refused"));
+el("rec-stop").addEventListener("click", () => reply("recording", "withdrawn"));
 el("mute").addEventListener("click", switchMute);
 el("camera").addEventListener("click", switchCamera);
 for (const id of ["help", "help-early"]) el(id).addEventListener("click", help);

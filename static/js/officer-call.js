@@ -74,6 +74,7 @@ class OfficerCall extends HTMLElement {
     setText(this.#part("main"), mainWords(people, this.#roles));
     // A guest is told how the own seat stands; the officer, how the victim is.
     this.#show(now.own && now.own !== "here" && now.own !== "away" ? now.own : now.presence ?? "none");
+    this.#part("rec").hidden = now.recording === undefined;
     this.#tellLine(now);
   };
 

@@ -246,7 +246,7 @@ def test_no_id_and_no_spoken_reference_leaves(week: Week, package: Path) -> None
 
 def test_every_field_that_holds_an_id_of_a_person_or_thing_leaves_as_a_pseudonym() -> None:
     def holds_an_id(field: Any) -> bool:
-        of = "link|session|action|case|referral|suspect|order|person"
+        of = "link|session|action|case|referral|suspect|order|person|recording"
         return bool(re.search(rf"Random id|Person id|person id|Id of the ({of})\b", field.metadata["meaning"]))
 
     fields = [(e.FACTS[kind], f) for kind in codebook.EVENT_TYPES for f in codebook.public_fields(e.FACTS[kind])]

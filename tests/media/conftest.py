@@ -14,16 +14,16 @@ from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSess
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, VideoStreamTrack
 from av import VideoFrame
 
-from rvr.media import Observation, Room, Seat
+from rvr.media import Observation, Recording, Room, Seat
 from rvr.media.rooms import Rooms
 
 ROOM = "room-1"
 SEATS = ["officer", "victim"]
 
 
-def room(*guests: str) -> Room:
+def room(*guests: str, recording: Recording | None = None) -> Room:
     """The two principal seats, and these."""
-    return Room(tuple(Seat(one) for one in (*SEATS, *guests)))
+    return Room(tuple(Seat(one) for one in (*SEATS, *guests)), recording)
 
 
 class Notebook:

@@ -22,10 +22,10 @@ from tests.media import packets as rtp
 KEY = bytes(range(32))
 
 
-def a_file(path: Path, sent: Iterable[rtp.Sent]) -> Path:
+def a_file(path: Path, sent: Iterable[rtp.Sent], video: str = "VP8") -> Path:
     """A sealed file of these packets, a block a second."""
     sealing = Sealing(KEY, bytes(32), {"seat": "s", "part": 1})
-    told = [Packet(CODECS, 0, rtp.codecs_json()), *(Packet(KINDS[one.kind], one.at_ns, one.rtp) for one in sent)]
+    told = [Packet(CODECS, 0, rtp.codecs_json(video)), *(Packet(KINDS[one.kind], one.at_ns, one.rtp) for one in sent)]
     made = [sealing.header]
     made += [sealing.block(told[n : n + 90], last=n + 90 >= len(told)) for n in range(0, len(told), 90)]
     path.write_bytes(b"".join(made))
@@ -167,3 +167,12 @@ def test_one_track_alone_is_a_file_too(tmp_path: Path, kind: str) -> None:
     counts, _ = played(made)
     assert counts[kind] > 50
     assert sum(counts.values()) == counts[kind]
+
+
+def test_h264_is_put_together_as_well(tmp_path: Path) -> None:
+    made, report = made_of([a_file(tmp_path / "a", rtp.a_call_in_h264(60), "H264")])
+    assert b"matroska" in made[:64]
+    assert (report.frames, report.left_out) == (60, 0)
+    assert played(made)[0]["video"] == 60
+    with av.open(io.BytesIO(made)) as container:
+        assert container.streams.video[0].width == 320
