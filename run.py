@@ -71,8 +71,14 @@ ROOM_NEEDED_MB = 800
 # The first npm that reads package-lock.json version 3 without rewriting it.
 OLDEST_NPM = 7
 
-# Program and Debian package: a TURN server, network namespaces, a C compiler.
-PROGRAMS_OF_TESTS = (("turnserver", "coturn"), ("ip", "iproute2"), ("ping", "iputils-ping"), ("cc", "gcc"))
+# Program and Debian package: a TURN server, network namespaces, a C compiler, a second kind of browser.
+PROGRAMS_OF_TESTS = (
+    ("turnserver", "coturn"),
+    ("ip", "iproute2"),
+    ("ping", "iputils-ping"),
+    ("cc", "gcc"),
+    ("firefox-esr", "firefox-esr"),
+)
 
 # Debian starts a server as soon as it is installed, where this is there: not on somebody's machine.
 SERVICES_START = Path("/run/systemd/system")

@@ -110,7 +110,8 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[MediaEngin
 
     rooms = Rooms(
         observed,
-        workers=settings.media_workers or max(1, (os.cpu_count() or 1) - 1),
+        workers=settings.media_workers or os.cpu_count() or 1,
+        video_codec=settings.media_codec,
         media_bind=settings.media_bind,
         media_public_address=settings.media_public_address or None,
         media_ports=(int(first), int(last or first)) if int(first) else None,

@@ -50,7 +50,10 @@ class Settings:
     signin_idle_s: int = _setting(900, "A sign-in without a request ends after this long", "s")
     signin_max_s: int = _setting(43_200, "A sign-in ends after this long in any case: one shift", "s")
     media: bool = _setting(True, "Run the media workers here: of several processes on one database, one does")
-    media_workers: int = _setting(0, "Media worker processes; 0: one for each core but one, at least one")
+    media_workers: int = _setting(0, "Media worker processes; 0: one for each core")
+    media_codec: str = _setting(
+        "VP8", "What all pictures of a call are in: VP8, or H264, which phones encode in hardware"
+    )
     media_bind: str = _setting("127.0.0.1", "Address that media workers bind")
     media_public_address: str = _setting("", "Address that browsers are told; default: media_bind")
     media_ports: str = _setting("0-0", "UDP port range of media workers; 0-0: any")
@@ -173,6 +176,8 @@ def _check(settings: Settings) -> None:
         raise SettingFault(f"The port {settings.port} does not exist")
     _check_anchors(settings)
     _check_turn(settings)
+    if settings.media_codec not in ("VP8", "H264"):
+        raise SettingFault("The setting media_codec must be VP8 or H264")
     if "{link}" not in settings.link_text:
         raise SettingFault("The text of the message (link_text) must contain {link}")
     if settings.clock_error_limit_ms <= 0:

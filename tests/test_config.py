@@ -63,6 +63,7 @@ def test_a_wrong_value_in_the_environment_is_refused(name: str, text: str) -> No
     [
         ({"port": 70_000}, "does not exist"),
         ({"link_text": "Call us"}, "must contain {link}"),
+        ({"media_codec": "VP9"}, "VP8 or H264"),
         ({"host": "0.0.0.0"}, "this machine only"),  # noqa: S104
         ({"host": "0.0.0.0", "demo": False}, "needs TLS"),  # noqa: S104
     ],

@@ -457,7 +457,7 @@ def test_programs_that_the_tests_start_are_installed_but_not_where_they_would_be
 ) -> None:
     run = loaded_from(ready)
     folder, asked = ready.root / "programs", ready.root / "asked"
-    for name in ("ip", "ping", "cc"):
+    for name in ("ip", "ping", "cc", "firefox-esr"):
         program(folder / name, "true")
     program(folder / "apt-get", f'echo "$@" >> {asked}')
     monkeypatch.setattr(run.os, "geteuid", lambda: 0)

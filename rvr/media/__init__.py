@@ -103,11 +103,13 @@ class Observation:
     detail: Mapping[str, str] = field(default_factory=dict)
     """Codes only, never an address. `partner`: the other principal seat. `cause`: for `lost` one of `silent`, `failed`,
     `worker_lost`; for `gone` one of `left`, `replaced` (the same seat joined anew), `closed` (the room is no longer
-    wanted), `deadline` (never connected). `again`: `yes`. `first:<seat>`, in `two_way`: when that principal seat's
-    first frame was decoded (ISO 8601). In `quality`: `up_kbps`, `down_kbps`, `up_loss_pct`, `down_loss_pct`, `rtt_ms`,
-    `width`, `height`, `fps`, `freezes`, `nacks`, `plis`, `seconds`; up is from this seat. In `recording`: `recording`
-    (its id), `state` (`started`, `block`, `stopped`, `failed`), `seat`, `n`, `bytes`, `sha256` (head of the chain),
-    `cause`."""
+    wanted), `deadline` and `failed` (it never came up). `again`: `yes`. `picture`, in `first_frame`: `blank` for one
+    even tone, as of a covered lens; `picture:<seat>` says the same in `two_way`, where `first:<seat>` is when that
+    principal seat's first frame was decoded (ISO 8601). In `quality`: `up_kbps`, `down_kbps`, `up_loss_pct`,
+    `down_loss_pct`, `rtt_ms` (when known), `width`, `height`, `fps`, `freezes`, `nacks`, `plis`, `seconds`; up is from
+    this seat, `nacks` and `plis` what was asked of it. In `recording`: `recording` (its id), `state` (`started`,
+    `block`, `stopped`, `failed`), `seat`, `part`, `n`, `bytes`, `sha256` (head of the chain), `audio`, `video`
+    (packets), `cause`."""
 
 
 class MediaRefused(Exception):

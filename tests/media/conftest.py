@@ -131,14 +131,14 @@ class Client:
 
     async def fall_silent(self) -> None:
         """Send nothing more and say nothing: what a dead battery looks like from the other end."""
-        for transport in self._sockets():
+        for transport in self.sockets():
             transport.sendto = lambda *_: None
 
     async def speak_again(self) -> None:
-        for transport in self._sockets():
+        for transport in self.sockets():
             del transport.sendto
 
-    def _sockets(self) -> set[Any]:
+    def sockets(self) -> set[Any]:
         ices = [transceiver.receiver.transport.transport for transceiver in self._pc.getTransceivers()]
         return {protocol.transport for ice in ices for protocol in ice._connection._protocols}
 

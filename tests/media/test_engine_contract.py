@@ -7,6 +7,7 @@ import io
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -417,6 +418,42 @@ async def test_a_recording_for_which_there_is_no_place_is_told_as_failed(noteboo
         assert len({seen.number for seen in notebook.of("recording")}) == 1
     finally:
         await engine.close()
+
+
+async def test_whoever_has_another_certificate_than_the_offer_named_is_never_connected(
+    engine: Rooms, notebook: Notebook
+) -> None:
+    victim = Client(engine, "victim")
+    real = engine.join
+
+    async def forged(name: str, seat: str, offer: str) -> str:
+        return await real(
+            name, seat, re.sub(r"(?m)^(a=fingerprint:\S+ ).*$", r"\1" + ":".join(["A1"] * 32) + "\r", offer)
+        )
+
+    engine.join = forged  # type: ignore[method-assign]
+    await victim.join()
+    gone = await notebook.until("gone", "victim", within_s=10)
+    assert gone.detail["cause"] == "failed"
+    assert not notebook.of("connected")
+    await victim.close()
+
+
+async def test_a_flood_of_forged_packets_costs_the_call_nothing(
+    engine: Rooms, notebook: Notebook, client: Join
+) -> None:
+    officer, victim = await client("officer"), await client("victim")
+    await notebook.until("two_way")
+    [port] = set(re.findall(r"a=candidate:1 1 udp \d+ 127\.0\.0\.1 (\d+) ", victim.answer))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for n in range(10_000):
+            stranger.sendto(bytes([(0x80, 0x16, 0x00)[n % 3]]) * 100, ("127.0.0.1", int(port)))
+    for sender in victim.sockets():
+        for _ in range(200):
+            sender.sendto(b"\x80\x61" + os.urandom(100), ("127.0.0.1", int(port)))
+    await officer.sees(0)
+    await victim.sees(0)
+    assert not notebook.of("lost")
 
 
 async def refusal(engine: Rooms, seat: str, offer: str, name: str = ROOM) -> tuple[str, int]:

@@ -93,8 +93,9 @@ def an_address_of_this_machine() -> str:
 
 
 @pytest.fixture
-async def engine(notebook: Notebook) -> AsyncIterator[Rooms]:
-    rooms = Rooms(notebook, media_bind=an_address_of_this_machine(), lost_after_s=1.5)
+async def engine(notebook: Notebook, request: pytest.FixtureRequest) -> AsyncIterator[Rooms]:
+    codec = getattr(request, "param", "VP8")
+    rooms = Rooms(notebook, media_bind=an_address_of_this_machine(), video_codec=codec, lost_after_s=1.5)
     await rooms.start()
     await rooms.want({ROOM: room()})
     yield rooms
@@ -227,6 +228,25 @@ async def test_a_firefox_and_a_chromium_see_and_hear_each_other_and_a_third(
         await sees(page, 0, 1)
     still = await engine.still(ROOM, "victim")
     assert (still.width, still.height) in ((640, 480), (320, 240)), "as it is sent: Firefox begins small"
+
+
+@pytest.mark.parametrize("engine", ["H264"], indirect=True)
+async def test_a_room_in_h264_is_seen_and_decoded_as_well(engine: Rooms, notebook: Notebook, visit: Visit) -> None:
+    victim, officer = await visit("victim"), await visit("officer")
+    two_way = await notebook.until("two_way", within_s=15)
+    assert not [key for key in two_way.detail if key.startswith("picture:")]
+    for page in (victim, officer):
+        await sees(page, 0)
+    await victim.evaluate("join('victim')")
+    await notebook.until("resumed", "victim")
+    for page in (victim, officer):
+        await sees(page, 0)
+    still = await engine.still(ROOM, "victim")
+    assert (still.width, still.height) == (640, 480)
+    await engine.leave(ROOM, "victim")
+    told = (await notebook.until("quality", "victim")).detail
+    assert told["width"] in ("640", "320")
+    assert float(told["fps"]) > 3
 
 
 def a_lively_picture(path: Path) -> Path:

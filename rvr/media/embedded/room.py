@@ -24,6 +24,7 @@ from rvr.media.embedded.answer import VideoCodec
 from rvr.media.embedded.leg import Leg
 from rvr.media.embedded.peer import Peer
 from rvr.media.embedded.quality import Meter
+from rvr.media.embedded.rtp import KeyFrame
 from rvr.media.embedded.sight import Sight
 from rvr.media.tape import Tape
 
@@ -225,13 +226,16 @@ class Room:
         while self._visits.get(visit.seat) is visit:
             payloads = await pictures.first() if visit.undecodable == 0 else await pictures.fresh(time.monotonic())
             try:
-                blank = await self._loop.run_in_executor(None, _looked_at, visit.codec, payloads)
+                blank, size = await self._loop.run_in_executor(None, _looked_at, visit.codec, payloads)
             except picture.NotDecodable as fault:
                 visit.undecodable += 1
                 log.warning("a key frame cannot be decoded: %s", fault)
                 await asyncio.sleep(min(5.0, 0.5 * visit.undecodable))
                 continue
             if self._visits.get(visit.seat) is visit:
+                video = visit.leg.inlets["video"]
+                if not video.size.width:  # H.264 tells its size in a parameter set that is not read here
+                    video.size = size
                 self._sight.first_frame(visit.seat, blank=blank)
             return
 
@@ -239,10 +243,10 @@ class Room:
         if self._visits.get(visit.seat) is not visit:
             return
         self._forget(visit.seat)
-        if cause == "deadline":
-            self._sight.gone(visit.seat, cause)
-        else:
+        if visit.peer.connected:
             self._sight.lost(visit.seat, cause)
+        else:
+            self._sight.gone(visit.seat, cause)
 
     def _remove(self, seat: str, cause: str) -> None:
         if self._forget(seat):
@@ -314,8 +318,9 @@ def _codecs(leg: Leg) -> dict[str, dict[str, str | int]]:
     }
 
 
-def _looked_at(codec: str, payloads: list[bytes]) -> bool:
-    return picture.is_blank(picture.decoded(codec, payloads))
+def _looked_at(codec: str, payloads: list[bytes]) -> tuple[bool, KeyFrame]:
+    frame = picture.decoded(codec, payloads)
+    return picture.is_blank(frame), KeyFrame(frame.width, frame.height)
 
 
 def _jpeg(codec: str, payloads: list[bytes]) -> tuple[bytes, int, int]:
