@@ -443,7 +443,7 @@ def events() -> str:
     return table("event | what it says | sealed fields", rows)
 
 
-PARTS = ("people", "response", "review", "safeguarding", "investigation", "recording")
+PARTS = ("people", "guests", "response", "review", "safeguarding", "investigation", "recording")
 
 MAKERS: dict[str, Callable[[], str]] = {
     "modules": modules,
