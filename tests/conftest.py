@@ -6,15 +6,19 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
+from xdist.scheduler import LoadFileScheduling
 
 from tests import postgres
 from tests.serving import MOST_WORKERS
 
 LONG = ("e2e", "slow")
+FEW_CORES = 2
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,6 +36,26 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if not folders or config.option.capture == "no":
         return 0
     return min(max(os.cpu_count() or 1, 2), MOST_WORKERS)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    few = (os.cpu_count() or 1) <= FEW_CORES
+    return OneBrowserAtATime(config, log) if few and config.option.dist == "loadfile" else None
+
+
+class OneBrowserAtATime(LoadFileScheduling):
+    """A file stays in one process, and all that drive browsers in the same one: a call takes more than a core, and what
+    it shows must come in time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "browsers" if drives_browsers(self.config.rootpath / file) else file
+
+
+@cache
+def drives_browsers(file: Path) -> bool:
+    """As its text says: the process that shares the tests out has no marks of theirs."""
+    return "pytest.mark.e2e" in file.read_text(encoding="utf-8")
 
 
 @pytest.hookimpl(trylast=True)
