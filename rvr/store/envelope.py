@@ -70,8 +70,8 @@ def enclose(
     key = key_for(stream) if hidden else None
     sealed = seal_event(key, stream, version, event.type, hidden) if key else b""
     public = ledger.canonical(_public(event, event_id, fields, stamp, key))
-    salts = os.urandom(SALT_BYTES), os.urandom(SALT_BYTES)
-    entry = ledger.Entry(stream, version, public, sealed, *salts, head.hash, b"")
+    salts = os.urandom(2 * SALT_BYTES)
+    entry = ledger.Entry(stream, version, public, sealed, salts[:SALT_BYTES], salts[SALT_BYTES:], head.hash, b"")
     row = entry._asdict() | {
         "hash": ledger.chain(entry),
         "event_id": event_id,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
 from typing import Any
 
 from rvr.core.case import Case, names_people
@@ -22,7 +21,7 @@ from rvr.store.identities import erase, put_case_identities, put_order_identitie
 from rvr.store.ledger import GENESIS
 from rvr.store.messages import Message, drop_messages, put_message
 from rvr.store.projections import change_case, put_officer, put_order, standing_case
-from rvr.store.sealing import Sealer
+from rvr.store.sealing import DataKey, Sealer
 from rvr.store.statements import add, put
 from rvr.store.tables import CommandRow, EventRow, LinkRow
 
@@ -149,7 +148,13 @@ def _enclosed(
     connection: Connection, sealer: Sealer, batch: Batch, heads: Iterable[envelope.Head], stamp: envelope.Stamp, at: int
 ) -> tuple[list[dict[str, Any]], list[Recorded]]:
     """The rows of the events behind feed position `at`, and what is told of them."""
-    key_for = cache(partial(sealer.key_for, connection))
+    keys = dict[str, DataKey]()
+
+    def key_for(stream: str) -> DataKey:
+        if stream not in keys:
+            keys[stream] = sealer.key_for(connection, stream)
+        return keys[stream]
+
     rows, recorded = list[dict[str, Any]](), list[Recorded]()
     for part, head in zip(batch.appends, heads, strict=True):
         for event in part.events:

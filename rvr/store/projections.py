@@ -35,7 +35,7 @@ _ROWS = ("case_row", "clock_row", "officer_row", "order_row", "identity_row")
 
 def put_case(connection: Connection, case: Case, position: int) -> None:
     """The case's row and its clocks' rows, where there are none. `position`: of its last event."""
-    add(connection, CaseRow, [_case(case, position)])
+    add(connection, CaseRow, [_whole(case, position)])
     add(connection, ClockRow, _clocks(case))
 
 
@@ -46,8 +46,9 @@ def standing_case(case: Case) -> Question:
 
 def change_case(connection: Connection, case: Case, position: int, events: Iterable[Event], found: Any) -> None:
     """The case's row and its clocks' rows, as the case is after these events. `found`: the row that stands."""
-    change(connection, CaseRow, _case(case, position), found)
-    if any(map(moves_clocks, events)):
+    moved = any(map(moves_clocks, events))
+    change(connection, CaseRow, _whole(case, position) if moved or not found else _case(case, position), found)
+    if moved:
         connection.execute("DELETE FROM clock_row WHERE case_id = :case_id", {"case_id": case.id})
         add(connection, ClockRow, _clocks(case))
 
@@ -67,7 +68,12 @@ def put_order(connection: Connection, order: Order) -> None:
 
 def case_row(case: Case, position: int) -> CaseRow:
     """What may be looked up of a case: ids, codes and times."""
-    return CaseRow(**_case(case, position))
+    return CaseRow(**_whole(case, position))
+
+
+def _whole(case: Case, position: int) -> dict[str, Any]:
+    """All of it: to tell the clocks takes as long as all the rest."""
+    return {**_case(case, position), "clocks": [_clock(running) for _, running in sorted(case.clocks.items())]}
 
 
 def _case(case: Case, position: int) -> dict[str, Any]:
@@ -90,7 +96,6 @@ def _case(case: Case, position: int) -> dict[str, Any]:
         "lpa": str(case.details.get("lpa", "")),
         "channel": str(case.details.get("source", "")),
         "updated_position": position,
-        "clocks": [_clock(running) for _, running in sorted(case.clocks.items())],
         "victim_id": case.victim_id,
         "suspect_id": case.suspect_id,
         "marac": "MaracReferred" in case.first,

@@ -28,11 +28,13 @@ def put(connection: Connection, row: SQLModel) -> None:
 
 def add(connection: Connection, kind: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes rows that are new, several in one statement."""
-    at_once = max(1, MOST_VALUES // len(_names(kind)))
+    names = _names(kind)
+    at_once = max(1, MOST_VALUES // len(names))
     for start in range(0, len(rows), at_once):
         some = [_stored(kind, row) for row in rows[start : start + at_once]]
-        values = {f"{name}_{n}": value for n, row in enumerate(some) for name, value in row.items()}
-        connection.execute(_insert(kind, len(some)), values)
+        values = [row[name] for row in some for name in names]
+        parameters = _parameters(kind, len(some))
+        connection.execute(_insert(kind, len(some)), dict(zip(parameters, values, strict=True)))
 
 
 def standing(kind: type[SQLModel], key: str) -> Question:
@@ -43,21 +45,22 @@ def standing(kind: type[SQLModel], key: str) -> Question:
 def change(connection: Connection, kind: type[SQLModel], told: Mapping[str, Any], found: Sequence[Any] | None) -> None:
     """Writes the row; of one that stands, what has become different: an index of what stays is then left alone.
 
-    `found`: the row as it stands (`standing`).
+    `found`: the row as it stands (`standing`). Columns of it that are known to stay need not be told.
     """
     if found is None:
         add(connection, kind, [told])
         return
     (key,) = _keys(kind)
-    row = _stored(kind, told)
-    changed = tuple(name for name, value in zip(_names(kind), found, strict=True) if row[name] != value)
+    row, was = _stored(kind, told), dict(zip(_names(kind), found, strict=True))
+    changed = tuple(name for name, value in row.items() if value != was[name])
     if changed:
         connection.execute(_update(kind, changed), {name: row[name] for name in (*changed, key)})
 
 
-def _stored(kind: type[SQLModel], told: Mapping[str, Any]) -> dict[str, Any]:
+def _stored(kind: type[SQLModel], told: Mapping[str, Any]) -> Mapping[str, Any]:
     """The values as the driver takes them."""
-    return {**told, **{name: canonical(told[name]).decode() for name in _texts(kind)}}
+    texts = {name: canonical(told[name]).decode() for name in _texts(kind) if name in told}
+    return {**told, **texts} if texts else told
 
 
 # Every name in these statements comes from the classes of the tables.
@@ -75,9 +78,15 @@ def _upsert(kind: type[SQLModel]) -> str:
 
 @cache
 def _insert(kind: type[SQLModel], rows: int) -> str:
-    names = _names(kind)
-    values = ", ".join(f"({', '.join(f':{name}_{n}' for name in names)})" for n in range(rows))
+    names, parameters = _names(kind), _parameters(kind, rows)
+    each = [parameters[start : start + len(names)] for start in range(0, len(parameters), len(names))]
+    values = ", ".join(f"({', '.join(f':{name}' for name in one)})" for one in each)
     return f'INSERT INTO "{_table(kind).name}" ({_quoted(names)}) VALUES {values}'  # noqa: S608
+
+
+@cache
+def _parameters(kind: type[SQLModel], rows: int) -> tuple[str, ...]:
+    return tuple(f"{name}_{n}" for n in range(rows) for name in _names(kind))
 
 
 @cache

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 from unittest.mock import patch
 
@@ -26,7 +27,7 @@ from rvr.core.roster import Officer
 from rvr.rehearsal import Happening
 from rvr.store import Append, Batch, Store, access, envelope, ledger, log, sqlite
 from rvr.store.access import Access, Signin
-from rvr.store.engine import transaction
+from rvr.store.engine import Attempt, Connection, transaction
 from rvr.store.sealing import DataKey, Sealer
 from rvr.timekeeping import observe
 from tests.builders import HANDLER, SERGEANT, THE_VICTIM, Story, Universe, all_met, person, risk
@@ -92,7 +93,7 @@ class How:
     """What the process is to do."""
 
     way: str
-    """`clients` that wait for their answers, a `loop` of transactions, or by the `clock`."""
+    """`clients` that wait for their answers, a `loop` of transactions, by the `clock`, or in `groups`."""
     name: str
     """Unlike that of any other process on the store."""
     clients: int = 1
@@ -180,7 +181,29 @@ async def clock(store: Store, stories: Sequence[Sequence[Batch]], how: How) -> d
     return counted.told()
 
 
-WAYS = {"clients": clients, "loop": loop, "clock": clock}
+async def groups(store: Store, stories: Sequence[Sequence[Batch]], how: How) -> dict[str, float]:
+    """As many commands in each commit as there are clients, each of a story of its own: what the writer's thread
+    computes for one of them, without its waits for the disk or a server.
+    """
+
+    def job(batch: Batch) -> Callable[[Connection], object]:
+        return lambda connection: log.append(connection, store.sealer, batch, "wmp", iso(observe().at))
+
+    lanes = [itertools.chain.from_iterable(stories[n :: how.clients]) for n in range(how.clients)]
+    took, until = list[float](), perf_counter() + how.seconds
+    with closing(store.place.database(store.place.keys()).committer()) as committer:
+        for batches in zip(*lanes, strict=False):
+            if perf_counter() > until:
+                break
+            attempts = [Attempt(job(batch)) for batch in batches]
+            start = thread_time()
+            committer.commit(attempts)
+            took.append((thread_time() - start) / len(attempts))
+            assert not [attempt.error for attempt in attempts if attempt.error]
+    return {"cpu_us": statistics.median(took) * 1e6, "commits": len(took)}
+
+
+WAYS = {"clients": clients, "loop": loop, "clock": clock, "groups": groups}
 
 # --- What is left out --------------------------------------------------------------------------------------------
 

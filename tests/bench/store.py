@@ -1,9 +1,10 @@
 """How fast commands are recorded: `python3 run.py bench store [MEASURE ...] [--minutes N] [--cases N] ...`.
 
 commits: the store's own way against a plain loop of transactions, on this disk and with 5 ms more for each sync.
-sealing: what it costs together with the chain, found by leaving them out. postgres: one and two processes on one
-database. http: a served desk on a slow disk, 200 commands a second that arrive by the clock. growth: the same desk
-with a million closed cases behind it. Without a name, all of them; each figure of a line comes from one run.
+cpu: what the writer's thread computes for a command. sealing: what it costs together with the chain, found by leaving
+them out. postgres: one and two processes on one database. http: a served desk on a slow disk, 200 commands a second
+that arrive by the clock. growth: the same desk with a million closed cases behind it. Without a name, all of them;
+each figure of a line comes from one run.
 """
 
 from __future__ import annotations
@@ -104,6 +105,16 @@ def commits(folder: Path, given: argparse.Namespace) -> None:
             say(f"  {clients} clients", f"{speed(found)}, {ratio}", f">= {aim} times" if clients == 32 else "")
 
 
+def cpu(folder: Path, given: argparse.Namespace) -> None:
+    with postgres.running() as server:
+        for engine in ("SQLite", "PostgreSQL"):
+            say(f"what the writer computes for a command, {engine}", f"load {load_of_the_machine()}")
+            for clients in (1, 8, 32):
+                url = server.database() if engine == "PostgreSQL" else ""
+                (found,) = counted(a_place(folder, url), How("groups", "groups", clients, seconds=given.seconds))
+                say(f"  {clients} in a commit", f"{found['cpu_us']:.0f} us, half of {found['commits']} commits")
+
+
 def sealing(folder: Path, given: argparse.Namespace) -> None:
     took: dict[str, list[float]] = {"": [], "sealing": [], "cipher": []}
     say("left out, in turn", f"load {load_of_the_machine()}")
@@ -178,6 +189,7 @@ def growth(folder: Path, given: argparse.Namespace) -> None:
 
 MEASURES: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "commits": commits,
+    "cpu": cpu,
     "sealing": sealing,
     "postgres": on_a_server,
     "http": http,
