@@ -62,6 +62,7 @@ RECORDING = ("stop_recording", "start_recording", "take_still", "ask_consent")
 PLACED = frozenset(
     [
         *("dispatch_emergency", "clear_line", "clear_line_with_plan"),
+        *("voice_to_phone", "voice_to_call"),
         *("invite_guest", "supervise_call", "take_seat", "leave_seat"),
         *RECORDING,
     ]
