@@ -231,7 +231,7 @@ async function enter() {
     if (state === "failed") failed(code);
     if (state === "connected") setTimeout(measure, SETTLE_MS, mine);
     if (state === "reconnecting") check({ network: "none" });
-    show();
+    if (state !== "failed") show();
   });
   Object.assign(own, { picture: "video_480", microphone: "works", heard: true });
   for (const [type, name, key] of [["quality", "after", "picture"], ["microphone", "cause", "microphone"], ["other", "heard", "heard"]]) {
@@ -321,13 +321,24 @@ function inTheCall(now = []) {
 
 /** @param {string} code */
 function failed(code) {
+  line = "failed";
   if (DEVICE_FAULTS.has(code)) check({ camera: false, microphone: false, fault: code });
+  // Camera and microphone are not held for a call that another tab has.
+  if (code === "taken-over") {
+    call?.leave();
+    call = null;
+    video("self").srcObject = video("remote").srcObject = null;
+  }
+  show();
   el("note").textContent = words[code] ?? words.failed;
   el("retry").hidden = false;
 }
 
+/** What this phone's own connection is told as; else it is what the server says. */
+const LINE = { failed: "off", reconnecting: "reconnecting", joining: "joining", preview: "joining" };
+
 function show() {
-  const shown = line === "reconnecting" ? "reconnecting" : line === "joining" || line === "preview" ? "joining" : told;
+  const shown = LINE[/** @type {keyof typeof LINE} */ (line)] ?? told;
   const state = shown === "joining" && told !== "waiting" ? "joining" : shown === "joining" ? "waiting" : shown;
   if (el("state").textContent !== words[state]) el("state").textContent = words[state];
   el("say").textContent = words[`${state}_say${state === "waiting" ? waited() : ""}`] ?? "";

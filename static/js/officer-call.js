@@ -107,8 +107,8 @@ class OfficerCall extends HTMLElement {
     call.addEventListener("state", (event) => {
       const { state, code } = /** @type {CustomEvent} */ (event).detail;
       if (this.#call !== call) return;
+      if (state === "failed") return this.#fail(code);
       this.#state = state;
-      if (code) this.#code = code;
       this.#look();
     });
     call.addEventListener("localstream", (event) => {
@@ -139,13 +139,16 @@ class OfficerCall extends HTMLElement {
       this.#look();
     } catch (error) {
       call.leave();
-      if (this.#call !== call) return;
-      this.#call = null;
-      this.#state = "failed";
-      this.#code = /** @type {{code?: string}} */ (error).code ?? "failed";
-      this.#video("self").hidden = true;
-      this.#look();
+      if (this.#call === call) this.#fail(/** @type {{code?: string}} */ (error).code ?? "failed");
     }
+  }
+
+  /** The call is over for this page: camera and microphone are released. @param {string} code */
+  #fail(code) {
+    this.#leave();
+    this.#state = "failed";
+    this.#code = code;
+    this.#look();
   }
 
   #leave() {

@@ -145,6 +145,8 @@ def test_a_page_that_is_opened_twice_has_one_call_and_the_newer_keeps_it(meeting
     second.get_by_role("button", name="Join").click()
     expect(second.locator("#state")).to_have_text("You are connected", timeout=MEDIA)
     expect(meeting.page.locator("#note")).to_contain_text("open a second time", timeout=15_000)
+    expect(meeting.page.locator("#state")).to_have_text("Not connected")
+    assert meeting.page.locator("#self").evaluate("(video) => video.srcObject") is None, "the camera is released"
     picture(meeting.page, "twice-victim")
     joined = meeting.log("VictimConnected")
     second.wait_for_timeout(6_000)

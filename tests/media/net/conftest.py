@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,28 +94,36 @@ def trusting(certificate: Path) -> str:
 Visit = Callable[..., Awaitable[Any]]
 
 
-@pytest.fixture
-async def visit(tmp_path: Path) -> AsyncIterator[Visit]:
+@asynccontextmanager
+async def browsers(folder: Path) -> AsyncIterator[Visit]:
     """`await visit(place, "http://address:port", "victim")`: a page in a browser of its own in that place."""
     async with playwright.async_playwright() as driver:
-        browsers = []
+        opened = []
 
         async def open_page(place: Place, url: str, seat: str, *switches: str) -> Any:
             # A camera needs a secure context, and in these networks there is no TLS before the desk.
             args = [*SWITCHES, f"--unsafely-treat-insecure-origin-as-secure={url}", *switches]
             context = await driver.chromium.launch_persistent_context(
-                str(tmp_path / f"profile-{place.name}-{seat}"),
-                executable_path=str(place.program(tmp_path, CHROMIUM)),
+                str(folder / f"profile-{place.name}-{seat}"),
+                executable_path=str(place.program(folder, CHROMIUM)),
                 chromium_sandbox=False,
                 args=args,
                 permissions=["camera", "microphone"],
             )
-            browsers.append(context)
+            opened.append(context)
             page = await context.new_page()
             await page.goto(f"{url}/#{seat}")
             await page.wait_for_function("window.call")
             return page
 
+        try:
+            yield open_page
+        finally:
+            for browser in opened:
+                await browser.close()
+
+
+@pytest.fixture
+async def visit(tmp_path: Path) -> AsyncIterator[Visit]:
+    async with browsers(tmp_path) as open_page:
         yield open_page
-        for browser in browsers:
-            await browser.close()
