@@ -35,8 +35,10 @@ const LAST = RUNGS.length - 1;
 
 /** Bad for this long before it is acted upon: one bad second is none. */
 const DOWN_S = 3;
-/** The browser's estimate of the way starts low, and again after each change: it is not believed before. */
+/** The browser's estimate of the way starts low, and is not believed before. After a step up it begins at what was sent
+ * below, and grows by 8 % a second at most (draft-ietf-rmcat-gcc-02, section 5.5): it doubles in nine. */
 const RAMP_S = 6;
+const CLIMBED_RAMP_S = 14;
 /** Good for this long before the next step up is tried. */
 const UP_S = 8;
 const UP_MOST_S = 120;
@@ -93,7 +95,7 @@ function taken(ladder, step, at) {
  */
 export function decide(ladder, sample) {
   const now = RUNGS.findIndex((rung) => rung.step === ladder.step);
-  const trust = sample.at - ladder.since >= RAMP_S;
+  const trust = sample.at - ladder.since >= (ladder.climbed ? CLIMBED_RAMP_S : RAMP_S);
   const faults = RUNGS.map((rung) => fault(rung, sample, trust));
   if (faults[now]) {
     const badSince = ladder.badSince < 0 ? sample.at : ladder.badSince;

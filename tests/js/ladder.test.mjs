@@ -65,6 +65,14 @@ test("the browser's estimate is not believed while it begins", () => {
   assert.deepEqual(weather(aCall(), 10, { kbit: 100 }), ["video_480 > stills: bandwidth"]);
 });
 
+test("after a step up the estimate has the time to grow that it needs", () => {
+  const call = aCall();
+  weather(call, 10, { loss: 0.25 });
+  assert.deepEqual(weather(call, 9, {}), ["stills > video_240: recovered"]);
+  for (let kbit = 68; kbit < 120; kbit *= 1.08) assert.deepEqual(weather(call, 1, { kbit, sentKbit: kbit, loss: 0.1 }), []);
+  assert.deepEqual(weather(call, 20, { kbit: 125, sentKbit: 125, loss: 0.1 }), []);
+});
+
 test("loss is believed at once: the first seconds of a call are as bad as they are", () => {
   assert.deepEqual(weather(aCall(), 4, { loss: 0.4 }), ["video_480 > audio: loss"]);
 });
