@@ -325,8 +325,9 @@ function failed(code) {
   if (DEVICE_FAULTS.has(code)) check({ camera: false, microphone: false, fault: code });
   // Camera and microphone are not held for a call that another tab has.
   if (code === "taken-over") {
-    call?.leave();
+    const spent = call;
     call = null;
+    spent?.leave();
     video("self").srcObject = video("remote").srcObject = null;
   }
   show();
