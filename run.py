@@ -71,12 +71,16 @@ ROOM_NEEDED_MB = 800
 # The first npm that reads package-lock.json version 3 without rewriting it.
 OLDEST_NPM = 7
 
-# Program and Debian package: a TURN server, network namespaces, a C compiler, a second kind of browser.
+# Program (or file) and Debian package: a TURN server, network namespaces, a media server to compare with and to scale
+# out on, a C compiler and what the measures compile against, a second kind of browser.
 PROGRAMS_OF_TESTS = (
     ("turnserver", "coturn"),
     ("ip", "iproute2"),
     ("ping", "iputils-ping"),
+    ("janus", "janus"),
     ("cc", "gcc"),
+    ("/usr/include/stdio.h", "libc6-dev"),
+    ("/usr/include/srtp2/srtp.h", "libsrtp2-dev"),
     ("firefox-esr", "firefox-esr"),
 )
 
@@ -570,7 +574,9 @@ def install_playwright_browser(workshop: Workshop) -> str:
 
 def ensure_programs() -> None:
     """Installs what else the tests start, where that can be done without a question; a test that lacks one says so."""
-    lacking = [package for program, package in PROGRAMS_OF_TESTS if not shutil.which(program)]
+    lacking = [
+        package for program, package in PROGRAMS_OF_TESTS if not shutil.which(program) and not Path(program).exists()
+    ]
     apt = shutil.which("apt-get")
     if not lacking or WINDOWS or not apt or os.geteuid() != 0 or SERVICES_START.exists():
         return
@@ -649,6 +655,9 @@ def run_bench(arguments: list[str]) -> int:
         sys.stderr.write("What can be measured: {}\n".format(", ".join(known)))
         return 2 if arguments else 0
     set_up(for_tests=True)
+    if arguments[0] == "media":
+        os.environ["RVR_CHROMIUM"] = ensure_browser()
+        ensure_programs()
     return hand_over([str(known[arguments[0]]), *arguments[1:]])
 
 

@@ -48,7 +48,8 @@ from rvr.desk import Desk
 from rvr.loop import new_event_loop, settle
 from rvr.media import MediaEngine, MediaUnavailable, Observation
 from rvr.media.elsewhere import Elsewhere
-from rvr.media.rooms import Rooms
+from rvr.media.janus.listed import BadList, listed
+from rvr.media.rooms import OnJanus, Rooms
 from rvr.messages import catalogue
 from rvr.opening import Fault, open_desk, open_store
 from rvr.outbox import DemoSender, Outbox
@@ -108,19 +109,23 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[MediaEngin
             await calls.observed(desk, seen.room, seen.seat, seen.kind, cause, seen.moment, name, firsts=firsts)
         await rooms.acknowledge(seen.worker, seen.number)
 
+    on_janus = _on_janus(settings)
     rooms = Rooms(
         observed,
-        workers=settings.media_workers or os.cpu_count() or 1,
+        workers=settings.media_workers or (1 if on_janus else os.cpu_count() or 1),
         video_codec=settings.media_codec,
         media_bind=settings.media_bind,
         media_public_address=settings.media_public_address or None,
         media_ports=(int(first), int(last or first)) if int(first) else None,
         recordings=settings.recordings_path,
+        janus=on_janus,
     )
 
     one_at_a_time = asyncio.Lock()
 
     async def reconcile() -> None:
+        if on_janus:
+            await _list_servers(rooms, Path(settings.janus_file))
         async with one_at_a_time:  # or an older reading could be wanted after a newer one
             await rooms.want(await recordings.onto(await calls.wanted_rooms(desk.store)))
 
@@ -144,6 +149,23 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[MediaEngin
         await again.stop()
         desk.on_recorded = None
         await rooms.close()
+
+
+def _on_janus(settings: Settings) -> OnJanus | None:
+    if settings.media_engine != "janus":
+        return None
+    try:
+        return OnJanus(listed(Path(settings.janus_file)), settings.janus_tap)
+    except BadList as bad:
+        raise Fault(str(bad)) from None
+
+
+async def _list_servers(rooms: Rooms, file: Path) -> None:
+    """What the operator has written there since. A list that cannot be used changes nothing, and is told."""
+    try:
+        rooms.use_servers(await asyncio.to_thread(listed, file))
+    except BadList as bad:
+        log.warning("janus_list_unusable", error=str(bad))
 
 
 # --- serve -------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ of rising strength. An unknown key is an error: a misspelt setting must not be s
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import os
 import re
 import stat
@@ -61,6 +62,9 @@ class Settings:
     turn_secret_file: str = _setting("", "File of the secret shared with it; default: turn.secret beside the key file")
     turn_lifetime_s: int = _setting(600, "A credential for it is good for this long; each join renews it", "s")
     turn_victims: bool = _setting(False, "Victims, too, speak through it alone; staff always do where there is one")
+    media_engine: str = _setting("embedded", "Where calls are: embedded, on this machine; janus, on Janus servers")
+    janus_file: str = _setting("", "File that lists the Janus servers; it is read again while the desk runs")
+    janus_tap: str = _setting("127.0.0.1", "Address of this machine to which they copy what they receive")
     clock_error_limit_ms: int = _setting(
         1500, "A wall clock whose error bound is larger counts as inaccurate: administrators are told", "ms"
     )
@@ -178,6 +182,7 @@ def _check(settings: Settings) -> None:
     _check_turn(settings)
     if settings.media_codec not in ("VP8", "H264"):
         raise SettingFault("The setting media_codec must be VP8 or H264")
+    _check_media(settings)
     if "{link}" not in settings.link_text:
         raise SettingFault("The text of the message (link_text) must contain {link}")
     if settings.clock_error_limit_ms <= 0:
@@ -203,6 +208,23 @@ def _check_turn(settings: Settings) -> None:
             )
     if not 60 <= settings.turn_lifetime_s <= 86_400:
         raise SettingFault("A credential for the TURN server (turn_lifetime_s) is good for a minute to a day")
+
+
+def _check_media(settings: Settings) -> None:
+    if settings.media_engine not in ("embedded", "janus"):
+        raise SettingFault("The setting media_engine must be embedded or janus")
+    if settings.media_engine == "embedded":
+        return
+    if settings.media_codec != "VP8":
+        raise SettingFault("Calls on Janus (media_engine janus) are in VP8 (media_codec)")
+    if not settings.janus_file:
+        raise SettingFault("Calls on Janus (media_engine janus) need the list of its servers (janus_file)")
+    try:
+        tap = ipaddress.ip_address(settings.janus_tap)
+    except ValueError:
+        raise SettingFault("The setting janus_tap must be an IP address of this machine") from None
+    if tap.is_unspecified:
+        raise SettingFault("The setting janus_tap must be one address of this machine: Janus sends there")
 
 
 def _check_anchors(settings: Settings) -> None:

@@ -14,7 +14,7 @@ import pytest
 import structlog
 from xdist.scheduler import LoadFileScheduling
 
-from tests import postgres
+from tests import janus, postgres
 from tests.serving import MOST_WORKERS
 
 LONG = ("e2e", "slow")
@@ -79,3 +79,10 @@ def server() -> Iterator[postgres.Server]:
     """A real PostgreSQL, started when the first test asks for it."""
     with postgres.running() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def janus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[janus.Janus]:
+    """A real Janus, likewise. `tests.janus.missing` says whether this machine has one."""
+    with janus.running(tmp_path_factory.mktemp("janus")) as server:
+        yield server

@@ -457,9 +457,12 @@ def test_programs_that_the_tests_start_are_installed_but_not_where_they_would_be
 ) -> None:
     run = loaded_from(ready)
     folder, asked = ready.root / "programs", ready.root / "asked"
-    for name in ("ip", "ping", "cc", "firefox-esr"):
-        program(folder / name, "true")
+    for name, package in run.PROGRAMS_OF_TESTS:
+        if package != "coturn":
+            program(folder / Path(name).name, "true")
     program(folder / "apt-get", f'echo "$@" >> {asked}')
+    wanted = [(Path(name).name, package) for name, package in run.PROGRAMS_OF_TESTS]
+    monkeypatch.setattr(run, "PROGRAMS_OF_TESTS", wanted)
     monkeypatch.setattr(run.os, "geteuid", lambda: 0)
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(run, "SERVICES_START", ready.root)

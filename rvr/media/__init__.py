@@ -202,6 +202,20 @@ class MediaEngine(Protocol):
         Raises MediaRefused or MediaUnavailable.
         """
 
+    @property
+    def receives_apart(self) -> bool:
+        """Whether a browser that has joined must ask for what it receives: a second exchange, in which the engine
+        makes the offer (`receive`, `received`). False: the answer to `join` carries both ways."""
+
+    async def receive(self, room: str, seat: str) -> str:
+        """An SDP offer of what this seat receives; again replaces the earlier. Only where the engine `receives_apart`.
+
+        Raises MediaRefused, or MediaUnavailable when the seat has not joined.
+        """
+
+    async def received(self, room: str, seat: str, answer: str) -> None:
+        """The browser's answer to `receive`. Raises as `receive` does."""
+
     async def leave(self, room: str, seat: str) -> None:
         """End this seat's connection; `gone` is seen also when it was only `lost` by then. Idempotent, never raises."""
 

@@ -11,6 +11,7 @@ class Elsewhere:
     """Refuses every call, so that a mistaken route is seen at once; keeps nothing."""
 
     ice_servers: tuple[IceServer, ...] = ()
+    receives_apart = False
 
     async def start(self) -> None:
         return
@@ -22,6 +23,12 @@ class Elsewhere:
         return
 
     async def join(self, room: str, seat: str, offer: str) -> str:
+        raise MediaUnavailable
+
+    async def receive(self, room: str, seat: str) -> str:
+        raise MediaUnavailable
+
+    async def received(self, room: str, seat: str, answer: str) -> None:
         raise MediaUnavailable
 
     async def leave(self, room: str, seat: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import ipaddress
 import itertools
 import json
@@ -35,6 +36,7 @@ from rvr.media import (
     Still,
 )
 from rvr.media.embedded import sdp_gate
+from rvr.media.janus.listed import JanusServer
 
 START_DEADLINE_S: Final = 20.0
 JOIN_DEADLINE_S: Final = 6.0
@@ -167,8 +169,9 @@ class _Allowance:
 class Slot:
     """One place for a worker process: keeps a live one in it, and speaks its line protocol (see `embedded.worker`)."""
 
-    def __init__(self, number: int, settings: Mapping[str, Any], engine: Rooms) -> None:
+    def __init__(self, number: int, module: str, settings: Mapping[str, Any], engine: Rooms) -> None:
         self.number = number
+        self._module = module
         self._settings = settings
         self._engine = engine
         self._process: asyncio.subprocess.Process | None = None
@@ -229,7 +232,7 @@ class Slot:
         process = self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "rvr.media.embedded.worker",
+            self._module,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -297,8 +300,17 @@ class Slot:
             _kill(process)
 
 
+@dataclass(frozen=True, slots=True)
+class OnJanus:
+    """Rooms on Janus servers in place of this machine."""
+
+    servers: tuple[JanusServer, ...]
+    tap: str = "127.0.0.1"
+    """Our address, to which they send a copy of what they receive."""
+
+
 class Rooms:
-    """The embedded `MediaEngine`. Every method belongs to one event loop, that of `start`."""
+    """The `MediaEngine` of this desk, embedded or on Janus. Every method belongs to one event loop, that of `start`."""
 
     def __init__(
         self,
@@ -312,16 +324,18 @@ class Rooms:
         video_codec: str = "VP8",
         recordings: Path | None = None,
         lost_after_s: float = 3.0,
+        janus: OnJanus | None = None,
     ) -> None:
         """`media_public_address` is what browsers are told (default: `media_bind`); `media_ports` is inclusive;
-        `recordings` is the folder of all recordings, without which none can be made.
+        `recordings` is the folder of all recordings, without which none can be made. With `janus` the first three are
+        those servers' own settings, and not ours.
 
         Raises ValueError for settings with which no browser could ever connect.
         """
         public = media_public_address or media_bind
         _check_settings(workers, public, media_ports, video_codec)
         self._ice_servers = tuple(ice_servers)
-        self._settings: Final = {
+        settings: dict[str, Any] = {
             "bind": media_bind,
             "public": public,
             "ports": list(media_ports) if media_ports else None,
@@ -329,8 +343,13 @@ class Rooms:
             "video": video_codec,
             "recordings": str(recordings) if recordings is not None else None,
         }
+        if janus is not None:
+            settings |= {"servers": [dataclasses.asdict(server) for server in janus.servers], "tap": janus.tap}
+        self._settings: Final = settings
+        self.receives_apart: Final = janus is not None
+        module = "rvr.media.embedded.worker" if janus is None else "rvr.media.janus.worker"
         self._ledger = Ledger(on_observation)
-        self._slots = [Slot(number, self._settings, self) for number in range(workers)]
+        self._slots = [Slot(number, module, settings, self) for number in range(workers)]
         self._rooms: dict[str, _Room] = {}
         self._allowances: dict[tuple[str, str], _Allowance] = {}
         self._own_id = str(uuid.uuid4())
@@ -340,6 +359,15 @@ class Rooms:
     @property
     def ice_servers(self) -> tuple[IceServer, ...]:
         return self._ice_servers
+
+    def use_servers(self, servers: Sequence[JanusServer]) -> None:
+        """Have rooms on these Janus servers from now on. Those that a server has stay there, also when it is no longer
+        among them or drains."""
+        told = [dataclasses.asdict(server) for server in servers]
+        if told != self._settings["servers"]:
+            self._settings["servers"] = told
+            for slot in self._slots:
+                slot.send(servers=told)
 
     @property
     def worker_pids(self) -> list[int]:
@@ -390,6 +418,24 @@ class Rooms:
         except MediaUnavailable:
             allowance.refund()
             raise
+
+    async def receive(self, room: str, seat: str) -> str:
+        match await self._known(room, seat).slot.ask(JOIN_DEADLINE_S, receive=[room, seat]):
+            case {"offer": str(offer)}:
+                return offer
+        raise MediaUnavailable("nothing to receive yet")
+
+    async def received(self, room: str, seat: str, answer: str) -> None:
+        known = self._known(room, seat)
+        try:
+            sdp_gate.check_size(answer)
+        except sdp_gate.BadSdp as fault:
+            raise MediaRefused(fault.code, fault.detail) from None
+        match await known.slot.ask(JOIN_DEADLINE_S, received=[room, seat], answer=answer):
+            case {"refused": [str(code), str(detail)]}:
+                raise MediaRefused(code, detail)
+            case {"unavailable": _}:
+                raise MediaUnavailable("this seat is not joined")
 
     async def leave(self, room: str, seat: str) -> None:
         known = self._rooms.get(room)

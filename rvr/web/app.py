@@ -129,6 +129,8 @@ ROUTES: tuple[Route, ...] = (
     # Signalling: the seat's own person
     Route("GET", "/api/v1/media/{seat}", whip.way, ANYBODY, ("no_case_data",)),
     Route("POST", "/api/v1/media/{seat}", whip.offer, ANYBODY, LOOK),
+    Route("POST", "/api/v1/media/{seat}/receive", whip.receive, ANYBODY, LOOK),
+    Route("PATCH", "/api/v1/media/{seat}/receive", whip.received, ANYBODY, ("no_case_data",)),
     Route("POST", "/api/v1/media/{seat}/{what}", whip.tell, ANYBODY, ("no_case_data",)),
     Route("DELETE", "/api/v1/media/{seat}", whip.leave, ANYBODY, ("no_case_data",)),
     # Evaluation

@@ -70,6 +70,8 @@ ANSWERS: dict[tuple[str, str], tuple[int, str]] = {
     ("POST", "/media/{seat}"): (201, "application/sdp"),
     ("POST", "/media/{seat}/{what}"): (204, ""),
     ("DELETE", "/media/{seat}"): (204, ""),
+    ("POST", "/media/{seat}/receive"): (201, "application/sdp"),
+    ("PATCH", "/media/{seat}/receive"): (204, ""),
     ("POST", "/exports"): (200, "application/zip"),
 }
 """What a success looks like, where it is not a 200 with JSON."""
@@ -80,6 +82,8 @@ MOVE_REFUSALS = {
     "422": "Refused: every reason",
     "503": "Not written; try again",
 }
+
+SDP_BODIES = {("POST", "/media/{seat}"), ("PATCH", "/media/{seat}/receive")}
 
 PREFIX = "/api/v1"
 
@@ -126,7 +130,7 @@ def _operation(route: Described, path: str) -> dict[str, Any]:
         "security": [{"session": []}] if route.roles else [],
         "x-roles": sorted(route.roles),
     }
-    if route.method == "POST":
+    if route.method in ("POST", "PATCH"):
         operation["requestBody"] = _body(route.method, path)
     return operation
 
@@ -136,7 +140,7 @@ def _parameter(name: str) -> dict[str, Any]:
 
 
 def _body(method: str, path: str) -> dict[str, Any]:
-    if path == "/media/{seat}":
+    if (method, path) in SDP_BODIES:
         return {"required": True, "content": {"application/sdp": {"schema": {"type": "string", "maxLength": 32768}}}}
     schema = {"type": "object", **BODIES.get((method, path), {})}
     return {"content": {"application/json": {"schema": schema}}}

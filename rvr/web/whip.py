@@ -1,5 +1,8 @@
 """Signalling after WHIP (RFC 9725): an SDP offer by POST, the answer in the 201, DELETE to leave.
 
+Where the media engine offers what a seat receives, the answer has `Link: <...>; rel="receive"`: POST there gives the
+offer, PATCH takes the answer.
+
 A seat belongs to one person: the officer who is assigned, the member of staff who took it, or the browser that opened
 the link. A guest whom the victim has not let in may connect, and is held.
 """
@@ -9,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,22 +67,47 @@ async def offer(request: web.Request) -> web.StreamResponse:
     """
     seat = request.match_info["seat"]
     row = await _case_of(request, seat)
-    if request.content_type != "application/sdp":
-        raise BadInput(Reason("media-refused", {"detail": "application/sdp"}))
+    sdp = await _sdp(request)
     page, pages = _page(request), request.app[PAGES]
     if AGAIN in request.headers and pages.get(seat, page) != page:
         raise TakenOver(Reason("taken-over"))
-    try:
-        sdp = await request.app[MEDIA].join(row.session, seat, await request.text())
-    except MediaRefused as refused:
-        raise _as_error(refused) from None
-    except MediaUnavailable:
-        raise Unavailable(Reason("media-unavailable")) from None
+    media = request.app[MEDIA]
+    with _refusals():
+        answer = await media.join(row.session, seat, sdp)
     pages[seat] = page
     if SIGNED_IN in request:  # nothing is seen or heard before the answer is there
         await auth.looked(request, {row.id: ["call"]})
-    location = f"/api/v1/media/{seat}"
-    return web.Response(text=sdp, status=201, content_type="application/sdp", headers={"Location": location})
+    headers = {"Location": f"/api/v1/media/{seat}"}
+    if media.receives_apart:
+        headers["Link"] = f'</api/v1/media/{seat}/receive>; rel="receive"'
+    return web.Response(text=answer, status=201, content_type="application/sdp", headers=headers)
+
+
+async def receive(request: web.Request) -> web.StreamResponse:
+    """Offers what a joined seat receives, where that is a connection of its own: the answer to the join says so."""
+    seat = request.match_info["seat"]
+    row = await _case_of(request, seat)
+    media = request.app[MEDIA]
+    if not media.receives_apart:
+        raise NotFound(Reason("no-such-page"))
+    with _refusals():
+        sdp = await media.receive(row.session, seat)
+    if SIGNED_IN in request:  # the row of the join may have failed, and nothing would have been shown yet
+        await auth.looked(request, {row.id: ["call"]})
+    return web.Response(text=sdp, status=201, content_type="application/sdp")
+
+
+async def received(request: web.Request) -> web.StreamResponse:
+    """Takes the answer to that offer."""
+    seat = request.match_info["seat"]
+    row = await _case_of(request, seat)
+    sdp = await _sdp(request)
+    media = request.app[MEDIA]
+    if not media.receives_apart:
+        raise NotFound(Reason("no-such-page"))
+    with _refusals():
+        await media.received(row.session, seat, sdp)
+    return web.Response(status=204)
 
 
 async def tell(request: web.Request) -> web.StreamResponse:
@@ -112,6 +140,23 @@ async def leave(request: web.Request) -> web.StreamResponse:
 
 def _page(request: web.Request) -> str:
     return request.headers.get("X-RVR-Page", "")[:64]
+
+
+async def _sdp(request: web.Request) -> str:
+    if request.content_type != "application/sdp":
+        raise BadInput(Reason("media-refused", {"detail": "application/sdp"}))
+    return await request.text()
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """What the media plane refuses, in the desk's words."""
+    try:
+        yield
+    except MediaRefused as refused:
+        raise _as_error(refused) from None
+    except MediaUnavailable:
+        raise Unavailable(Reason("media-unavailable")) from None
 
 
 async def _case_of(request: web.Request, seat: str) -> CaseRow:

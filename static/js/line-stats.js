@@ -35,10 +35,12 @@ export function noStats() {
   };
 }
 
-/** @param {RTCStatsReport} report @returns {LineStats} */
-export function read(report) {
+/** @param {RTCStatsReport[]} reports  of what counts twice the last one's holds @returns {LineStats} */
+export function read(reports) {
   const stats = noStats();
-  report.forEach((entry) => READERS[/** @type {keyof typeof READERS} */ (entry.type)]?.(stats, entry, report));
+  for (const report of reports) {
+    report.forEach((entry) => READERS[/** @type {keyof typeof READERS} */ (entry.type)]?.(stats, entry, report));
+  }
   return stats;
 }
 

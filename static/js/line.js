@@ -1,11 +1,13 @@
 /**
  * One connection to the media plane, from its offer to its end, and whether anything is heard from there. It tries
- * nothing again: who does is `Call`.
+ * nothing again: who does is `Call`. Where the media engine offers what is received, that comes over a second one.
  */
 
 import { read } from "./line-stats.js";
 
 /** @typedef {import("./line-stats.js").LineStats} LineStats */
+/** @typedef {import("./signalling.js").Exchange} Exchange */
+/** @typedef {import("./signalling.js").Receive} Receive */
 
 /** Between two looks: real sound is a dozen packets, and the server's silence in its place one at most. */
 const OTHER_PACKETS = 4;
@@ -23,6 +25,8 @@ export class Line extends EventTarget {
   #heard = 0;
   #other = 0;
   #pc;
+  /** @type {RTCPeerConnection|null} */ #receiving = null;
+  #configuration;
 
   /**
    * @param {RTCConfiguration} configuration
@@ -31,7 +35,20 @@ export class Line extends EventTarget {
    */
   constructor(configuration, stream, others) {
     super();
-    const pc = (this.#pc = new RTCPeerConnection(configuration));
+    this.#configuration = configuration;
+    const pc = (this.#pc = this.#connection());
+    for (const kind of /** @type {const} */ (["audio", "video"])) {
+      const track = stream.getTracks().find((one) => one.kind === kind);
+      if (track) pc.addTransceiver(track, { direction: "sendrecv", streams: [stream] });
+      else pc.addTransceiver(kind, { direction: "recvonly" });
+    }
+    for (let other = 0; other < others; other += 1) {
+      for (const kind of ["audio", "video"]) pc.addTransceiver(kind, { direction: "recvonly" });
+    }
+  }
+
+  #connection() {
+    const pc = new RTCPeerConnection(this.#configuration);
     /** @type {MediaStreamTrack[][]} */
     const places = [];
     // A <video> given a picture track that never brings a frame does not play the sound either (Chromium 156): a track
@@ -48,18 +65,11 @@ export class Line extends EventTarget {
       else arrived();
     };
     pc.onconnectionstatechange = () => this.dispatchEvent(new CustomEvent("state"));
-    for (const kind of /** @type {const} */ (["audio", "video"])) {
-      const track = stream.getTracks().find((one) => one.kind === kind);
-      if (track) pc.addTransceiver(track, { direction: "sendrecv", streams: [stream] });
-      else pc.addTransceiver(kind, { direction: "recvonly" });
-    }
-    for (let other = 0; other < others; other += 1) {
-      for (const kind of ["audio", "video"]) pc.addTransceiver(kind, { direction: "recvonly" });
-    }
+    return pc;
   }
 
   get state() {
-    return this.#pc.connectionState;
+    return this.#receiving?.connectionState === "failed" ? "failed" : this.#pc.connectionState;
   }
 
   /** It carried, and has not failed: a line that is cut off may come back. */
@@ -68,14 +78,23 @@ export class Line extends EventTarget {
   }
 
   /**
-   * @param {(offer: string) => Promise<string>} exchange  gives the answer to an offer
+   * @param {(offer: string) => Promise<Exchange>} exchange  gives the answer to an offer
    */
   async open(exchange) {
     // Not waiting for candidates saves their gathering time, and keeps them out of the offer.
     await this.#pc.setLocalDescription(await this.#pc.createOffer());
-    const answer = await exchange(this.#pc.localDescription?.sdp ?? "");
+    const { answer, receive } = await exchange(this.#pc.localDescription?.sdp ?? "");
     await this.#pc.setRemoteDescription({ type: "answer", sdp: answer });
+    if (receive) await this.#openReceiving(receive);
     this.heardAt = this.otherHeardAt = performance.now();
+  }
+
+  /** @param {Receive} receive */
+  async #openReceiving(receive) {
+    const pc = (this.#receiving = this.#connection());
+    await pc.setRemoteDescription({ type: "offer", sdp: await receive("") });
+    await pc.setLocalDescription(await pc.createAnswer());
+    await receive(pc.localDescription?.sdp ?? "");
   }
 
   /** Until the connection's state is another, or this long. @param {number} ms @returns {Promise<void>} */
@@ -88,7 +107,8 @@ export class Line extends EventTarget {
 
   /** What the statistics say now. @returns {Promise<LineStats>} */
   async stats() {
-    return read(await this.#pc.getStats());
+    const reports = [this.#receiving, this.#pc].map((pc) => pc?.getStats() ?? new Map());
+    return read(await Promise.all(reports));
   }
 
   /** The same, and who was heard since the last look is noted: for whoever looks at even times. */
@@ -109,7 +129,10 @@ export class Line extends EventTarget {
   }
 
   close() {
-    this.#pc.ontrack = this.#pc.onconnectionstatechange = null;
-    this.#pc.close();
+    for (const pc of [this.#receiving, this.#pc]) {
+      if (!pc) continue;
+      pc.ontrack = pc.onconnectionstatechange = null;
+      pc.close();
+    }
   }
 }

@@ -17,6 +17,21 @@ const ANSWER_MS = 8000;
 /** What HTTP says when trying again would change nothing; 401 and 403 are here, for the page must sign in anew. */
 const FINAL_STATUS = new Set([400, 401, 403, 404, 405, 409, 410, 415, 422]);
 
+/** Some media engines make the offer themselves for what is received; then this header of the answer says where. */
+const RECEIVED_APART = /<([^>]+)>; *rel="receive"/;
+
+/**
+ * @callback Receive
+ * @param {string} answer     nothing: the offer is asked for; otherwise the answer to it
+ * @returns {Promise<string>} the offer, or nothing
+ */
+
+/**
+ * @typedef {object} Exchange
+ * @property {string} answer          to what was offered
+ * @property {Receive|null} receive   the second exchange, where what is received comes over a connection of its own
+ */
+
 export class Signalling {
   #url;
   #location = "";
@@ -77,7 +92,7 @@ export class Signalling {
    * @param {string} sdp
    * @param {boolean} again  by itself, after a break: then a seat that another page has taken meanwhile stays with that
    * @param {AbortSignal} signal
-   * @returns {Promise<string>} the answer
+   * @returns {Promise<Exchange>}
    * @throws {CallError} when the desk refuses for good; anything else may be tried again
    */
   async offer(sdp, again, signal) {
@@ -90,7 +105,18 @@ export class Signalling {
     });
     if (!response.ok) throw await refusal(response);
     this.#location = response.headers.get("Location") ?? this.#url;
-    return await response.text();
+    const [, apart] = RECEIVED_APART.exec(response.headers.get("Link") ?? "") ?? [];
+    return { answer: await response.text(), receive: apart ? this.#receiver(apart, headers, signal) : null };
+  }
+
+  /** @param {string} url @param {Record<string, string>} headers @param {AbortSignal} signal @returns {Receive} */
+  #receiver(url, headers, signal) {
+    return async (answer) => {
+      const method = answer ? "PATCH" : "POST";
+      const response = await fetch(url, { ...this.#request(signal), method, headers, body: answer });
+      if (!response.ok) throw await refusal(response);
+      return await response.text();
+    };
   }
 
   /**

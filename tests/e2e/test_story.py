@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
+from tests import janus
 from tests.serving import PASSWORD, Client, Served, free_port, served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -74,12 +75,20 @@ def until(what: Callable[[], Any], within_s: float = 20) -> Any:
     return found
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+ON_JANUS = pytest.param("janus", marks=pytest.mark.skipif(bool(janus.missing()), reason=janus.missing()))
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", ON_JANUS])
 def test_a_domestic_abuse_call_goes_through_the_whole_desk(
     browser: Browser, tmp_path: Path, engine: str, request: pytest.FixtureRequest
 ) -> None:
     data, port = tmp_path / "data", free_port()
-    where = {"RVR_DATABASE": request.getfixturevalue("server").database()} if engine == "postgres" else {}
+    where: dict[str, str] = {}
+    if engine == "postgres":
+        where = {"RVR_DATABASE": request.getfixturevalue("server").database()}
+    if engine == "janus":
+        listed = request.getfixturevalue("janus_server").list_in(tmp_path / "janus.toml")
+        where = {"RVR_MEDIA_ENGINE": "janus", "RVR_JANUS_FILE": str(listed)}
     with served(data, port, **where) as desk:
         handler = Person(browser, desk).sign_in("handler")
         sergeants = [Person(browser, desk).sign_in(name) for name in ("sergeant", "sergeant2")]

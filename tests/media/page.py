@@ -17,7 +17,7 @@ SCRIPT = """
 import { Call } from "/js/call.js";
 const seat = location.hash.slice(1);
 const other = document.getElementById("other");
-const call = new Call({ url: `/media/${seat}`, csrf: "token" });
+const call = new Call({ url: `/media/${seat}`, csrf: "token", others: 2 });
 window.call = call;
 window.states = [];
 call.addEventListener("state", (event) => window.states.push(event.detail.state));
@@ -80,6 +80,8 @@ def desk(engine: MediaEngine, offers: list[str], ice: Ice = lambda: NO_ICE, told
         except MediaUnavailable:
             return web.Response(status=503)
         headers = {"Location": request.path}
+        if engine.receives_apart:
+            headers["Link"] = f'<{request.path}/receive>; rel="receive"'
         return web.Response(text=answer, content_type="application/sdp", status=201, headers=headers)
 
     async def leave(request: web.Request) -> web.Response:
@@ -95,9 +97,25 @@ def desk(engine: MediaEngine, offers: list[str], ice: Ice = lambda: NO_ICE, told
     app = web.Application()
     app.router.add_get("/", page)
     app.router.add_get("/media/{seat}", way)
+    _add_receiving(app, engine)
     app.router.add_post("/media/{seat}/{what}", tell)
     app.router.add_get("/page.js", script)
     app.router.add_static("/js", STATIC)
     app.router.add_post("/media/{seat}", join)
     app.router.add_delete("/media/{seat}", leave)
     return app
+
+
+def _add_receiving(app: web.Application, engine: MediaEngine) -> None:
+    """The second exchange, where what is received comes over a connection of its own."""
+
+    async def receive(request: web.Request) -> web.Response:
+        offer = await engine.receive("room-1", request.match_info["seat"])
+        return web.Response(text=offer, content_type="application/sdp", status=201)
+
+    async def received(request: web.Request) -> web.Response:
+        await engine.received("room-1", request.match_info["seat"], await request.text())
+        return web.Response(status=204)
+
+    app.router.add_post("/media/{seat}/receive", receive)
+    app.router.add_patch("/media/{seat}/receive", received)

@@ -1,4 +1,4 @@
-"""Two real browsers in one call through the embedded engine, with the page's own module."""
+"""Two real browsers in one call through either engine, with the page's own module."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from playwright import async_api as playwright
 
+from rvr.media import Room, Seat
 from rvr.media.rooms import Rooms
 from tests.media.page import desk
 
@@ -53,6 +54,7 @@ async def visit(url: str) -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
         async def open_page(seat: str) -> Any:
             context = await browser.new_context(permissions=["camera", "microphone"])
             page = await context.new_page()
+            await page.add_init_script(KEEP_CONNECTIONS)
             await page.goto(f"{url}/#{seat}")
             await page.wait_for_function("window.call")
             return page
@@ -144,3 +146,82 @@ async def test_what_stands_in_the_way_of_a_call_is_told_by_a_code(visit: Callabl
     assert await page.evaluate(CODE, "call.preview()") == "denied"
     await page.evaluate("call.leave()")
     assert await page.evaluate(CODE, "call.join()") == "ended"
+
+
+BY_PLACE = """async () => {
+  const found = {};
+  for (const pc of window.connections.filter((one) => one.connectionState === "connected")) {
+    const report = [...(await pc.getStats()).values()];
+    for (const entry of report.filter(({ type }) => type === "inbound-rtp")) {
+      found[entry.kind + entry.mid] = entry.kind === "video" ? entry.framesDecoded ?? 0 : entry.packetsReceived;
+    }
+  }
+  return found;
+}"""
+"""What each section has received so far: frames decoded, or packets of sound."""
+
+KEEP_CONNECTIONS = """
+window.connections = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...given) { super(...given); window.connections.push(this); }
+};
+"""
+
+
+async def moving(page: Any) -> set[str]:
+    """The sections on which something comes now."""
+    before = await page.evaluate(BY_PLACE)
+    await asyncio.sleep(1.0)
+    return {section for section, count in (await page.evaluate(BY_PLACE)).items() if count > before.get(section, 0) + 3}
+
+
+async def until_moving(page: Any, wanted: set[str], within_s: float = 8.0) -> None:
+    end = asyncio.get_running_loop().time() + within_s
+    while (now := await moving(page)) != wanted:
+        assert asyncio.get_running_loop().time() < end, f"{sorted(now)} instead of {sorted(wanted)}"
+
+
+FIRST, SECOND = {"audio0", "video1"}, {"audio2", "video3"}
+"""The sections of the first and the second place."""
+
+
+async def test_a_third_is_seen_when_let_in_put_on_hold_and_muted_as_the_desk_wants(
+    engine: Rooms, notebook: Any, visit: Callable[[str], Awaitable[Any]]
+) -> None:
+    async def want(guest: Seat, victim: Seat) -> None:
+        await engine.want({"room-1": Room((Seat("officer"), victim, guest))})
+
+    free = Seat("victim")
+    await want(Seat("guest", admitted=False), free)
+    pages = {}
+    for seat in ("victim", "officer", "guest"):
+        pages[seat] = await visit(seat)
+        await pages[seat].evaluate("call.join()")
+    await notebook.until("two_way")
+    await until_moving(pages["officer"], FIRST)
+    assert await moving(pages["guest"]) == set()
+
+    await want(Seat("guest"), free)
+    for page in pages.values():
+        await until_moving(page, FIRST | SECOND)
+    still = await engine.still("room-1", "guest")
+    assert (still.width, still.height) == (640, 480)
+    assert still.jpeg.startswith(b"\xff\xd8")
+
+    await want(Seat("guest"), Seat("victim", muted=frozenset({"video"})))
+    await until_moving(pages["officer"], {"audio0"} | SECOND)
+    await want(Seat("guest"), Seat("victim", muted=frozenset({"audio"})))
+    await until_moving(pages["officer"], {"video1"} | SECOND)
+    await until_moving(pages["guest"], FIRST | {"video3"})
+
+    await want(Seat("guest", admitted=False), free)
+    await until_moving(pages["officer"], FIRST)
+    await until_moving(pages["guest"], set())
+
+    await want(Seat("guest"), free)
+    await pages["victim"].close()  # and whoever is behind keeps the place
+    await until_moving(pages["officer"], SECOND)
+    pages["victim"] = await visit("victim")
+    await pages["victim"].evaluate("call.join()")
+    await until_moving(pages["officer"], FIRST | SECOND)
+    assert (await notebook.until("resumed")).seat == "victim"

@@ -54,7 +54,8 @@ async def test_a_victim_who_waits_is_shown_as_soon_as_the_officer_joins(
 ) -> None:
     victim = await client("victim")
     await notebook.until("first_frame", "victim")
-    await victim.receives("audio")  # silence, so that her browser knows the line is good
+    if not engine.receives_apart:
+        await victim.receives("audio")  # silence, so that her browser knows the line is good
     assert not notebook.of("two_way")
 
     officer = await client("officer")
@@ -359,7 +360,8 @@ async def test_a_call_is_measured_when_it_ends(engine: Rooms, notebook: Notebook
     assert (told["width"], told["height"], told["up_loss_pct"]) == ("160", "120", "0.0")
     assert float(told["fps"]) > 5
     assert int(told["up_kbps"]) > 10
-    assert int(told["down_kbps"]) > 10
+    if not engine.receives_apart:  # Janus has the way down's figures to itself
+        assert int(told["down_kbps"]) > 10
     kinds = [seen.kind for seen in notebook.seen if seen.seat == "victim"]
     assert kinds[-2:] == ["quality", "gone"]
 

@@ -355,6 +355,15 @@ async def a_copy_is_given(story: Story, path: str) -> list[Row]:
     return [("officer", "disclosure", "now", "still.intimate:still-1")]
 
 
+async def a_call_is_joined_and_nothing_is_to_be_received_apart(story: Story, path: str) -> list[Row]:
+    rows = await a_call_is_joined(story, path.removesuffix("/receive"))
+    officer = await story.someone("officer")
+    assert (await officer.call("POST", path.format(seat=story.seat))).status == 404, (
+        "the embedded engine offers nothing"
+    )
+    return rows
+
+
 DEEDS: Mapping[tuple[str, str], Callable[[Story, str], Awaitable[list[Row]]]] = {
     ("POST", "/api/v1/cases"): a_case_is_opened,
     ("POST", "/cases"): a_case_is_opened,
@@ -367,6 +376,7 @@ DEEDS: Mapping[tuple[str, str], Callable[[Story, str], Awaitable[list[Row]]]] = 
     ("POST", "/api/v1/cases/{id}/exhibits/{exhibit}/copies"): a_copy_is_given,
     ("POST", "/cases/{id}/exhibits/{exhibit}/copies"): a_copy_is_given,
     ("POST", "/api/v1/media/{seat}"): a_call_is_joined,
+    ("POST", "/api/v1/media/{seat}/receive"): a_call_is_joined_and_nothing_is_to_be_received_apart,
     ("POST", "/api/v1/exports"): a_package_is_exported,
     ("POST", "/evaluation/export"): a_package_is_exported,
     ("GET", "/api/v1/access"): the_log_is_searched,

@@ -25,6 +25,8 @@ OPEN_ON_PURPOSE = {
     ("POST", "/api/v1/media/{seat}"): "the seat's own person",
     ("POST", "/api/v1/media/{seat}/{what}"): "the seat's own person",
     ("DELETE", "/api/v1/media/{seat}"): "the seat's own person",
+    ("POST", "/api/v1/media/{seat}/receive"): "the seat's own person",
+    ("PATCH", "/api/v1/media/{seat}/receive"): "the seat's own person",
     ("GET", "/api/v1/demo/outbox"): "demo mode, on this machine only",
     ("GET", "/health/live"): "operations",
     ("GET", "/health/ready"): "operations",

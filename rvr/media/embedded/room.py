@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from rvr import timekeeping
 from rvr.core.moment import Moment
@@ -47,6 +47,18 @@ class Terms:
     video: VideoCodec
     recordings: Path | None = None
     """The folder of all recordings; without one nothing can be recorded."""
+
+
+class Carrier(Protocol):
+    """What carries one connection's media here: `Peer`, or something that stands for a connection elsewhere."""
+
+    connected: bool
+    ended: bool
+
+    @property
+    def leg(self) -> Leg: ...
+    async def answer(self, offer: str) -> str: ...
+    async def close(self) -> None: ...
 
 
 class Room:
@@ -178,17 +190,24 @@ class Room:
                 video.ask_key_frame(now)
 
     def _tell_quality(self, visit: Visit, now: float) -> None:
-        if visit.meter is not None and (figures := visit.meter.read(now)) is not None:
+        if (figures := self._measured(visit, now)) is not None:
             self._emit("quality", visit.seat, figures)
+
+    def _measured(self, visit: Visit, now: float) -> Mapping[str, str] | None:
+        return visit.meter.read(now) if visit.meter is not None else None
 
     def _legs(self) -> dict[str, Leg]:
         return {seat: visit.leg for seat, visit in self._visits.items() if visit.peer.connected}
 
     def _arrange(self) -> None:
-        forwarder.arrange(self._wanted, self._legs(), self._sight.handed_on, time.monotonic())
+        self._pass_on()
         for seat in self._wanted.seats:
             if (visit := self._visits.get(seat.id)) is not None and visit.peer.connected:
                 self._tap(visit, seat)
+
+    def _pass_on(self) -> None:
+        """Have each seat sent what it should see and hear now."""
+        forwarder.arrange(self._wanted, self._legs(), self._sight.handed_on, time.monotonic())
 
     def _tap(self, visit: Visit, seat: Seat) -> None:
         recording = self._wanted.recording
@@ -208,6 +227,10 @@ class Room:
         self._tape.packet(visit.seat, kind, packet, int(now * 1_000_000_000))
 
     # --- coming and going ---
+
+    def connection(self, visit: Visit) -> Carrier:
+        """What a visit comes in by."""
+        return Peer(video=self._terms.video, on_connected=lambda: self.on_connected(visit), on_end=visit.ended)
 
     def on_connected(self, visit: Visit) -> None:
         if self._visits.get(visit.seat) is not visit:
@@ -286,11 +309,7 @@ class Visit:
         """The sources that the recording was told of."""
         self.codec = ""
         self.undecodable = 0
-        self.peer = Peer(
-            video=room._terms.video,
-            on_connected=lambda: room.on_connected(self),
-            on_end=self.ended,
-        )
+        self.peer = room.connection(self)
 
     @property
     def leg(self) -> Leg:

@@ -30,7 +30,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -146,7 +146,10 @@ class Worker:
         for name in wanted.keys() - kept:
             told = rooms[name]
             earlier = {"had_two_way": told["had_two_way"], "away": told["away"]}
-            self._rooms[name] = Room(name, wanted[name], self._ledger.saw, self._terms, **earlier)
+            self._rooms[name] = self._opened(name, wanted[name], **earlier)
+
+    def _opened(self, name: str, wanted: Wanted, **earlier: Any) -> Room:
+        return Room(name, wanted, self._ledger.saw, self._terms, **earlier)
 
     async def _join(self, number: int, room: str, seat: str, offer: str) -> None:
         try:
@@ -218,15 +221,26 @@ def _read(source: BinaryIO, loop: asyncio.AbstractEventLoop, inbox: asyncio.Queu
         os._exit(0)
 
 
-async def _serve(source: BinaryIO, link: Link) -> None:
-    settings = json.loads(source.readline())["configure"]
+Make = Callable[[Link, Mapping[str, Any]], Worker]
+"""Makes the worker of the settings that the supervisor tells first."""
+
+
+def _embedded(link: Link, settings: Mapping[str, Any]) -> Worker:
     ports = settings["ports"]
     prepare(Address(settings["bind"], settings["public"], tuple(ports) if ports else None))
+    return Worker(link, terms(settings))
+
+
+def terms(settings: Mapping[str, Any]) -> Terms:
+    folder = settings["recordings"]
+    return Terms(settings["lost_after_s"], settings["video"], Path(folder) if folder else None)
+
+
+async def _serve(source: BinaryIO, link: Link, make: Make) -> None:
+    worker = make(link, json.loads(source.readline())["configure"])
     inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
     threading.Thread(target=_read, args=(source, asyncio.get_running_loop(), inbox), daemon=True).start()
-    folder = settings["recordings"]
-    terms = Terms(settings["lost_after_s"], settings["video"], Path(folder) if folder else None)
-    await Worker(link, terms).run(inbox)
+    await worker.run(inbox)
 
 
 class _NoAddresses(logging.Formatter):
@@ -241,7 +255,7 @@ class _NoAddresses(logging.Formatter):
         return str(ei[0].__name__)
 
 
-def main() -> None:
+def main(make: Make = _embedded) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor closes us in order
     # What a library prints must not land between the messages.
     out = os.fdopen(os.dup(1), "wb")
@@ -252,7 +266,7 @@ def main() -> None:
     # These name peers' addresses, which belong in no log.
     logging.getLogger("aioice").setLevel(logging.ERROR)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(sys.stdin.buffer, Link(out)))
+        runner.run(_serve(sys.stdin.buffer, Link(out), make))
         os._exit(0)  # a decoding thread that would not end must not hold the process
 
 
