@@ -126,7 +126,12 @@ def guest_told(case: Case, guest: str) -> dict[str, Any]:
     if session is None or own is None or own.out:
         return {"state": "ended", "people": []}
     people = [{**one, "guest": ""} for one in people_for(session, own.seat)]
-    return {"state": "admitted" if own.admitted else own.state, "role": own.role, "people": people}
+    return {
+        "state": "admitted" if own.admitted else own.state,
+        "role": own.role,
+        "recording": case.exhibits.running is not None,
+        "people": people,
+    }
 
 
 def people_for(session: Session, own: str) -> list[dict[str, Any]]:

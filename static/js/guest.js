@@ -137,10 +137,11 @@ function failed(code) {
   el("retry").hidden = false;
 }
 
-/** @param {{state: string, role?: string, people: Sitting[]}} message */
+/** @param {{state: string, role?: string, recording?: boolean, people: Sitting[]}} message */
 function hear(message) {
   told = message.state === "here" || message.state === "away" ? "admitted" : message.state;
   if (message.role) el("role").textContent = roles[message.role] ?? message.role;
+  el("rec").hidden = !message.recording;
   tiles.show(message.people);
   el("shown").textContent = mainWords(message.people, roles);
   el("people").replaceChildren(

@@ -263,7 +263,8 @@ async function enter() {
 
 /**
  * What the server says of the call.
- * @param {{state?: string, picture?: string, microphone?: string, voice?: string, people?: import("./tiles.js").Sitting[]}} says
+ * @param {{state?: string, picture?: string, microphone?: string, voice?: string, people?: import("./tiles.js").Sitting[],
+ *   asks?: string[], recording?: boolean}} says
  */
 function hear(says) {
   told = says.state ?? "waiting";
@@ -469,10 +470,10 @@ function askFor(kinds, recording) {
   const kind = kinds.find((one) => wording[one]) ?? "";
   const fresh = kind && kind !== asked;
   asked = kind;
-  el("agree").hidden = !kind;
+  el("consent").hidden = !kind;
   if (fresh) {
-    el("agree-text").textContent = wording[kind];
-    el("agree").focus();
+    el("consent-text").textContent = wording[kind];
+    el("consent").focus();
   }
   if (recorded && !recording && told !== "ended") el("note").textContent = words.rec_stopped;
   if (!recorded && recording) el("note").textContent = "";
@@ -519,8 +520,8 @@ el("join").addEventListener("click", () => {
   join();
 });
 el("retry").addEventListener("click", enter);
-el("agree-yes").addEventListener("click", () => reply(asked, "given"));
-el("agree-no").addEventListener("click", () => reply(asked, "refused"));
+el("consent-yes").addEventListener("click", () => reply(asked, "given"));
+el("consent-no").addEventListener("click", () => reply(asked, "refused"));
 el("rec-stop").addEventListener("click", () => reply("recording", "withdrawn"));
 el("mute").addEventListener("click", switchMute);
 el("camera").addEventListener("click", switchCamera);

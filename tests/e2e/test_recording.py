@@ -68,7 +68,7 @@ def test_a_recording_is_asked_for_shown_to_both_stopped_by_the_victim_and_played
     expect(page.get_by_role("button", name=re.compile("^Record the call"))).to_have_count(0)
 
     asks(officer, "Recording the call")
-    question = victim.page.locator("#ask")
+    question = victim.page.locator("#consent")
     expect(question).to_contain_text("Do you agree to a recording?")
     picture(victim.page, "recording-1-victim-asked")
     picture(page, "recording-2-officer-waits")
