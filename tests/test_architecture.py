@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calls": {"core", "store", "desk", "media.Room", "media.Seat"},
     "exhibits": {"core", "store", "media"},
     "recordings": {"core", "store", "desk", "media", "exhibits"},
+    "attendance": {"core", "store", "desk", "joining"},
     "periodic": {"core"},
     "ticker": {"core", "store", "desk"},
     "clock_watch": {"core", "store", "desk", "realtime"},

@@ -26,6 +26,7 @@ from rvr.evaluation.columns import (
     SUSPECTS,
     Column,
 )
+from rvr.evaluation.session_columns import SESSIONS
 
 PROFILE = "https://datapackage.org/profiles/2.0/"
 
@@ -59,11 +60,14 @@ ID_FIELDS = {
     "link": "link",
     "action": "action",
     "referral": "referral",
+    "guest": "guest",
+    "seat": "seat",
     "PersonMatched.person": ROLE,
     "PersonDiffers.person": ROLE,
     "OrderMatched.order": "order",
     "CaseTakenOver.before": "staff",
     "CaseErased.proposed_by": "staff",
+    "GuestArrived.person": "staff",
 }
 """Fields of facts that hold an id, and what it is the id of: they leave as pseudonyms. A field whose name means
 something else in other facts stands here with its fact."""
@@ -87,7 +91,7 @@ ENVELOPE = (
     Column("stated_at", "datetime", "An earlier time that a person or another system stated", "UTC time"),
     Column("stated_source", "string", "Who or what stated it"),
     Column("by_role", "string", "Role in which somebody acted; bot: the workflow itself; media: the server"),
-    Column("by", "string", "Pseudonym of the member of staff; bot, media and victim as they are"),
+    Column("by", "string", "Pseudonym of the member of staff; bot, media, carrier, victim and guest as they are"),
     Column("workflow_version", "string", "Content hash of the workflow that decided: see definitions/"),
     Column("state", "string", "State of the case after the event"),
     Column("clock_error_us", "integer", "Error bound of the machine's clock; empty: unknown", "microseconds"),
@@ -189,6 +193,7 @@ SCREENING_TABLE = Table(
 )
 SUSPECTS_TABLE = Table("data/suspects.csv", "One row a suspect and case", SUSPECTS, ("case", "suspect"))
 OUTCOMES_TABLE = Table("data/outcomes.csv", "One row a recorded outcome", OUTCOMES, ("case", "version"))
+SESSIONS_TABLE = Table("data/sessions.csv", "One row a video session", SESSIONS, ("case", "session"))
 DESK_CLOCK_TABLE = Table(
     "data/desk_clock.csv",
     "One row a step of a machine's wall clock or a change of its health, from the first day of the log on",
@@ -196,7 +201,7 @@ DESK_CLOCK_TABLE = Table(
     ("version",),
 )
 CODEBOOK_TABLE = Table("codebook.csv", "What each column means", CODEBOOK, ("file", "column", "source"))
-CASE_TABLES = (CASES_TABLE, EVENTS_TABLE, CLOCKS_TABLE, SCREENING_TABLE, SUSPECTS_TABLE, OUTCOMES_TABLE)
+CASE_TABLES = (CASES_TABLE, EVENTS_TABLE, CLOCKS_TABLE, SCREENING_TABLE, SUSPECTS_TABLE, OUTCOMES_TABLE, SESSIONS_TABLE)
 DATA_TABLES = (*CASE_TABLES, DESK_CLOCK_TABLE)
 TABLES = (*DATA_TABLES, CODEBOOK_TABLE)
 
@@ -293,10 +298,10 @@ and publish no rows.
 - A duration whose two ends were seen by one `machine` is the difference of their `boottime_us`, a clock that never
   steps: setting the wall clock makes none odd. The others are the difference of the times. `desk_clock.csv` tells when
   a wall clock was set and how far it could be trusted; leave cases out by `clock_stepped` if you want to be sure.
-- Everything in `cases.csv`, `clocks.csv`, `screening.csv`, `suspects.csv` and `outcomes.csv` can be computed again from
-  `events.csv`; `codebook.csv` names the events behind each column. Only a clock that does not count every second needs
-  the force's `[hours]` as well, and `in_sets` the named sets of outcomes: both are in `definitions/`. `clock_stepped`
-  rests on the order of the whole log, which is not here.
+- Everything in `cases.csv`, `clocks.csv`, `screening.csv`, `suspects.csv`, `outcomes.csv` and `sessions.csv` can be
+  computed again from `events.csv`; `codebook.csv` names the events behind each column. Only a clock that does not count
+  every second needs the force's `[hours]` as well, and `in_sets` the named sets of outcomes: both are in
+  `definitions/`. `clock_stepped` rests on the order of the whole log, which is not here.
 - `victim`, `suspect` and `pair` are the same in two cases only where somebody at the desk confirmed that they are the
   same people (`PersonMatched`). The age of the victim is not here: the date of birth is sealed.
 - `screening.csv` has a row for every case, whether anything was asked or not. A question that was not asked, one that

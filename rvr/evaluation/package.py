@@ -29,7 +29,7 @@ from sqlmodel import Session, col, func, select
 from rvr.core import events as e
 from rvr.core.errors import Reason, Refused
 from rvr.core.moment import iso, parse_iso
-from rvr.evaluation import codebook, pseudonyms, rows, stored_text, timings, verify
+from rvr.evaluation import codebook, pseudonyms, rows, sessions, stored_text, timings, verify
 from rvr.evaluation.desk_clock import DeskClock
 from rvr.evaluation.proofs import ROWS, Proofs
 from rvr.evaluation.pseudonyms import CannotExport
@@ -223,6 +223,8 @@ def _write_case(log: list[e.Recorded], writing: rows.Writing, put: Mapping[str, 
         put["suspects"](suspect)
     for outcome in rows.outcome_rows(log, writing):
         put["outcomes"](outcome)
+    for session in sessions.session_rows(log, writing):
+        put["sessions"](session)
     writing.cases += 1
     writing.events += len(log)
     writing.clocks += len(runs)

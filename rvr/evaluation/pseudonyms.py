@@ -17,7 +17,7 @@ from pathlib import Path
 from rvr.evaluation import codebook
 
 _KEY_BYTES = 32
-_ROLE_WORDS = ("bot", "media", "victim", "unknown_browser")
+_ROLE_WORDS = ("bot", "media", "carrier", "victim", "guest", "unknown_browser")
 
 
 class CannotExport(Exception):

@@ -41,6 +41,7 @@ def meeting(browser: Browser, desk: Served) -> Iterator[Meeting]:
 
 def the_officer(browser: Browser, meeting: Meeting) -> Person:
     officer = Person(browser, meeting.victim.desk).sign_in("officer")
+    officer.context.set_default_timeout(MEDIA)  # four pictures are decoded on the test's own machine
     officer.page.goto(f"{officer.desk.url}/cases/{meeting.case}")
     officer.press("Join the call")
     meeting.until(lambda: meeting.seen()["state"] == "video", MEDIA)

@@ -15,6 +15,7 @@ from rvr import calls
 from rvr.core import events as e
 from rvr.core.case import Case
 from rvr.core.commands import THE_BOT, Actor, MakeMove, OpenCase, RunOut, SetDuty
+from rvr.core.guests import actor_of
 from rvr.core.moment import iso
 from rvr.definitions import Definitions, load
 from rvr.desk import Desk
@@ -142,6 +143,19 @@ class Days:
     async def victim(self, case: str, move: str, after_s: float = 5.25, **form: Any) -> None:
         self.later(after_s)
         await self.desk.handle(MakeMove(self._id(), case, move, form), Actor(f"victim:{case}", frozenset({"victim"})))
+
+    async def with_guests(self, case: str) -> None:
+        """A supervisor is let in and held once; an interpreter is asked in and refused."""
+        await self.does(case, "sergeant", "supervise_call")
+        await self.does(case, "officer", "invite_guest", guest_to="07700 900112", guest_role="interpreter")
+        session = (await self.desk.case(case)).session
+        assert session is not None
+        first, second = session.guests
+        name = {"guest_name": f"{CANARY} Guest", "declared": True}
+        await self.desk.handle(MakeMove(self._id(), case, "guest_arrive", name), actor_of(second))
+        await self.victim(case, "admit_guest", guest=first)
+        await self.does(case, "officer", "hold_guest", guest=first)
+        await self.victim(case, "refuse_guest", guest=second)
 
     async def media(
         self, case: str, kind: str, side: str | None = None, after_s: float = 2.118221, cause: str = ""

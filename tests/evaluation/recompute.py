@@ -304,3 +304,51 @@ def outcomes(rows, package):
             within = ";".join(name for name, one in known if row["outcome_code"] in one["codes"])
             found[row["case"], row["version"]] = own | {"in_sets": within}
     return found
+
+
+def sessions(rows):
+    """{(case, session): {column: text}} of sessions.csv."""
+    found = {}
+    for case, log in by_case(rows).items():
+        begins = [n for n, row in enumerate(log) if row["type"] == "SessionPrepared"]
+        for begin, end in zip(begins, [*begins[1:], len(log)], strict=False):
+            found[case, log[begin]["session"]] = a_session(log[begin:end])
+    return found
+
+
+def a_session(log):
+    def all_of(kind):
+        return [row for row in log if row["type"] == kind]
+
+    def last(kind, column, since=0):
+        return next((row[column] for row in reversed(log[since:]) if row["type"] == kind), "")
+
+    newest = max((n for n, row in enumerate(log) if row["type"] == "LinkSent"), default=0)
+    delivered = [row for row in all_of("LinkDelivered") if row["link"] == log[newest]["link"]]
+    flowing, interruptions = False, 0
+    for row in log:
+        interruptions += flowing and row["type"] == "MediaLost"
+        if row["type"] in ("TwoWayVideoStarted", "MediaResumed"):
+            flowing = True
+        if row["type"] in ("MediaLost", "VictimExited", "SessionEnded"):
+            flowing = False
+    roles = {row["guest"]: row["guest_role"] for row in all_of("GuestInvited")}
+    agreed = sorted(roles[row["guest"]] for row in all_of("GuestAdmitted"))
+    return {
+        "prepared_at": log[0]["at"],
+        "links_sent": str(len(all_of("LinkSent"))),
+        "link_delivered": delivered[-1]["status"] if delivered else "",
+        "link_opened_at": last("LinkOpened", "at", newest),
+        **{name: last("DeviceChecked", name) for name in ("camera", "microphone", "network")},
+        "aways": str(len(all_of("VictimAway"))),
+        "two_way_video_at": last("TwoWayVideoStarted", "at"),
+        "interruptions": str(interruptions),
+        "guests_invited": str(len(roles)),
+        "guests_admitted": str(len(agreed)),
+        "guests_refused": str(len(all_of("GuestRefused"))),
+        "guest_roles": ";".join(agreed),
+        "holds": str(len(all_of("GuestHeld"))),
+        "exited": "true" if all_of("VictimExited") else "false",
+        "ended_at": last("SessionEnded", "at"),
+        "ended_because": last("SessionEnded", "reason"),
+    }

@@ -18,6 +18,7 @@ async def allocated(days: Days) -> str:
     await days.waits(case)
     await days.media(case, "two_way")
     await days.is_safe(case)
+    await days.with_guests(case)
     await days.media(case, "lost", "victim", 60, "silent")
     await days.media(case, "resumed", None, 40)
     await days.does(case, "officer", "end_session", 900.000001, end_reason="completed")

@@ -48,8 +48,9 @@ def test_every_duration_and_every_verdict_is_among_the_recomputed_columns(packag
 def test_every_column_of_the_smaller_tables_is_recomputed_but_for_names_of_the_case(package: Path) -> None:
     events = table(package, "events")
     again = {"screening": recompute.screening(events), "suspects": recompute.suspects(events)}
-    again["outcomes"] = recompute.outcomes(events, package)
-    for described in (codebook.SCREENING_TABLE, codebook.SUSPECTS_TABLE, codebook.OUTCOMES_TABLE):
+    again |= {"outcomes": recompute.outcomes(events, package), "sessions": recompute.sessions(events)}
+    smaller = (codebook.SCREENING_TABLE, codebook.SUSPECTS_TABLE, codebook.OUTCOMES_TABLE, codebook.SESSIONS_TABLE)
+    for described in smaller:
         computed = set(next(iter(again[described.name].values())))
         assert set(described.names) - computed <= {*described.key, "workflow"}
 
@@ -246,7 +247,7 @@ def test_no_id_and_no_spoken_reference_leaves(week: Week, package: Path) -> None
 
 def test_every_field_that_holds_an_id_of_a_person_or_thing_leaves_as_a_pseudonym() -> None:
     def holds_an_id(field: Any) -> bool:
-        of = "link|session|action|case|referral|suspect|order|person|recording"
+        of = "link|session|action|case|referral|suspect|order|person|recording|guest|member of staff"
         return bool(re.search(rf"Random id|Person id|person id|Id of the ({of})\b", field.metadata["meaning"]))
 
     fields = [(e.FACTS[kind], f) for kind in codebook.EVENT_TYPES for f in codebook.public_fields(e.FACTS[kind])]
@@ -254,10 +255,13 @@ def test_every_field_that_holds_an_id_of_a_person_or_thing_leaves_as_a_pseudonym
     assert {f.name for _, f in fields} | {f"{k.__name__}.{f.name}" for k, f in fields} >= set(codebook.ID_FIELDS)
 
 
+BY_ROLE = ("bot", "media", "victim", "guest")
+
+
 def test_staff_leave_as_pseudonyms_and_the_others_as_their_role(package: Path) -> None:
     by = {row["by"] for row in table(package, "events")}
-    assert {"bot", "media", "victim"} <= by
-    assert all(len(name) == 20 for name in by - {"bot", "media", "victim"})
+    assert set(BY_ROLE) <= by
+    assert all(len(name) == 20 for name in by - set(BY_ROLE))
     officers = {row["officer"] for row in table(package, "cases")} - {""}
     assert officers & by
 
@@ -271,7 +275,7 @@ def test_two_projects_share_no_pseudonym(week: Week, package: Path, tmp_path: Pa
         rows = table(folder, "events")
         events = {row[name] for row in rows for name in row if codebook.id_in(e.FACTS[row["type"]], name)}
         events |= {row["by"] for row in rows}
-        return (cases | events) - {"", "bot", "media", "victim"}
+        return (cases | events) - {"", *BY_ROLE}
 
     assert pseudonyms(package) & pseudonyms(tmp_path / "other") == set()
     assert len(pseudonyms(package)) == len(pseudonyms(tmp_path / "other")) > 20
