@@ -26,7 +26,7 @@
 export const RUNGS = [
   { step: "video_480", kbit: 250, loss: 0.1, delayMs: 1500 },
   { step: "video_240", kbit: 120, loss: 0.2, delayMs: 2000 },
-  { step: "stills", kbit: 70, loss: 0.3, delayMs: 3000 },
+  { step: "stills", kbit: 50, loss: 0.3, delayMs: 3000 },
   { step: "audio", kbit: 20, loss: 0.45, delayMs: 4000 },
   { step: "ring_back", kbit: 0, loss: 1, delayMs: Infinity },
 ];

@@ -33,9 +33,9 @@ WEATHER = {
 }
 BREAKS = (5, 25, 84)
 
-LASTS_S = 45
+LASTS_S = 40
 CALM_S = 10
-BACK_WITHIN_S = 120
+BACK_WITHIN_S = 60
 
 
 def say(line: str) -> None:
@@ -53,13 +53,12 @@ async def weather(call: Meeting, name: str, line: Line) -> str:
     frames = [at for at in await call.officer.evaluate("window.frames") if settled <= at / 1000 < ended]
     sound = {int(at / 1000 * 2) for at in await call.officer.evaluate("window.sound") if settled <= at / 1000 < ended}
     call.wire.both(GOOD)
-    back = "–"
+    back = f"more than {BACK_WITHIN_S} s"
     while time.time() - ended < BACK_WITHIN_S:
         if await call.victim.evaluate("`${call.step} ${call.state}`") == "video_480 connected":
             back = f"{max(0.0, time.time() - ended):.0f} s"
             break
         await asyncio.sleep(0.2)
-    await call.flows_again(time.time())
     heard = min(1.0, len(sound) / (2 * CALM_S))
     sent = "; ".join(steps) or "video_480 throughout"
     return f"| {name} | {sent} | {len(frames) / CALM_S:.1f} | {heard:.0%} | {back} |"

@@ -119,7 +119,7 @@ test("nor does it take down a step that gets through", () => {
 test("an estimate that is used up does", () => {
   const call = aCall();
   weather(call, 10, { loss: 0.4 });
-  assert.deepEqual(weather(call, 120, { kbit: 50, sentKbit: 45 }), []);
+  assert.deepEqual(weather(call, 120, { kbit: 40, sentKbit: 38 }), []);
 });
 
 test("a network that carries the next step for seconds only is tried more and more seldom", () => {
