@@ -182,7 +182,7 @@ def test_a_supervisor_takes_a_seat_from_the_case_and_four_are_in_the_call(browse
     comes_in(guest)
     meeting.page.get_by_role("button", name="Yes, let them in").click()
     until(lambda: plays(guest.page, "#remote"))
-    assert lines(meeting.page) == ["You", "Officer", "Supervising officer", "Interpreter"]
+    until(lambda: lines(meeting.page) == ["You", "Officer", "Supervising officer", "Interpreter"])
     expect(meeting.page.locator(".rvr-tile")).to_have_count(2)
     for page in (meeting.page, officer.page, sergeant.page, guest.page):
         until(lambda page=page: all(plays(page, f".rvr-tile:nth-child({n}) video") for n in (1, 2)))

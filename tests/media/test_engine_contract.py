@@ -435,8 +435,8 @@ async def test_whoever_has_another_certificate_than_the_offer_named_is_never_con
 
     engine.join = forged  # type: ignore[method-assign]
     await victim.join()
-    gone = await notebook.until("gone", "victim", within_s=10)
-    assert gone.detail["cause"] == "failed"
+    gone = await notebook.until("gone", "victim", within_s=20)
+    assert gone.detail["cause"] in ("failed", "deadline"), "an engine may see the fault, or only that nobody connects"
     assert not notebook.of("connected")
     await victim.close()
 
@@ -446,13 +446,13 @@ async def test_a_flood_of_forged_packets_costs_the_call_nothing(
 ) -> None:
     officer, victim = await client("officer"), await client("victim")
     await notebook.until("two_way")
-    [port] = set(re.findall(r"a=candidate:1 1 udp \d+ 127\.0\.0\.1 (\d+) ", victim.answer))
+    [(host, port)] = set(re.findall(r"a=candidate:\S+ 1 udp \d+ ([\d.]+) (\d+) ", victim.answer))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for n in range(10_000):
-            stranger.sendto(bytes([(0x80, 0x16, 0x00)[n % 3]]) * 100, ("127.0.0.1", int(port)))
+            stranger.sendto(bytes([(0x80, 0x16, 0x00)[n % 3]]) * 100, (host, int(port)))
     for sender in victim.sockets():
         for _ in range(200):
-            sender.sendto(b"\x80\x61" + os.urandom(100), ("127.0.0.1", int(port)))
+            sender.sendto(b"\x80\x61" + os.urandom(100), (host, int(port)))
     await officer.sees(0)
     await victim.sees(0)
     assert not notebook.of("lost")
