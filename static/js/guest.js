@@ -147,7 +147,8 @@ function hear(message) {
   el("people").replaceChildren(
     ...message.people.map((one) => {
       const item = document.createElement("li");
-      item.textContent = [one.at === null ? roles.you : roles[one.role] ?? one.role, roles[one.state]].filter(Boolean).join(", ");
+      const own = one.at === null; // how the own seat stands is said above
+      item.textContent = own ? roles.you : [roles[one.role] ?? one.role, roles[one.state]].filter(Boolean).join(", ");
       return item;
     }),
   );

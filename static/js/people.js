@@ -72,8 +72,7 @@ export class People {
   #line(one) {
     const line = document.createElement("li");
     const words = this.#words;
-    const who = one.at === null ? words.you : words[one.role] ?? one.role;
-    line.append([who, words[one.state]].filter(Boolean).join(", "));
+    line.append(one.at === null ? words.you : [words[one.role] ?? one.role, words[one.state]].filter(Boolean).join(", "));
     if (one.guest && (one.mine || ["here", "away", "held"].includes(one.state))) line.append(this.#hold(one));
     return line;
   }

@@ -39,9 +39,15 @@ def meeting(browser: Browser, desk: Served) -> Iterator[Meeting]:
     assert victim.faults == []
 
 
+def somebody(browser: Browser, desk: Served) -> Person:
+    """At a screen whose pictures are all decoded on the test's own machine: what is pressed may take a while."""
+    person = Person(browser, desk)
+    person.context.set_default_timeout(MEDIA)
+    return person
+
+
 def the_officer(browser: Browser, meeting: Meeting) -> Person:
-    officer = Person(browser, meeting.victim.desk).sign_in("officer")
-    officer.context.set_default_timeout(MEDIA)  # four pictures are decoded on the test's own machine
+    officer = somebody(browser, meeting.victim.desk).sign_in("officer")
     officer.page.goto(f"{officer.desk.url}/cases/{meeting.case}")
     officer.press("Join the call")
     meeting.until(lambda: meeting.seen()["state"] == "video", MEDIA)
@@ -56,7 +62,7 @@ def invited(browser: Browser, officer: Person, whom: str) -> Person:
     picture(page, "guest-1-invite")
     page.locator("#form-invite_guest").get_by_role("button", name="Invite somebody into the call").click()
     expect(page.locator("#company")).to_contain_text("Asked, not there yet")
-    guest = Person(browser, officer.desk)
+    guest = somebody(browser, officer.desk)
     newest = officer.desk.client("officer").call("GET", "demo/outbox").body["messages"][0]
     assert not any(word in newest["body"] for word in ("Testa", "Testo", "police", "abuse"))
     guest.page.goto(officer.desk.url + re.search(r"/g#[\w-]+", newest["body"])[0])  # type: ignore[index]
@@ -102,7 +108,7 @@ def test_an_interpreter_is_let_in_held_and_comes_back_and_is_listed_all_the_time
     expect(officer.page.locator("#company")).to_contain_text("Waits for the victim's answer")
     expect(officer.page.locator("#company")).to_contain_text("Ina Example")
     assert lines(victim) == ["You", "Officer", "Interpreter, waits to be let in"]
-    assert lines(guest.page) == ["Caller", "Officer", "You, waits to be let in"]
+    assert lines(guest.page) == ["Caller", "Officer", "You"]
     picture(victim, "guest-3-asked")
     picture(guest.page, "guest-4-waits")
     picture(officer.page, "guest-5-officer-asked")
@@ -127,7 +133,7 @@ def test_an_interpreter_is_let_in_held_and_comes_back_and_is_listed_all_the_time
     expect(victim.locator("#people")).to_contain_text("Interpreter, on hold")
     until(lambda: stands_still(victim, tile))
     assert stands_still(guest.page, "#remote")
-    assert plays(victim, "#remote"), "the call itself goes on"
+    until(lambda: plays(victim, "#remote"))  # the call itself goes on
     picture(victim, "guest-9-held-victim")
     picture(officer.page, "guest-10-held-officer")
     officer.page.locator("#company").get_by_role("button", name="Let back").click()
@@ -170,7 +176,7 @@ def test_a_victim_who_says_no_is_not_asked_why_and_the_guest_sees_nobody(browser
 def test_a_supervisor_takes_a_seat_from_the_case_and_four_are_in_the_call(browser: Browser, meeting: Meeting) -> None:
     meeting.joins()
     officer = the_officer(browser, meeting)
-    sergeant = Person(browser, officer.desk).sign_in("sergeant")
+    sergeant = somebody(browser, officer.desk).sign_in("sergeant")
     sergeant.page.goto(f"{sergeant.desk.url}/cases/{meeting.case}")
     sergeant.press("Join the call as supervisor")
     expect(meeting.page.locator("#ask")).to_contain_text("A supervising officer")
@@ -200,7 +206,7 @@ def test_a_supervisor_takes_a_seat_from_the_case_and_four_are_in_the_call(browse
 
 def test_whoever_leaves_the_page_is_away_at_once_and_back_in_the_same_seat(browser: Browser, meeting: Meeting) -> None:
     meeting.joins()
-    sergeant = Person(browser, meeting.victim.desk).sign_in("sergeant")
+    sergeant = somebody(browser, meeting.victim.desk).sign_in("sergeant")
     sergeant.page.goto(f"{sergeant.desk.url}/cases/{meeting.case}")
     expect(sergeant.page.locator("#case-now")).to_have_attribute("data-presence", "waiting")
     assert meeting.seen()["session"]["network"] == "" or meeting.seen()["session"]["camera"] is True
