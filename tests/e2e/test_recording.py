@@ -96,8 +96,8 @@ def test_a_recording_is_asked_for_shown_to_both_stopped_by_the_victim_and_played
     expect(page.locator("#exhibits")).to_contain_text("Intimate")
 
     victim.press("Stop the recording")
-    expect(victim.page.locator("#rec")).to_be_hidden(timeout=1_000)
-    expect(page.locator("#rec")).to_have_count(0, timeout=1_000)
+    expect(victim.page.locator("#rec")).to_be_hidden()
+    expect(page.locator("#rec")).to_have_count(0)
     expect(section).to_contain_text("the victim agreed no more")
     expect(victim.page.locator("#state")).to_have_text("You are connected")
     picture(page, "recording-5-officer-stopped")
