@@ -123,7 +123,7 @@ class Peer:
         """Janus says that the connection has ended: it has, when nothing more arrives of it."""
         await asyncio.sleep(PROOF_S)
         if time.monotonic() - self.leg.heard_at >= PROOF_S:
-            self._end("failed" if self.connected else "deadline")
+            self._end("failed")
 
     def _on_packet(self) -> None:
         if not self.connected and not self.ended:
