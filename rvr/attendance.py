@@ -94,8 +94,6 @@ def _absent(page: _Page, now: datetime) -> str | None:
     """Why nobody looks at the page, if that has lasted long enough; empty while somebody does, None: not known."""
     if now - page.heard_at >= timedelta(seconds=SILENT_S):
         return "closed" if page.word == "closed" else "silent"
-    if page.word is None:
-        return None
     if page.word == "here":
         return ""
     lasts_s = OFTEN_S if page.times >= OFTEN else HIDDEN_S

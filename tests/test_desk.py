@@ -22,7 +22,7 @@ from rvr.core.moment import iso
 from rvr.definitions import Definitions, load
 from rvr.desk import BOARD, Desk, Outcome
 from rvr.media import Room, Seat
-from rvr.outbox import RETRY_S, Outbox
+from rvr.outbox import RETRY_S, Outbox, Receipt
 from rvr.realtime import Hub
 from rvr.store import Store
 from rvr.store.messages import Delivery, latest
@@ -684,14 +684,16 @@ async def test_a_referral_goes_by_e_mail_as_a_link_without_details(at: AtWork) -
 class Carrier:
     """A carrier that fails as often as it is told, and keeps what it took."""
 
-    def __init__(self, failures: int) -> None:
+    def __init__(self, failures: int, receipt: Receipt = "taken") -> None:
         self.failures, self.tried, self.took = failures, 0, list[Delivery]()
+        self.receipt = receipt
 
-    async def send(self, delivery: Delivery) -> None:
+    async def send(self, delivery: Delivery) -> Receipt:
         self.tried += 1
         if self.tried <= self.failures:
             raise OSError("no line")
         self.took.append(delivery)
+        return self.receipt
 
 
 async def test_a_message_is_delivered_once_to_the_safe_number_with_its_link(at: AtWork) -> None:
@@ -733,6 +735,19 @@ async def test_a_message_that_failed_once_arrives_once(at: AtWork) -> None:
     assert len(carrier.took) == 1
     (message,) = await at.store.read(lambda session: latest(session, at.store.sealer))
     assert (message.status, message.sent_at) == ("sent", iso(START + timedelta(seconds=RETRY_S[0])))
+
+
+async def test_what_the_carrier_says_last_of_a_link_stands_in_the_log_and_nothing_before(at: AtWork) -> None:
+    said = {}
+    for name, carrier in {"on its way": Carrier(0), "there": Carrier(0, "delivered"), "lost": Carrier(99)}.items():
+        case, outbox = await at.a_case("waiting_room"), Outbox(at.desk, carrier)
+        for wait in (*RETRY_S, 1):
+            await outbox.deliver()
+            at.universe.pass_(wait)
+        log = await at.desk.log(case)
+        said[name] = [one.event.fact.status for one in log if isinstance(one.event.fact, e.LinkDelivered)]
+        await at.does(OFFICER, case, "request_deployment", response_grade="priority", deployment_reason="video_failed")
+    assert said == {"on its way": [], "there": ["delivered"], "lost": ["failed"]}
 
 
 async def test_a_refused_link_sends_no_message(at: AtWork) -> None:

@@ -162,6 +162,10 @@ async def test_a_seat_is_its_own_persons_alone(call: Call) -> None:
     assert await call.offers(call.guest, session.victim_seat) == 404
     assert await call.offers(call.guest, session.officer_seat) == 401
     assert await call.offers(call.guest, "free-0") == 404
+    await call.officer.move(call.case, "invite_guest", {"guest_to": "ada@example.org", "guest_role": "advocate"})
+    other = await call.house.sign_in()
+    own = (await call.join(other, (await links_of(call.house))[0])).body["seat"]
+    assert [await call.offers(other, one) for one in (own, seat)] == [201, 404]
 
 
 async def test_who_is_removed_is_out_and_the_link_is_dead(call: Call) -> None:
