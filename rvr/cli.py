@@ -51,10 +51,11 @@ from rvr.media.elsewhere import Elsewhere
 from rvr.media.janus.listed import BadList, listed
 from rvr.media.rooms import OnJanus, Rooms
 from rvr.messages import catalogue
+from rvr.observing import Observing
 from rvr.opening import Fault, open_desk, open_store
 from rvr.outbox import DemoSender, Outbox
 from rvr.periodic import Periodic
-from rvr.recordings import Recordings
+from rvr.recordings import LISTEN_S
 from rvr.rehearsal import coverage, scenarios
 from rvr.store import access
 from rvr.store.checkpoints import RefusesToSign
@@ -98,15 +99,10 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[MediaEngin
         yield Elsewhere()
         return
     first, _, last = settings.media_ports.partition("-")
-    recordings = Recordings(desk)
+    observing = Observing(desk)
 
     async def observed(seen: Observation) -> None:
-        if seen.kind == "recording":
-            await recordings.observed(seen)
-        else:
-            cause, name = seen.detail.get("cause", ""), f"{seen.worker}:{seen.number}"
-            firsts = {key.removeprefix("first:"): at for key, at in seen.detail.items() if key.startswith("first:")}
-            await calls.observed(desk, seen.room, seen.seat, seen.kind, cause, seen.moment, name, firsts=firsts)
+        await observing.observed(seen)
         await rooms.acknowledge(seen.worker, seen.number)
 
     on_janus = _on_janus(settings)
@@ -127,7 +123,7 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[MediaEngin
         if on_janus:
             await _list_servers(rooms, Path(settings.janus_file))
         async with one_at_a_time:  # or an older reading could be wanted after a newer one
-            await rooms.want(await recordings.onto(await calls.wanted_rooms(desk.store)))
+            await rooms.want(await observing.recordings.onto(await calls.wanted_rooms(desk.store)))
 
     async def recorded(events: Sequence[e.Recorded]) -> None:
         for one in events:
@@ -141,12 +137,14 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[MediaEngin
     await rooms.start()
     await reconcile()
     desk.on_recorded = recorded
-    again = Periodic(reconcile, RECONCILE_S)
+    again, listening = Periodic(reconcile, RECONCILE_S), Periodic(observing.recordings.look, LISTEN_S)
     again.start()
+    listening.start()
     try:
         yield rooms
     finally:
         await again.stop()
+        await listening.stop()
         desk.on_recorded = None
         await rooms.close()
 

@@ -18,9 +18,9 @@ from weakref import WeakValueDictionary
 import structlog
 from sqlmodel import Session, col, select
 
-from rvr import gathering
+from rvr import gathering, noting
 from rvr import links as tokens
-from rvr.core import clocks, decide, erasure, recording
+from rvr.core import clocks, decide, erasure
 from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.core.commands import (
@@ -31,6 +31,7 @@ from rvr.core.commands import (
     DeriveRecording,
     ImportOrder,
     MakeMove,
+    NoteQuality,
     NoteRecording,
     OpenCase,
     ProposeErasure,
@@ -40,7 +41,6 @@ from rvr.core.commands import (
 from rvr.core.errors import NotFound, Reason, Refused, Reused, RvrError, Stale
 from rvr.core.history import PastCase
 from rvr.core.moment import Moment, iso
-from rvr.core.orders import apply_order, decide_import, fold_order
 from rvr.core.processing import processing, what, why
 from rvr.core.roster import Capacity, Officer, apply_officer
 from rvr.core.vocabulary import Basis
@@ -297,10 +297,8 @@ class Desk:
                 return self._batch(command, by, asked, Case(decision.case.id), decision, basis), decision.case
             case SetDuty():
                 return await self._decide_duty(command, by, at, asked)
-            case ImportOrder():
-                return await self._decide_order(command, by, at, asked)
-            case NoteRecording() | DeriveRecording():
-                return await self._decide_note(command, by, at, asked)
+            case ImportOrder() | NoteRecording() | DeriveRecording() | NoteQuality():
+                return await noting.batch_of(self.store, self._any_workflow(), command, by, at, asked), Case("")
             case ProposeErasure() | ConfirmErasure():
                 return await self._decide_erasure(command, by, at, asked)
         gathered = await self.gather(command.case)
@@ -344,27 +342,6 @@ class Desk:
             officers=(apply_officer(officer, event),),
         )
         return batch, Case("")
-
-    async def _decide_order(self, command: ImportOrder, by: Actor, at: Moment, asked: bytes) -> tuple[Batch, Case]:
-        stream = f"order/{command.order}"
-        order = before = fold_order(command.order, await self.store.load(stream))
-        events = decide_import(before, command, self._any_workflow(), by=by, at=at)
-        for event in events:
-            order = apply_order(order, event)
-        appends = (Append(stream, before.version, events),) if events else ()
-        return Batch(command.command_id, by.id, asked, appends, orders=(order,)), Case("")
-
-    async def _decide_note(
-        self, command: NoteRecording | DeriveRecording, by: Actor, at: Moment, asked: bytes
-    ) -> tuple[Batch, Case]:
-        stream = f"recording/{command.recording}"
-        reel = recording.fold_reel(command.recording, await self.store.load(stream))
-        if isinstance(command, NoteRecording):
-            events = recording.decide_note(reel, command, by=by, at=at)
-        else:
-            events = (recording.decide_derive(command, by=by, at=at),)
-        appends = (Append(stream, reel.version, events),) if events else ()
-        return Batch(command.command_id, by.id, asked, appends), Case("")
 
     async def _decide_erasure(
         self, command: ProposeErasure | ConfirmErasure, by: Actor, at: Moment, asked: bytes

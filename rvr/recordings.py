@@ -7,7 +7,8 @@ files have come is noted in a stream of the recording's own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -17,7 +18,8 @@ from rvr.core.case import Case
 from rvr.core.commands import THE_MEDIA, MakeMove, NoteRecording
 from rvr.core.errors import Forbidden, NotFound, Refused
 from rvr.core.exhibits import Taped
-from rvr.core.recording import FAILED, stalled
+from rvr.core.moment import Moment, iso
+from rvr.core.recording import FAILED, FALTERS, turned
 from rvr.desk import Desk
 from rvr.exhibits import key_of, reel_of
 from rvr.media import Observation, Recording, Room
@@ -25,34 +27,76 @@ from rvr.store.tables import CaseRow, every
 
 log = structlog.get_logger()
 
+LISTEN_S = 2.0
+"""How often it is looked whether all that should be recorded is: no more than a look into memory."""
+
+SILENT_S = 15.0
+"""How far a file has come is told every ten seconds (`media.recording.TELL_EVERY_S`), with the disk's time on top."""
+
+BEGINS_S = 6.0
+"""The first word of a file: sealed after 0.75 s, told when it is on the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A case at one version, and what is recorded of it."""
+
+    version: int
+    tape: Taped | None = None
+    wanted: Recording | None = None
+
 
 class Recordings:
-    """What every room is to record now. Remembers what a case's version came to, so that a look costs no fold."""
+    """What every room is to record now, and whether it is. Remembers what a case's version came to, so that a look
+    costs no fold; when a file was last told of, since this process began.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._known: dict[str, tuple[int, Recording | None]] = {}
+        self._known: dict[str, _Running] = {}
+        self._heard: dict[tuple[str, str], datetime] = {}
+        """(recording, side) -> when its file was last told of."""
+        self._begun: dict[str, datetime] = {}
+        """Recording -> since when one waits for its files."""
 
     async def onto(self, rooms: Mapping[str, Room]) -> dict[str, Room]:
         """The wanted rooms with what is recorded in each."""
         rows = await self._desk.store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True)))
-        wanted = {row.session: await self._of(row) for row in rows}
-        self._known = {row.id: self._known[row.id] for row in rows}
+        self._known = {row.id: await self._of(row) for row in rows}
+        wanted = {row.session: self._known[row.id].wanted for row in rows}
         return {name: replace(room, recording=wanted.get(name)) for name, room in rooms.items()}
 
-    async def _of(self, row: CaseRow) -> Recording | None:
+    async def _of(self, row: CaseRow) -> _Running:
         known = self._known.get(row.id)
-        if known is None or known[0] != row.version:
-            case = await self._desk.case(row.id)
-            known = self._known[row.id] = (case.version, await self._running(case))
-        return known[1]
-
-    async def _running(self, case: Case) -> Recording | None:
+        if known is not None and known.version == row.version:
+            return known
+        case = await self._desk.case(row.id)
         tape = case.exhibits.running
         if tape is None or case.session is None or tape.session != case.session.id:
-            return None
+            return _Running(case.version)
         key = await key_of(self._desk.store, case.id, tape.id)
-        return Recording(tape.id, key, frozenset(tape.seats.values())) if key else None
+        wanted = Recording(tape.id, key, frozenset(tape.seats.values())) if key else None
+        return _Running(case.version, tape, wanted)
+
+    async def look(self) -> None:
+        """Tells of each side of which nothing reaches its file: the line is down, or the engine cannot hear it. As long
+        as it lasts, nobody should believe that the call is being recorded.
+        """
+        at = self._desk.observe()
+        running = {case: known.tape for case, known in self._known.items() if known.tape is not None}
+        ids = {tape.id for tape in running.values()}
+        self._begun = {tape: self._begun.get(tape, at.at) for tape in ids}
+        self._heard = {key: heard for key, heard in self._heard.items() if key[0] in ids}
+        for case, tape in running.items():
+            for side in tape.seats:
+                heard = self._heard.get((tape.id, side))
+                waits = timedelta(seconds=BEGINS_S if heard is None else SILENT_S)
+                if at.at - (heard or self._begun[tape.id]) < waits:
+                    continue
+                for track in ("audio", "video"):
+                    if (side, track) not in tape.faltered:
+                        name = f"silent:{tape.id}:{side}:{track}:{iso(heard or self._begun[tape.id])}"
+                        await self._move(case, name, FALTERS, {"side": side, "track": track}, at)
 
     async def observed(self, seen: Observation) -> None:
         """Records what the media plane said of a recording: how far a file has come, in the recording's own stream; in
@@ -66,7 +110,7 @@ class Recordings:
         name, ended = f"media:{seen.worker}:{seen.number}", told["state"] in ("stopped", "failed")
         if told["state"] == "failed":
             because = FAILED.get(told.get("cause", ""), "io_error")
-            await self._move(case, f"{name}:failed", "recording_failed", {"stopped_because": because}, seen)
+            await self._move(case.id, f"{name}:failed", "recording_failed", {"stopped_because": because}, seen.moment)
         side = next((side for side, seat in tape.seats.items() if seat == told.get("seat")), "")
         if not side or told["n"] == "0":  # of nobody in particular, or of somebody who never sent anything: no file
             return
@@ -88,8 +132,9 @@ class Recordings:
         )
         reel = await reel_of(desk.store, tape.id)
         await self._note(note)
-        for track in stalled(reel, note) if not tape.stopped_at else ():
-            await self._move(case, f"{name}:{track}", "recording_falters", {"side": side, "track": track}, seen)
+        self._heard[tape.id, side] = desk.observe().at
+        for move, track in turned(tape, reel, note) if not (ended or tape.stopped_at) else ():
+            await self._move(case.id, f"{name}:{track}", move, {"side": side, "track": track}, seen.moment)
 
     async def _note(self, note: NoteRecording) -> None:
         try:
@@ -97,12 +142,12 @@ class Recordings:
         except Refused as refused:
             log.warning("media_observation_refused", case=note.case, move="note", reasons=str(refused))
 
-    async def _move(self, case: Case, name: str, move: str, form: Mapping[str, Any], seen: Observation) -> None:
-        command = MakeMove(name, case.id, move, form, at=seen.moment)
+    async def _move(self, case: str, name: str, move: str, form: Mapping[str, Any], at: Moment) -> None:
+        command = MakeMove(name, case, move, form, at=at)
         try:
             await self._desk.handle(command, THE_MEDIA)
         except (Refused, NotFound, Forbidden) as refused:  # stopped meanwhile, or a workflow without the move
-            log.warning("media_observation_refused", case=case.id, move=move, reasons=str(refused))
+            log.warning("media_observation_refused", case=case, move=move, reasons=str(refused))
 
     async def _tape_of(self, seen: Observation) -> tuple[Case | None, Taped | None]:
         """The case, by its room; by what was noted before, once the case has another room."""

@@ -20,7 +20,7 @@ from rvr.core.retention import later
 from rvr.media import Observation, Recording, Still
 from rvr.media.recording import Scribe
 from rvr.media.tape import Tape
-from rvr.recordings import Recordings
+from rvr.recordings import BEGINS_S, SILENT_S, Recordings
 from rvr.store import CannotOpen, backup
 from tests.builders import da_desk
 from tests.evaluation.days import STAFF, Days, a_desk
@@ -77,6 +77,25 @@ class Call:
         self._numbers += 1
         at = self.days.clock()
         await self.recordings.observed(Observation("w", self._numbers, room, None, "recording", at, detail))
+
+    async def heard(self, recording: str, seat: str, n: int, *, audio: int, video: int) -> None:
+        """The media plane says how far the file of `victim_seat` or `officer_seat` has come."""
+        session = (await self.days.desk.case(self.case)).session
+        told = {"recording": recording, "state": "block", "seat": getattr(session, seat), "part": "1"}
+        counts = {"n": str(n), "bytes": str(n * 100), "audio": str(audio), "video": str(video)}
+        await self.saw({**told, **counts, "sha256": "a" * 64}, session.id if session else "")
+
+    async def looks(self, after_s: float = 0.0) -> None:
+        """The desk reads what is wanted, and looks whether it comes."""
+        self.days.later(after_s)
+        await self.wanted()
+        await self.recordings.look()
+
+    async def lacks(self) -> list[str]:
+        """What stopped reaching the recording (-), and what came back (+), in order, without its first word."""
+        facts = [one.event.fact for one in await self.days.desk.log(self.case)]
+        signs = {e.RecordingFaltered: "-", e.RecordingRecovered: "+"}
+        return [f"{signs[type(fact)]} {fact.side} {fact.track}" for fact in facts if type(fact) in signs]  # type: ignore[attr-defined]
 
     async def is_recorded(self, *, ends: bool = True) -> str:
         """Both sides for a while; the id of the recording."""
@@ -187,16 +206,30 @@ async def test_what_the_media_plane_says_twice_is_noted_once_and_no_file_shrinks
     assert [fact.blocks for fact in noted if isinstance(fact, e.RecordingGrew)] == [2, 2, 3]
 
 
-async def test_a_track_that_does_not_grow_is_told_to_the_officer_once(call: Call) -> None:
+async def test_a_track_that_does_not_grow_is_told_once_and_once_more_when_it_grows_again(call: Call) -> None:
     recording = await call.is_recorded(ends=False)
-    session = (await call.days.desk.case(call.case)).session
-    assert session is not None
-    base = {"recording": recording, "state": "block", "seat": session.victim_seat, "part": "1", "sha256": "a" * 64}
-    for n in (1, 2, 3):
-        told = {**base, "n": str(n), "bytes": str(n), "audio": str(n * 50), "video": "7"}
-        await call.saw(told, session.id)
-    faltered = [r.event.fact for r in await call.days.desk.log(call.case) if r.event.type == "RecordingFaltered"]
-    assert [(fact.side, fact.track) for fact in faltered] == [("victim", "video")]  # type: ignore[attr-defined]
+    for n, video in ((1, 7), (2, 7), (3, 7), (4, 9), (5, 9)):
+        await call.heard(recording, "victim_seat", n, audio=n * 50, video=video)
+    assert await call.lacks() == ["- victim video", "+ victim video", "- victim video"]
+
+
+async def test_a_side_of_which_nothing_reaches_its_file_is_told(call: Call) -> None:
+    """Nobody should believe that a call is recorded while nothing is: an engine that hears nothing says nothing."""
+    await call.answers("recording", "given")
+    await call.does("start_recording")
+    wanted = await call.wanted()
+    assert wanted is not None
+    await call.looks()
+    await call.heard(wanted.id, "officer_seat", 1, audio=5, video=5)
+    await call.looks(BEGINS_S - 1)
+    assert await call.lacks() == []
+    for _ in range(2):
+        await call.looks(after_s=1)
+    assert await call.lacks() == ["- victim audio", "- victim video"]
+    await call.heard(wanted.id, "victim_seat", 1, audio=5, video=0)
+    assert await call.lacks() == ["- victim audio", "- victim video", "+ victim audio"]
+    await call.looks(SILENT_S)
+    assert (await call.lacks())[3:] == ["- victim audio", "- officer audio", "- officer video"]
 
 
 async def test_a_full_disk_stops_the_recording_and_not_the_call(call: Call) -> None:

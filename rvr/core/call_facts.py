@@ -48,3 +48,27 @@ class VoiceMoved(Fact):
     """The officer stated where both talk from now on: in the call, or on the telephone beside the picture."""
 
     to: str = public("phone or call")
+
+
+@fact
+class QualityMeasured(Fact):
+    """Stream session/: how one side's line fared at the media server. Each list has an entry for each stretch of about
+    ten seconds; null: not known.
+    """
+
+    case: str = public("Random id of the case")
+    side: str = public("victim, officer or guest: whose line")
+    seat: str = public("That person's seat")
+    ended: tuple[str, ...] = public("When each stretch ended", unit="UTC time")
+    lasted_ms: tuple[int, ...] = public("How long it was", unit="milliseconds")
+    up_kbps: tuple[int | None, ...] = public("What came from this side", unit="kbit/s")
+    down_kbps: tuple[int | None, ...] = public("What went to this side", unit="kbit/s")
+    up_lost_permille: tuple[int | None, ...] = public("Of 1,000 of its packets, how many never came", unit="permille")
+    down_lost_permille: tuple[int | None, ...] = public("Of 1,000 sent to it, how many it missed", unit="permille")
+    rtt_ms: tuple[int | None, ...] = public("Time to this side and back", unit="milliseconds")
+    width: tuple[int | None, ...] = public("Width of its picture at the end", unit="pixels")
+    height: tuple[int | None, ...] = public("Height of its picture at the end", unit="pixels")
+    frames: tuple[int | None, ...] = public("Pictures that came from this side", unit="pictures")
+    freezes: tuple[int | None, ...] = public("How often its picture stood still", unit="times")
+    nacks: tuple[int | None, ...] = public("Packets that it was asked to send again", unit="packets")
+    plis: tuple[int | None, ...] = public("Whole pictures that it was asked for", unit="pictures")

@@ -127,6 +127,29 @@ class DeriveRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """Some seconds of one person's line."""
+
+    ended: str
+    lasted_ms: int
+    figures: Mapping[str, int]
+    """By the names of `quality.FIGURES`; one that is not known is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteQuality:
+    """What the media plane measured of one person's line, stretch by stretch."""
+
+    command_id: str
+    session: str
+    case: str
+    side: str
+    seat: str
+    stretches: tuple[Stretch, ...]
+    at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunOut:
     """A clock reached one of its thresholds."""
 
@@ -189,6 +212,7 @@ Command = (
     | ImportOrder
     | NoteRecording
     | DeriveRecording
+    | NoteQuality
     | ProposeErasure
     | ConfirmErasure
 )

@@ -14,11 +14,12 @@ from typing import Any
 
 from rvr.core import clocks, escalation, forms, recording
 from rvr.core import events as e
+from rvr.core.asked import Asked
 from rvr.core.case import Case, apply
 from rvr.core.commands import BOT, IMPORTER, STAFF, THE_BOT, Actor, MakeMove, OpenCase, Picture, RunOut, SetDuty
 from rvr.core.errors import Forbidden, NotFound, Reason, Refused
 from rvr.core.guests import actor_of
-from rvr.core.makers import MAKERS, Asked, plain, split_personal, stated_at
+from rvr.core.makers import MAKERS, plain, split_personal, stated_at
 from rvr.core.moment import Moment, iso, parse_iso
 from rvr.core.roster import Officer
 from rvr.core.vocabulary import Basis, Facts

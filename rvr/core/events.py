@@ -698,6 +698,7 @@ class OrderEnded(Fact):
 from rvr.core.call_facts import DeviceChecked as DeviceChecked  # noqa: E402
 from rvr.core.call_facts import MicrophoneResumed as MicrophoneResumed  # noqa: E402
 from rvr.core.call_facts import MicrophoneStopped as MicrophoneStopped  # noqa: E402
+from rvr.core.call_facts import QualityMeasured as QualityMeasured  # noqa: E402
 from rvr.core.call_facts import QualityStepped as QualityStepped  # noqa: E402
 from rvr.core.call_facts import VoiceMoved as VoiceMoved  # noqa: E402
 from rvr.core.clock_facts import *  # noqa: E402, F403

@@ -25,7 +25,7 @@ class Taped:
     because: str = ""
     """Why it stopped."""
     faltered: frozenset[tuple[str, str]] = frozenset()
-    """(side, track) of which nothing more came at some time."""
+    """(side, track) of which nothing comes now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,8 @@ class Exhibits:
         return next((tape for tape in self.tapes.values() if not tape.stopped_at), None)
 
 
-ExhibitFact = f.ConsentAsked | f.RecordingStarted | f.RecordingStopped | f.RecordingFaltered | f.StillTaken
+TapeFact = f.RecordingStopped | f.RecordingFaltered | f.RecordingRecovered
+ExhibitFact = f.ConsentAsked | f.RecordingStarted | TapeFact | f.StillTaken
 Answered = e.ConsentGiven | e.ConsentRefused | e.ConsentWithdrawn
 Consents = Mapping[str, str]
 """What the victim agrees to: kind -> given, refused or withdrawn."""
@@ -87,12 +88,18 @@ def after(consents: Consents, exhibits: Exhibits, fact: ExhibitFact, at: str, by
             kept = Kept(fact.still, fact.sha256, fact.width, fact.height, fact.intimate == "yes", fact.exhibit, at, by)
             left = {kind: answer for kind, answer in consents.items() if kind != STILL}
             return left, replace(exhibits, stills={**exhibits.stills, kept.id: kept}, still_agreed_at="")
-    tape = exhibits.tapes[fact.recording]
-    if isinstance(fact, f.RecordingStopped):
-        tape = replace(tape, stopped_at=at, because=fact.because)
-    else:
-        tape = replace(tape, faltered=tape.faltered | {(fact.side, fact.track)})
+    tape = _wound(exhibits.tapes[fact.recording], fact, at)
     return consents, replace(exhibits, tapes={**exhibits.tapes, tape.id: tape})
+
+
+def _wound(tape: Taped, fact: TapeFact, at: str) -> Taped:
+    match fact:
+        case f.RecordingStopped():
+            return replace(tape, stopped_at=at, because=fact.because)
+        case f.RecordingFaltered():
+            return replace(tape, faltered=tape.faltered | {(fact.side, fact.track)})
+        case f.RecordingRecovered():
+            return replace(tape, faltered=tape.faltered - {(fact.side, fact.track)})
 
 
 def answered(consents: Consents, exhibits: Exhibits, fact: Answered, at: str) -> tuple[Consents, Exhibits]:

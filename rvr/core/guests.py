@@ -7,16 +7,14 @@ the own seat, whatever is asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rvr.core import clocks
 from rvr.core import events as e
+from rvr.core.asked import Asked
 from rvr.core.commands import GUEST, VICTIM, Actor
 from rvr.core.errors import Reason, Refused
-from rvr.core.session import Guest, Session
-
-if TYPE_CHECKING:
-    from rvr.core.makers import Asked
+from rvr.core.session import Guest, kept_for_unit
 
 _PREFIX = f"{GUEST}:"
 
@@ -24,21 +22,6 @@ _PREFIX = f"{GUEST}:"
 def actor_of(guest: str) -> Actor:
     """The guest of that id, as the log knows whoever holds the link."""
     return Actor(f"{_PREFIX}{guest}", frozenset({GUEST}))
-
-
-def seat_of(session: Session | None, by: Actor) -> str:
-    """How this person stands to the guests' seats: `taken` by the person, `kept` for the organisation, or `none`."""
-    if session is None or session.ended_at:
-        return "none"
-    if any(one.person == by.id for one in session.live_guests):
-        return "taken"
-    return "kept" if _kept(session, by) else "none"
-
-
-def _kept(session: Session, by: Actor) -> Guest | None:
-    """The seat that waits for somebody of this person's organisation."""
-    waiting = (one for one in session.live_guests if one.channel == "desk" and not one.arrived_at)
-    return next((one for one in waiting if one.partner in by.units), None)
 
 
 # --- Inviting ----------------------------------------------------------------------------------------------------
@@ -97,7 +80,7 @@ def _arrive(asked: Asked) -> list[e.Fact]:
     """A guest by link says who it is, and that nobody in the call is known; a member of staff is known here."""
     if GUEST not in asked.by.roles:
         session = asked.case.session
-        kept = _kept(session, asked.by) if session else None
+        kept = kept_for_unit(session, asked.by) if session else None
         if kept is None:
             raise Refused(Reason("guest-no-seat"))
         return [e.GuestArrived(guest=kept.id, person=asked.by.id, name="")]

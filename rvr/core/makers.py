@@ -7,34 +7,17 @@ something of their own stand here one by one, found by the event that they make.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from rvr.core import clocks, criteria, guests, recording, risk, routing
 from rvr.core import events as e
+from rvr.core.asked import Asked
 from rvr.core.call_facts import FULL_PICTURE
 from rvr.core.case import Case
-from rvr.core.commands import Actor, Picture
 from rvr.core.errors import Reason, Refused
-from rvr.core.moment import Moment, iso, parse_iso
-from rvr.core.vocabulary import Basis, Facts
-from rvr.core.workflow import STATED, Move, Workflow
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One move being made."""
-
-    workflow: Workflow
-    case: Case
-    move: Move
-    form: Mapping[str, Any]
-    by: Actor
-    at: Moment
-    basis: Basis
-    facts: Facts
-    picture: Picture | None = None
+from rvr.core.moment import iso, parse_iso
+from rvr.core.workflow import STATED, Workflow
 
 
 def plain(asked: Asked) -> list[e.Fact]:

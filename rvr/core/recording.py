@@ -6,22 +6,24 @@ could begin. What is written here no workflow can leave out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rvr.core import events as e
+from rvr.core.asked import Asked
 from rvr.core.case import Case
 from rvr.core.commands import STAFF, Actor, DeriveRecording, NoteRecording
 from rvr.core.errors import Forbidden, Reason, Refused
-from rvr.core.exhibits import RECORDING, STILL
+from rvr.core.exhibits import RECORDING, STILL, Taped
 from rvr.core.moment import Moment
-
-if TYPE_CHECKING:
-    from rvr.core.makers import Asked
 
 FAILED: Mapping[str, str] = {"disk-full": "disk_full", "io-error": "io_error", "too-slow": "too_slow"}
 """The media plane's causes -> why a recording stopped."""
+
+FALTERS = "recording_falters"
+RECOVERS = "recording_recovers"
+"""Moves of the workflow's part."""
 
 
 # --- What moves make ---------------------------------------------------------------------------------------------
@@ -67,6 +69,13 @@ def _falter(asked: Asked) -> list[e.Fact]:
     return [e.RecordingFaltered(recording=running.id, side=side, track=track)]
 
 
+def _recover(asked: Asked) -> list[e.Fact]:
+    running, side, track = asked.case.exhibits.running, asked.form["side"], asked.form["track"]
+    if running is None or (side, track) not in running.faltered:
+        return []
+    return [e.RecordingRecovered(recording=running.id, side=side, track=track)]
+
+
 def _still(asked: Asked) -> list[e.Fact]:
     """Only of a picture that the media plane has just made: nobody types a hash."""
     picture, agreed_at = asked.picture, asked.case.exhibits.still_agreed_at
@@ -90,6 +99,7 @@ def _still(asked: Asked) -> list[e.Fact]:
 MAKERS: Mapping[str, Callable[[Asked], list[e.Fact]]] = {
     "ConsentAsked": _ask,
     "RecordingFaltered": _falter,
+    "RecordingRecovered": _recover,
     "RecordingStarted": _start,
     "RecordingStopped": _stop,
     "StillTaken": _still,
@@ -98,6 +108,7 @@ MAKERS: Mapping[str, Callable[[Asked], list[e.Fact]]] = {
 FORM_OF: Mapping[str, tuple[str, ...]] = {
     "ConsentAsked": ("asked_for",),
     "RecordingFaltered": ("side", "track"),
+    "RecordingRecovered": ("side", "track"),
     "StillTaken": ("exhibit", "intimate"),
 }
 
@@ -222,26 +233,32 @@ def decide_derive(command: DeriveRecording, *, by: Actor, at: Moment) -> e.Event
     return e.Event(fact, "", at, by.id, role)
 
 
-def stalled(reel: Reel, command: NoteRecording) -> tuple[str, ...]:
-    """The tracks that have not grown since they were last told of, while the file did."""
+def turned(tape: Taped, reel: Reel, command: NoteRecording) -> Iterator[tuple[str, str]]:
+    """(move, track) of each track that has not grown since its file was last told of, or that grows again."""
     known = reel.files.get((command.side, command.part))
-    if known is None or command.sealed:
-        return ()
-    grown = {"audio": command.audio > known.audio, "video": command.video > known.video}
-    return tuple(track for track, more in grown.items() if not more)
+    before = {"audio": known.audio, "video": known.video} if known else {"audio": 0, "video": 0}
+    for track, now in (("audio", command.audio), ("video", command.video)):
+        lacking = (command.side, track) in tape.faltered
+        if now > before[track]:
+            if lacking:
+                yield RECOVERS, track
+        elif known and not lacking:  # the first word of a file comes so soon that a camera may yet be starting
+            yield FALTERS, track
 
 
 __all__ = [
     "FAILED",
+    "FALTERS",
     "FORM_OF",
     "MAKERS",
     "RECORDING",
+    "RECOVERS",
     "STILL",
     "File",
     "Reel",
     "decide_derive",
     "decide_note",
     "fold_reel",
-    "stalled",
     "stops",
+    "turned",
 ]

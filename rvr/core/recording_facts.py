@@ -40,7 +40,16 @@ class RecordingStopped(Fact):
 
 @fact
 class RecordingFaltered(Fact):
-    """Nothing more of somebody's sound or picture reaches the recording, while it goes on."""
+    """Nothing of somebody's sound or picture reaches the recording any more, or has ever done, while it goes on."""
+
+    recording: str = public("Id of the recording")
+    side: str = public("victim or officer")
+    track: str = public("audio or video")
+
+
+@fact
+class RecordingRecovered(Fact):
+    """The sound or picture that had not reached the recording does so again."""
 
     recording: str = public("Id of the recording")
     side: str = public("victim or officer")
@@ -107,6 +116,7 @@ __all__ = [
     "RecordingDerived",
     "RecordingFaltered",
     "RecordingGrew",
+    "RecordingRecovered",
     "RecordingSealed",
     "RecordingStarted",
     "RecordingStopped",

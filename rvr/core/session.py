@@ -12,6 +12,7 @@ from typing import Any
 
 from rvr.core import call_facts as call
 from rvr.core import session_facts as s
+from rvr.core.commands import Actor
 
 PLACES = 2
 """For guests: with the two principal seats four people, which one screen shows (MediaEngine: at most four)."""
@@ -149,6 +150,21 @@ def sittings(session: Session) -> list[Sitting]:
     principal = (("victim", session.victim_seat, session.victim), ("officer", session.officer_seat, session.officer))
     here = [Sitting(seat, role, "here" if media == "connected" else "away") for role, seat, media in principal]
     return here + [Sitting(one.seat, one.role, one.state, one.admitted, one.id) for one in session.live_guests]
+
+
+def seat_of(session: Session | None, by: Actor) -> str:
+    """How this person stands to the guests' seats: `taken` by the person, `kept` for the organisation, or `none`."""
+    if session is None or session.ended_at:
+        return "none"
+    if any(one.person == by.id for one in session.live_guests):
+        return "taken"
+    return "kept" if kept_for_unit(session, by) else "none"
+
+
+def kept_for_unit(session: Session, by: Actor) -> Guest | None:
+    """The seat that waits for somebody of this person's organisation."""
+    waiting = (one for one in session.live_guests if one.channel == "desk" and not one.arrived_at)
+    return next((one for one in waiting if one.partner in by.units), None)
 
 
 def seats(session: Session) -> Iterator[tuple[str, bool]]:

@@ -12,13 +12,12 @@ from typing import Any
 from rvr.core.case import Case
 from rvr.core.commands import Actor
 from rvr.core.force import GuestContact
-from rvr.core.guests import seat_of
 from rvr.core.history import PastCase
 from rvr.core.identity import Candidate
 from rvr.core.moment import seconds_between
 from rvr.core.orders import Order
 from rvr.core.roster import Capacity, Officer
-from rvr.core.session import PLACES, Session
+from rvr.core.session import PLACES, Session, seat_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,14 +26,14 @@ from rvr.evaluation.columns import (
     SUSPECTS,
     Column,
 )
-from rvr.evaluation.session_columns import SESSIONS
+from rvr.evaluation.session_columns import QUALITY, SESSIONS
 
 PROFILE = "https://datapackage.org/profiles/2.0/"
 
 OTHER_STREAMS = (
     *("OfficerDutyChanged", "OfficerEngaged", "OfficerFreed", "PersonRegistered", "DefinitionStored"),
     *("OrderImported", "OrderEnded", "ClockStepObserved", "ClockHealthNoted"),
-    *("RecordingGrew", "RecordingSealed", "RecordingDerived"),
+    *("RecordingGrew", "RecordingSealed", "RecordingDerived", "QualityMeasured"),
 )
 """Facts that no case's stream holds."""
 
@@ -194,6 +194,12 @@ SCREENING_TABLE = Table(
 SUSPECTS_TABLE = Table("data/suspects.csv", "One row a suspect and case", SUSPECTS, ("case", "suspect"))
 OUTCOMES_TABLE = Table("data/outcomes.csv", "One row a recorded outcome", OUTCOMES, ("case", "version"))
 SESSIONS_TABLE = Table("data/sessions.csv", "One row a video session", SESSIONS, ("case", "session"))
+QUALITY_TABLE = Table(
+    "data/quality.csv",
+    "One row a stretch of about ten seconds of one person's line in a session",
+    QUALITY,
+    ("session", "seat", "ended_at"),
+)
 DESK_CLOCK_TABLE = Table(
     "data/desk_clock.csv",
     "One row a step of a machine's wall clock or a change of its health, from the first day of the log on",
@@ -201,7 +207,10 @@ DESK_CLOCK_TABLE = Table(
     ("version",),
 )
 CODEBOOK_TABLE = Table("codebook.csv", "What each column means", CODEBOOK, ("file", "column", "source"))
-CASE_TABLES = (CASES_TABLE, EVENTS_TABLE, CLOCKS_TABLE, SCREENING_TABLE, SUSPECTS_TABLE, OUTCOMES_TABLE, SESSIONS_TABLE)
+CASE_TABLES = (
+    *(CASES_TABLE, EVENTS_TABLE, CLOCKS_TABLE, SCREENING_TABLE, SUSPECTS_TABLE, OUTCOMES_TABLE, SESSIONS_TABLE),
+    QUALITY_TABLE,
+)
 DATA_TABLES = (*CASE_TABLES, DESK_CLOCK_TABLE)
 TABLES = (*DATA_TABLES, CODEBOOK_TABLE)
 
@@ -299,9 +308,10 @@ and publish no rows.
   steps: setting the wall clock makes none odd. The others are the difference of the times. `desk_clock.csv` tells when
   a wall clock was set and how far it could be trusted; leave cases out by `clock_stepped` if you want to be sure.
 - Everything in `cases.csv`, `clocks.csv`, `screening.csv`, `suspects.csv`, `outcomes.csv` and `sessions.csv` can be
-  computed again from `events.csv`; `codebook.csv` names the events behind each column. Only a clock that does not count
-  every second needs the force's `[hours]` as well, and `in_sets` the named sets of outcomes: both are in
-  `definitions/`. `clock_stepped` rests on the order of the whole log, which is not here.
+  computed again from `events.csv`; `codebook.csv` names the events behind each column. How the lines of a session fared
+  comes from `quality.csv`. Only a clock that does not count every second needs the force's `[hours]` as well, and
+  `in_sets` the named sets of outcomes: both are in `definitions/`. `clock_stepped` rests on the order of the whole log,
+  which is not here.
 - `victim`, `suspect` and `pair` are the same in two cases only where somebody at the desk confirmed that they are the
   same people (`PersonMatched`). The age of the victim is not here: the date of birth is sealed.
 - `screening.csv` has a row for every case, whether anything was asked or not. A question that was not asked, one that

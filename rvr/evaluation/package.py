@@ -29,6 +29,7 @@ from sqlmodel import Session, col, func, select
 from rvr.core import events as e
 from rvr.core.errors import Reason, Refused
 from rvr.core.moment import iso, parse_iso
+from rvr.core.quality import stream_of
 from rvr.evaluation import codebook, pseudonyms, rows, sessions, stored_text, timings, verify
 from rvr.evaluation.desk_clock import DeskClock
 from rvr.evaluation.proofs import ROWS, Proofs
@@ -189,13 +190,16 @@ def _definitions(store: Store, window: Window) -> Iterator[e.Recorded]:
 
 
 def _write_data(store: Store, folder: Path, window: Window, writing: rows.Writing) -> None:
+    def measured(session: str) -> Iterator[e.Recorded]:
+        return store.iterate(kind=stream_of(session), until=window.last)
+
     with ExitStack() as opened:
         put = {table.name: _rows_into(opened, folder, table) for table in codebook.DATA_TABLES}
         prove = _proofs_into(opened, store, folder, window.head) if window.proofs else None
         for _, streamed in groupby(store.iterate(until=window.until), key=lambda r: r.stream):
             log = window.of(streamed)
             if log:
-                _write_case(log, writing, put)
+                _write_case(log, writing, put, measured)
                 if prove:
                     prove.put(rows.case_of(writing.alias, log[0]), log)
         for row in writing.clock.rows():
@@ -210,7 +214,7 @@ def _proofs_into(opened: ExitStack, store: Store, folder: Path, head: Checkpoint
 Put = Callable[[Mapping[str, Any]], None]
 
 
-def _write_case(log: list[e.Recorded], writing: rows.Writing, put: Mapping[str, Put]) -> None:
+def _write_case(log: list[e.Recorded], writing: rows.Writing, put: Mapping[str, Put], measured: sessions.LogOf) -> None:
     found, runs = timings.moments(log), timings.clock_runs(log)
     put["cases"](rows.case_row(log, found, writing))
     put["screening"](rows.screening_row(log, found, writing))
@@ -223,8 +227,10 @@ def _write_case(log: list[e.Recorded], writing: rows.Writing, put: Mapping[str, 
         put["suspects"](suspect)
     for outcome in rows.outcome_rows(log, writing):
         put["outcomes"](outcome)
-    for session in sessions.session_rows(log, writing):
+    for session, stretches in sessions.session_rows(log, writing, measured):
         put["sessions"](session)
+        for stretch in stretches:
+            put["quality"](stretch)
     writing.cases += 1
     writing.events += len(log)
     writing.clocks += len(runs)

@@ -1,8 +1,29 @@
-"""What each column of sessions.csv means."""
+"""What each column of sessions.csv and of quality.csv means."""
 
 from __future__ import annotations
 
+from dataclasses import fields
+
+from rvr.core.call_facts import QualityMeasured
+from rvr.core.quality import FIGURES
 from rvr.evaluation.columns import Column
+
+
+def _line(side: str) -> tuple[Column, ...]:
+    """How one side's line fared at the media server, over stretches of ten seconds."""
+    source, median = "QualityMeasured", "median stretch"
+    return (
+        Column(f"{side}_measured_s", "integer", f"For how long the {side}'s line was measured", "seconds", source),
+        Column(f"{side}_up_kbps", "integer", f"What came from the {side}, {median}", "kbit/s", source),
+        Column(
+            f"{side}_up_lost_permille", "integer", f"Packets from the {side} that never came, {median}", "‰", source
+        ),
+        Column(f"{side}_rtt_ms", "integer", f"Time to the {side} and back, {median}", "milliseconds", source),
+        Column(f"{side}_height", "integer", f"Height of the {side}'s picture, {median} with one", "pixels", source),
+        Column(f"{side}_fps", "integer", f"Pictures a second from the {side}, {median}", "1/s", source),
+        Column(f"{side}_freezes", "integer", f"How often the {side}'s picture stood still", "times", source),
+    )
+
 
 SESSIONS = (
     Column("case", "string", "Pseudonym of the case"),
@@ -42,4 +63,20 @@ SESSIONS = (
     Column("exited", "boolean", "Whether the victim left by quick exit", source="VictimExited"),
     Column("ended_at", "datetime", "When the officer, or another move, ended it", "UTC time", "SessionEnded"),
     Column("ended_because", "string", "Code of the reason", source="SessionEnded"),
+    *_line("victim"),
+    *_line("officer"),
+)
+
+_SAID = {one.name: one.metadata for one in fields(QualityMeasured)}
+
+QUALITY = (
+    Column("case", "string", "Pseudonym of the case"),
+    Column("session", "string", "Pseudonym of the session"),
+    Column("side", "string", _SAID["side"]["meaning"], enum=("victim", "officer", "guest")),
+    Column("seat", "string", "Pseudonym of that person's seat"),
+    Column("ended_at", "datetime", "When the stretch of about ten seconds ended", "UTC time", "QualityMeasured"),
+    *(
+        Column(name, "integer", f"{_SAID[name]['meaning']}; empty: not known", _SAID[name]["unit"], "QualityMeasured")
+        for name in ("lasted_ms", *FIGURES)
+    ),
 )

@@ -20,6 +20,8 @@ from rvr.core.moment import iso
 from rvr.definitions import Definitions, load
 from rvr.desk import Desk
 from rvr.evaluation.codebook import EVENT_TYPES
+from rvr.measuring import Measuring
+from rvr.media import Kind, Observation
 from rvr.realtime import Hub
 from rvr.store import Store
 from rvr.store.statements import put
@@ -97,6 +99,7 @@ class Days:
             link_text="Tap {link}",
             new_id=lambda: str(uuid.uuid4()),
         )
+        self.measuring = Measuring(self.desk)
         self._numbers = itertools.count(1)
         self.told: dict[str, str] = {}
         """Story -> id of its case."""
@@ -166,6 +169,19 @@ class Days:
         assert session is not None
         seat = getattr(session, f"{side}_seat") if side else None
         await calls.observed(self.desk, session.id, seat, kind, cause, self.clock(), self._id())
+
+    async def measures(self, case: str, side: str, *, up_kbps: int, fps: float = 30.0) -> None:
+        """The media plane says how ten seconds of a side's line were."""
+        self.later(10)
+        session = (await self.desk.case(case)).session
+        assert session is not None
+        told = {"up_kbps": str(up_kbps), "fps": str(fps), "seconds": "10.0", "up_loss_pct": "1.5", "freezes": "1"}
+        told |= {"width": "640", "height": "480"} if fps else {"width": "0", "height": "0"}
+        seat = getattr(session, f"{side}_seat")
+        await self.measuring.observed(self.seen(session.id, seat, "quality", told))
+
+    def seen(self, room: str, seat: str | None, kind: Kind, detail: Mapping[str, str]) -> Observation:
+        return Observation("worker", next(self._numbers), room, seat, kind, self.clock(), detail)
 
     async def runs_out(self, case: str, clock: str, after_s: int, late_s: float = 0.25) -> None:
         """A clock reaches a threshold, and is noticed a little late."""

@@ -306,14 +306,39 @@ def outcomes(rows, package):
     return found
 
 
-def sessions(rows):
+def sessions(rows, stretches):
     """{(case, session): {column: text}} of sessions.csv."""
     found = {}
     for case, log in by_case(rows).items():
         begins = [n for n, row in enumerate(log) if row["type"] == "SessionPrepared"]
         for begin, end in zip(begins, [*begins[1:], len(log)], strict=False):
-            found[case, log[begin]["session"]] = a_session(log[begin:end])
+            name = log[begin]["session"]
+            found[case, name] = a_session(log[begin:end])
+            for side in ("victim", "officer"):
+                of_side = [row for row in stretches if (row["session"], row["side"]) == (name, side)]
+                found[case, name] |= {f"{side}_{column}": told for column, told in a_line(of_side).items()}
     return found
+
+
+def a_line(stretches):
+    """One side's columns of how its line fared. The median of an even number is the lower of the two in the middle."""
+
+    def median(figures):
+        return str(sorted(figures)[(len(figures) - 1) // 2]) if figures else ""
+
+    def told(column):
+        return [int(row[column]) for row in stretches if row[column]]
+
+    rates = [round(1000 * int(row["frames"]) / int(row["lasted_ms"])) for row in stretches if row["frames"]]
+    return {
+        "measured_s": str(round(sum(told("lasted_ms")) / 1000)) if stretches else "",
+        "up_kbps": median(told("up_kbps")),
+        "up_lost_permille": median(told("up_lost_permille")),
+        "rtt_ms": median(told("rtt_ms")),
+        "height": median([height for height in told("height") if height]),
+        "fps": median(rates),
+        "freezes": str(sum(told("freezes"))) if stretches else "",
+    }
 
 
 def a_session(log):

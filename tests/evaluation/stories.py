@@ -19,6 +19,9 @@ async def allocated(days: Days) -> str:
     await days.media(case, "two_way")
     await days.is_safe(case)
     await days.with_guests(case)
+    for up_kbps, fps in ((900, 29.7), (140, 4.2), (610, 14.9), (0, 0), (880, 30), (905, 30)):
+        await days.measures(case, "victim", up_kbps=up_kbps, fps=fps)
+        await days.measures(case, "officer", up_kbps=1000)
     await days.media(case, "lost", "victim", 60, "silent")
     await days.media(case, "resumed", None, 40)
     await days.does(case, "officer", "end_session", 900.000001, end_reason="completed")

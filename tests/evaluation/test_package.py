@@ -48,7 +48,8 @@ def test_every_duration_and_every_verdict_is_among_the_recomputed_columns(packag
 def test_every_column_of_the_smaller_tables_is_recomputed_but_for_names_of_the_case(package: Path) -> None:
     events = table(package, "events")
     again = {"screening": recompute.screening(events), "suspects": recompute.suspects(events)}
-    again |= {"outcomes": recompute.outcomes(events, package), "sessions": recompute.sessions(events)}
+    again |= {"outcomes": recompute.outcomes(events, package)}
+    again |= {"sessions": recompute.sessions(events, table(package, "quality"))}
     smaller = (codebook.SCREENING_TABLE, codebook.SUSPECTS_TABLE, codebook.OUTCOMES_TABLE, codebook.SESSIONS_TABLE)
     for described in smaller:
         computed = set(next(iter(again[described.name].values())))

@@ -1,0 +1,51 @@
+"""Commands that concern no case's own stream: civil orders, how far a recording has come, how a line fared.
+
+Each reads its stream, lets core decide, and comes to a batch for the one door (`Desk.handle`).
+"""
+
+from __future__ import annotations
+
+from rvr.core.commands import Actor, DeriveRecording, ImportOrder, NoteQuality, NoteRecording
+from rvr.core.events import Event
+from rvr.core.moment import Moment
+from rvr.core.orders import Order, apply_order, decide_import, fold_order
+from rvr.core.quality import decide_note as decide_quality
+from rvr.core.quality import stream_of
+from rvr.core.recording import decide_derive, decide_note, fold_reel
+from rvr.core.workflow import Workflow
+from rvr.store import Append, Batch
+from rvr.store.store import Store
+
+Note = ImportOrder | NoteRecording | DeriveRecording | NoteQuality
+
+
+async def batch_of(store: Store, workflow: Workflow, command: Note, by: Actor, at: Moment, asked: bytes) -> Batch:
+    """What the command records; `workflow`: any of the force's. Raises what core's decision raises."""
+    stream = _stream_of(command)
+    log = await store.load(stream)
+    orders: tuple[Order, ...] = ()
+    events: tuple[Event, ...]
+    match command:
+        case ImportOrder():
+            order = fold_order(command.order, log)
+            events = decide_import(order, command, workflow, by=by, at=at)
+            for event in events:
+                order = apply_order(order, event)
+            orders = (order,)
+        case NoteRecording():
+            events = decide_note(fold_reel(command.recording, log), command, by=by, at=at)
+        case DeriveRecording():
+            events = (decide_derive(command, by=by, at=at),)
+        case NoteQuality():
+            events = (decide_quality(command, by=by, at=at),)
+    appends = (Append(stream, len(log), events),) if events else ()
+    return Batch(command.command_id, by.id, asked, appends, orders=orders)
+
+
+def _stream_of(command: Note) -> str:
+    match command:
+        case ImportOrder():
+            return f"order/{command.order}"
+        case NoteQuality():
+            return stream_of(command.session)
+    return f"recording/{command.recording}"
