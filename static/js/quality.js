@@ -12,7 +12,7 @@ import { Stills } from "./stills.js";
 
 /** What the sender of the picture is told at each step; `null`: it sends nothing. */
 const PICTURE = {
-  video_480: { scaleResolutionDownBy: 1, maxBitrate: 900_000, maxFramerate: 30 },
+  video_480: { scaleResolutionDownBy: 1, maxBitrate: 1_200_000, maxFramerate: 30 },
   video_240: { scaleResolutionDownBy: 2, maxBitrate: 180_000, maxFramerate: 15 },
   stills: { scaleResolutionDownBy: 1, maxBitrate: 60_000, maxFramerate: 15 },
   audio: null,
@@ -116,6 +116,8 @@ async function set(sender, wanted) {
   if (!sender) return;
   const parameters = sender.getParameters();
   if (!parameters.encodings?.length) return;
+  // Left to itself a browser makes a picture that is hard to encode smaller, and tells nobody: only the ladder does that.
+  parameters.degradationPreference = "maintain-resolution";
   Object.assign(parameters.encodings[0], wanted);
   // A connection that ended meanwhile, or a browser without one of these: the next step tries again.
   await sender.setParameters(parameters).catch(() => {});
