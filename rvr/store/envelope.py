@@ -65,13 +65,14 @@ def enclose(
 
     `key_for`: asked for the stream's data key where the event has something to seal.
     """
-    version, event_id = head.version + 1, str(uuid.uuid4())
+    drawn = os.urandom(16 + 2 * SALT_BYTES)
+    version, event_id = head.version + 1, str(uuid.UUID(bytes=drawn[:16], version=4))
     fields, hidden = event.fact.split()
     key = key_for(stream) if hidden else None
     sealed = seal_event(key, stream, version, event.type, hidden) if key else b""
     public = ledger.canonical(_public(event, event_id, fields, stamp, key))
-    salts = os.urandom(2 * SALT_BYTES)
-    entry = ledger.Entry(stream, version, public, sealed, salts[:SALT_BYTES], salts[SALT_BYTES:], head.hash, b"")
+    salts = drawn[16 : 16 + SALT_BYTES], drawn[16 + SALT_BYTES :]
+    entry = ledger.Entry(stream, version, public, sealed, *salts, head.hash, b"")
     row = entry._asdict() | {
         "hash": ledger.chain(entry),
         "event_id": event_id,

@@ -14,6 +14,8 @@ from hashlib import sha256
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
+
 if TYPE_CHECKING:
     from rvr.store.engine import Connection
 
@@ -55,17 +57,12 @@ class Fault:
 def canonical(value: Any) -> bytes:
     """The one way in which a JSON value is written: sorted keys, no spaces, UTF-8.
 
-    Raises TypeError for a float (two programs write the same one differently), for a key that is no string, and
-    for anything that JSON does not have.
+    Raises TypeError for a float (two programs write the same one differently), for a number beyond 64 bits, for a key
+    that is no string, and for anything that JSON does not have.
     """
     _refuse_other(value)
-    return _WRITER.encode(value).encode()
+    return orjson.dumps(value, dict, orjson.OPT_SORT_KEYS)  # `dict`: of a mapping that is none
 
-
-_WRITER = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False, default=dict
-)
-"""`default` is met by a mapping that is no dict: `_refuse_other` lets nothing else through."""
 
 _KEYS = frozenset({str})
 _PLAIN = frozenset({str, int, bool, type(None)})

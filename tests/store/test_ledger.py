@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
+import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -46,7 +48,38 @@ def test_the_hashes_are_what_their_description_says() -> None:
     assert ledger.chain(ledger.Entry("case/Ünit", 7, b"{}", b"", SALT1, SALT2, b"\xaa" * 32, b"")) == expected
 
 
-@pytest.mark.parametrize("value", [1.0, {"a": [0.5]}, {1: "a"}, {"a": b"x"}, {"a": {1, 2}}, float("nan")])
+def anything(draw: random.Random, depth: int = 0) -> Any:
+    """A random JSON value without fractions, with signs of every kind in its texts."""
+
+    def text() -> str:
+        signs = (
+            draw.choice([draw.randrange(0x80), draw.randrange(0xD800), draw.randrange(0xE000, 0x11000)]) for _ in "4"
+        )
+        return "".join(map(chr, signs)) * draw.randrange(4)
+
+    kind = draw.randrange(6 if depth < 3 else 3)
+    match kind:
+        case 0:
+            return text()
+        case 1:
+            return draw.randrange(-(2**63), 2**64)
+        case 2:
+            return draw.choice([True, False, None])
+        case 3:
+            return {text(): anything(draw, depth + 1) for _ in range(draw.randrange(5))}
+    return [list, tuple][kind - 4](anything(draw, depth + 1) for _ in range(draw.randrange(5)))
+
+
+def test_a_value_is_written_as_pythons_own_library_would_write_it() -> None:
+    """The form is documented for verifiers that have that and nothing else."""
+    draw = random.Random(62)
+    for _ in range(5_000):
+        value = anything(draw)
+        plain = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        assert ledger.canonical(value) == plain
+
+
+@pytest.mark.parametrize("value", [2**64, 1.0, {"a": [0.5]}, {1: "a"}, {"a": b"x"}, {"a": {1, 2}}, float("nan")])
 def test_what_two_programs_could_write_differently_is_refused(value: object) -> None:
     with pytest.raises(TypeError):
         ledger.canonical(value)
