@@ -193,8 +193,15 @@ def on_janus(request: pytest.FixtureRequest) -> OnJanus | None:
 
 
 @pytest.fixture
-async def engine(notebook: Notebook, on_janus: OnJanus | None, tmp_path: Path) -> AsyncIterator[Rooms]:
-    rooms = Rooms(notebook, lost_after_s=1.5, recordings=tmp_path / "recordings", janus=on_janus)
+def media_bind(request: pytest.FixtureRequest) -> str:
+    """Where the engine of this machine takes media: loopback, or with the parameter `own` an address beside it."""
+    return janus.own_address() if getattr(request, "param", "") == "own" else "127.0.0.1"
+
+
+@pytest.fixture
+async def engine(notebook: Notebook, on_janus: OnJanus | None, media_bind: str, tmp_path: Path) -> AsyncIterator[Rooms]:
+    recordings = tmp_path / "recordings"
+    rooms = Rooms(notebook, media_bind=media_bind, lost_after_s=1.5, recordings=recordings, janus=on_janus)
     await rooms.start()
     await rooms.want({ROOM: room()})
     yield rooms

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from playwright import async_api as playwright
 
 from rvr.media import Room, Seat
 from rvr.media.rooms import Rooms
+from tests.media.firefox import a_firefox
 from tests.media.page import desk
 
 pytestmark = pytest.mark.e2e
@@ -109,6 +111,34 @@ async def test_two_browsers_see_and_hear_each_other_and_find_back_after_a_crash(
     await officer.close(run_before_unload=False)
     gone = await notebook.until("gone", "officer", within_s=2)
     assert gone.detail["cause"] == "left", "closing the page tells the other side at once"
+
+
+@pytest.mark.parametrize("media_bind", ["own"], indirect=True)  # Firefox makes no call over loopback
+async def test_a_firefox_and_a_chromium_see_and_hear_each_other_and_one_finds_back(
+    engine: Rooms, notebook: Any, visit: Callable[[str], Awaitable[Any]], url: str
+) -> None:
+    officer = await visit("officer")
+    await officer.evaluate("call.join()")
+    async with a_firefox() as victim:
+        for again in range(2):
+            await victim.goto(f"{url}/?{again}#victim")
+            await victim.evaluate(ONCE_LOADED)
+            await victim.evaluate("call.join().then(() => 0)")
+            await notebook.until("resumed" if again else "two_way", within_s=20)
+            for page in (victim, officer):
+                first = await measured(page, lambda now: now["framesDecoded"] > 0 and now["videoWidth"] > 0)
+                goal = partial(_goes_on, first)
+                await measured(page, goal)
+            assert (await engine.still("room-1", "victim")).width in (320, 640), "Firefox begins small"
+        await victim.evaluate("call.leave()")
+        await notebook.until("gone", "victim", times=2)
+
+
+ONCE_LOADED = "(async () => { while (!window.call) await new Promise((go) => setTimeout(go, 50)); })()"
+
+
+def _goes_on(first: dict[str, Any], now: dict[str, Any]) -> bool:
+    return bool(now["framesDecoded"] > first["framesDecoded"] + 10 and now["heardOther"] > first["heardOther"] + 50)
 
 
 WITHOUT = """([video, audio]) => {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ from playwright import async_api as playwright
 
 from rvr.media import MediaUnavailable
 from rvr.media.rooms import Rooms
+from tests.janus import own_address
 from tests.media.conftest import ROOM, Notebook, room
 from tests.media.firefox import a_firefox
 from tests.media.test_browsers import CHROMIUM, SWITCHES
@@ -85,17 +85,10 @@ async function way() {
 </script>"""
 
 
-def an_address_of_this_machine() -> str:
-    """One that is not loopback, over which Firefox makes no call. Nothing leaves the machine all the same."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # a documentation address; to connect a datagram socket sends nothing
-        return str(probe.getsockname()[0])
-
-
 @pytest.fixture
 async def engine(notebook: Notebook, request: pytest.FixtureRequest) -> AsyncIterator[Rooms]:
     codec = getattr(request, "param", "VP8")
-    rooms = Rooms(notebook, media_bind=an_address_of_this_machine(), video_codec=codec, lost_after_s=1.5)
+    rooms = Rooms(notebook, media_bind=own_address(), video_codec=codec, lost_after_s=1.5)
     await rooms.start()
     await rooms.want({ROOM: room()})
     yield rooms
