@@ -28,6 +28,7 @@ from rvr import (
     calls,
     config,
     definitions,
+    evaluating,
     exhibits,
     importing,
     operating,
@@ -432,6 +433,7 @@ def parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("verify", parents=[store], help="check that a log, export or backup is as it was written")
     one.add_argument("path", nargs="?", type=Path, metavar="EXPORT|BACKUP", help="default: the live store")
     one.add_argument("--key", default="", help="the public key that it must be signed with")
+    evaluating.add_verbs(verbs, store, _time)
     operating.add_verbs(verbs, store)
     witness.add_verb(verbs)
     turn.add_verb(verbs, store)
@@ -476,7 +478,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1
 
 
-_OPERATING = {**dict.fromkeys(operating.VERBS, operating.run), "turn": turn.run}
+_OPERATING = {
+    **dict.fromkeys(operating.VERBS, operating.run),
+    **dict.fromkeys(evaluating.VERBS, evaluating.run),
+    "turn": turn.run,
+}
 
 
 def _run(given: argparse.Namespace) -> int:

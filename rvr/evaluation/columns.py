@@ -13,7 +13,7 @@ from rvr.core import events as e
 from rvr.core.calendar import COUNTS
 from rvr.core.risk import LEVELS
 from rvr.core.wall_clock import HEALTHS
-from rvr.evaluation import timings
+from rvr.evaluation import milestones, timings
 
 CASE_DETAILS = {
     "lpa": ("lpa",),
@@ -217,10 +217,10 @@ _VALUES = (
 
 
 def _case_columns() -> dict[str, Column]:
-    sources = {m.name: m.source for m in timings.MILESTONES}
+    sources = {m.name: m.source for m in milestones.MILESTONES}
     ends = {i.name: f"{sources[i.start]} -> {sources[i.end]}" for i in timings.INTERVALS}
     computed = [
-        *(Column(m.name, "datetime", m.meaning, "UTC time", m.source) for m in timings.MILESTONES),
+        *(Column(m.name, "datetime", m.meaning, "UTC time", m.source) for m in milestones.MILESTONES),
         *(
             Column(i.name, "number", i.meaning + (_BY_WALL if i.stated else _BY_BOOT), "s", ends[i.name])
             for i in timings.INTERVALS

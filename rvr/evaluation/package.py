@@ -16,26 +16,22 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby, takewhile
 from pathlib import Path
 from typing import IO, Any
 
-from sqlmodel import Session, col, func, select
-
 from rvr.core import events as e
-from rvr.core.errors import Reason, Refused
-from rvr.core.moment import iso, parse_iso
-from rvr.evaluation import codebook, pseudonyms, rows, sessions, stored_text, timings, verify
+from rvr.core.moment import iso
+from rvr.evaluation import clock_runs, codebook, milestones, pseudonyms, rows, sessions, stored_text, verify
 from rvr.evaluation.desk_clock import DeskClock
 from rvr.evaluation.proofs import ROWS, Proofs
 from rvr.evaluation.pseudonyms import CannotExport
+from rvr.evaluation.window import Window, window_of
 from rvr.store.checkpoints import Checkpoint, RefusesToSign
 from rvr.store.store import Store
-from rvr.store.tables import EventRow
 
 FORMAT = "rvr-evaluation/1"
 """Version of the layout: another number means other columns."""
@@ -64,30 +60,13 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Which cases: opened from `start` on and before `end`, with what was recorded before `end`."""
+class _Plan:
+    """What is to be written."""
 
-    start: datetime | None
-    end: datetime | None
-    until: int
-    """Feed position at which the log was when the export began."""
-    cut: datetime | None
-    """When the last of these events was recorded."""
-    last: int
-    """Position of the last of these events; nought when there are none."""
+    window: Window
     head: Checkpoint
-    """The earliest signed head of the log that covers them all."""
+    """The earliest signed head of the log that covers every event of the window."""
     proofs: bool = False
-
-    def of(self, log: Iterable[e.Recorded]) -> list[e.Recorded]:
-        """What the window shows of a case; nothing for a case that it leaves out."""
-        end = self.end
-        seen = list(takewhile(lambda r: end is None or r.recorded_at < end, log))
-        if not seen:
-            return []
-        opened = seen[0].event.at.at
-        early = self.start is not None and opened < self.start
-        return [] if early or (end is not None and opened >= end) else seen
 
 
 async def export(
@@ -107,19 +86,14 @@ async def export(
     is empty, CannotExport when `out` holds something else than an earlier export, for a key file that cannot be used,
     for proofs without their ids, or when the log's head cannot be signed.
     """
-    start, end = (at.astimezone(UTC) if at else None for at in (from_, to))
-    if start and end and start >= end:
-        raise Refused(Reason("export-window"))
+    window = await window_of(store, from_, to)
     if proofs and not internal_ids:
         raise CannotExport(_DISCLOSES)
-    until = await store.position()
-    cut, last = await store.read(lambda session: _cut(session, start, end, until))
     try:
-        head = await store.head_over(last)
+        head = await store.head_over(window.last)
     except RefusesToSign as refusal:
         raise CannotExport(f"the log's head cannot be signed: {refusal}", refusal.code) from None
-    window = Window(start, end, until, parse_iso(cut) if cut else None, last, head, proofs)
-    return await asyncio.to_thread(_export, store, out, project_key, window)
+    return await asyncio.to_thread(_export, store, out, project_key, _Plan(window, head, proofs))
 
 
 _DISCLOSES = (
@@ -129,30 +103,14 @@ _DISCLOSES = (
 )
 
 
-def _cut(session: Session, start: datetime | None, end: datetime | None, until: int) -> tuple[str, int]:
-    """When the last event of the window was recorded, and its position; nought for an empty window."""
-    low, high = iso(start) if start else "", iso(end) if end else "9999"
-    opened = select(EventRow.stream).where(
-        EventRow.version == 1,
-        col(EventRow.stream).startswith("case/"),
-        col(EventRow.observed_at) >= low,
-        col(EventRow.observed_at) < high,
-    )
-    wanted = select(func.max(EventRow.recorded_at), func.max(EventRow.position)).where(
-        col(EventRow.position) <= until, col(EventRow.recorded_at) < high, col(EventRow.stream).in_(opened)
-    )
-    cut, last = session.exec(wanted).one()
-    return cut or "", last or 0
-
-
-def _export(store: Store, out: Path, project_key: Path, window: Window) -> Summary:
+def _export(store: Store, out: Path, project_key: Path, plan: _Plan) -> Summary:
     zipped = out.suffix == ".zip"
     if not zipped and project_key.resolve().is_relative_to(out.resolve()):
         raise CannotExport(f"the project key {project_key} must not lie inside the export")
     _check_zip(out) if zipped else _check_folder(out)
     alias = pseudonyms.load_project(project_key)
     try:
-        return _to_zip(store, out, alias, window) if zipped else _to_folder(store, out, alias, window)
+        return _to_zip(store, out, alias, plan) if zipped else _to_folder(store, out, alias, plan)
     except OSError as error:
         raise CannotExport(f"{out} cannot be written: {error.strerror or error}") from error
 
@@ -160,23 +118,23 @@ def _export(store: Store, out: Path, project_key: Path, window: Window) -> Summa
 # --- Files -------------------------------------------------------------------------------------------------------
 
 
-def _build(store: Store, folder: Path, alias: pseudonyms.Alias, window: Window) -> rows.Writing:
+def _build(store: Store, folder: Path, alias: pseudonyms.Alias, plan: _Plan) -> rows.Writing:
     """Writes every file of the package into an empty folder."""
-    stored = {r.stream.removeprefix("definition/"): r.event.fact for r in _definitions(store, window)}
-    definitions = {key: fact for key, fact in stored.items() if isinstance(fact, e.DefinitionStored)}
+    window = plan.window
+    definitions = window.definitions(store)
     clock = DeskClock(store.iterate(kind="desk/clock", until=window.last), alias)
     writing = rows.Writing(alias, definitions, window.cut or datetime.min.replace(tzinfo=UTC), clock)
     (folder / "data").mkdir()
-    _write_data(store, folder, window, writing)
-    _write_text(folder / CHECKPOINT, f"{store.notary.verifier}\n\n{window.head.note}")
+    _write_data(store, folder, plan, writing)
+    _write_text(folder / CHECKPOINT, f"{store.notary.verifier}\n\n{plan.head.note}")
     _write_text(folder / VERIFIER, Path(verify.__file__).read_text(encoding="utf-8"))
     _write_rows(folder, codebook.CODEBOOK_TABLE, codebook.codebook_rows())
     used = {version: definitions[version] for version in sorted(writing.used & set(definitions))}
     for version, definition in used.items():
         _write_definition(folder / "definitions" / version, definition)
-    _write_text(folder / README, codebook.readme(used, writing.withheld, proofs=window.proofs))
+    _write_text(folder / README, codebook.readme(used, writing.withheld, proofs=plan.proofs))
     _write_text(
-        folder / DATAPACKAGE, json.dumps(_describe(folder, window, writing), indent=1, ensure_ascii=False) + "\n"
+        folder / DATAPACKAGE, json.dumps(_describe(folder, plan.window, writing), indent=1, ensure_ascii=False) + "\n"
     )
     manifest = "".join(f"{_digest(folder / name)}  {name}\n" for name in _files(folder))
     _write_text(folder / MANIFEST, manifest)
@@ -184,20 +142,14 @@ def _build(store: Store, folder: Path, alias: pseudonyms.Alias, window: Window) 
     return writing
 
 
-def _definitions(store: Store, window: Window) -> Iterator[e.Recorded]:
-    return store.iterate(kind="definition/", until=window.until)
-
-
-def _write_data(store: Store, folder: Path, window: Window, writing: rows.Writing) -> None:
+def _write_data(store: Store, folder: Path, plan: _Plan, writing: rows.Writing) -> None:
     with ExitStack() as opened:
         put = {table.name: _rows_into(opened, folder, table) for table in codebook.DATA_TABLES}
-        prove = _proofs_into(opened, store, folder, window.head) if window.proofs else None
-        for _, streamed in groupby(store.iterate(until=window.until), key=lambda r: r.stream):
-            log = window.of(streamed)
-            if log:
-                _write_case(log, writing, put)
-                if prove:
-                    prove.put(rows.case_of(writing.alias, log[0]), log)
+        prove = _proofs_into(opened, store, folder, plan.head) if plan.proofs else None
+        for log in plan.window.cases(store):
+            _write_case(log, writing, put)
+            if prove:
+                prove.put(rows.case_of(writing.alias, log[0]), log)
         for row in writing.clock.rows():
             put["desk_clock"](row)
 
@@ -211,14 +163,14 @@ Put = Callable[[Mapping[str, Any]], None]
 
 
 def _write_case(log: list[e.Recorded], writing: rows.Writing, put: Mapping[str, Put]) -> None:
-    found, runs = timings.moments(log), timings.clock_runs(log)
+    found, runs = milestones.moments(log), clock_runs.clock_runs(log)
     put["cases"](rows.case_row(log, found, writing))
     put["screening"](rows.screening_row(log, found, writing))
     for recorded in log:
         writing.used.add(recorded.event.definition)
         put["events"](rows.event_row(recorded, writing))
     for run in runs:
-        put["clocks"]({"case": rows.case_of(writing.alias, log[0]), **timings.clock_columns(run)})
+        put["clocks"]({"case": rows.case_of(writing.alias, log[0]), **clock_runs.clock_columns(run)})
     for suspect in rows.suspect_rows(log, writing):
         put["suspects"](suspect)
     for outcome in rows.outcome_rows(log, writing):
@@ -349,34 +301,34 @@ def _check_zip(out: Path) -> None:
     raise CannotExport(f"{out} exists and is no earlier export: name another file")
 
 
-def _to_folder(store: Store, out: Path, alias: pseudonyms.Alias, window: Window) -> Summary:
+def _to_folder(store: Store, out: Path, alias: pseudonyms.Alias, plan: _Plan) -> Summary:
     """Builds beside what is there, then takes its place: a fault on the way leaves the earlier export whole."""
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = out / _PARTIAL
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)
     try:
-        writing = _build(store, partial, alias, window)
+        writing = _build(store, partial, alias, plan)
         for old in [path for path in out.iterdir() if path != partial]:
             shutil.rmtree(old) if old.is_dir() else old.unlink()
         for new in list(partial.iterdir()):
             new.rename(out / new.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return _summary(out, writing, window)
+    return _summary(out, writing, plan.window)
 
 
-def _to_zip(store: Store, out: Path, alias: pseudonyms.Alias, window: Window) -> Summary:
+def _to_zip(store: Store, out: Path, alias: pseudonyms.Alias, plan: _Plan) -> Summary:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".rvr-export-", dir=out.parent) as scratch:
         folder, archive = Path(scratch) / "package", Path(scratch) / "package.zip"
         folder.mkdir()
-        writing = _build(store, folder, alias, window)
+        writing = _build(store, folder, alias, plan)
         with _private(archive) as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as pack:
             for name in _files(folder):
                 _zip_file(pack, folder, name)
         archive.replace(out)
-    return _summary(out, writing, window)
+    return _summary(out, writing, plan.window)
 
 
 def _private(path: Path) -> IO[bytes]:

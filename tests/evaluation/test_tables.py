@@ -16,7 +16,7 @@ import pytest
 
 from rvr.core import events as e
 from rvr.definitions import load
-from rvr.evaluation import rows, stored_text, timings
+from rvr.evaluation import milestones, rows, stored_text
 from rvr.evaluation.desk_clock import DeskClock
 from rvr.evaluation.package import export
 from rvr.evaluation.pseudonyms import Alias
@@ -74,7 +74,7 @@ def test_a_prior_report_is_no_older_than_twelve_months_and_was_not_voided(
     earlier: list[tuple[float, str]], counted: int
 ) -> None:
     told = writing()
-    found = [rows.case_row(log, timings.moments(log), told) for log in (a_case(*one) for one in [*earlier, (0, "")])]
+    found = [rows.case_row(log, milestones.moments(log), told) for log in (a_case(*one) for one in [*earlier, (0, "")])]
     assert found[-1]["prior_reports_12m"] == counted
 
 
@@ -96,7 +96,7 @@ def a_case(ago_s: float, state: str, *more: e.Fact) -> list[e.Recorded]:
 
 def test_the_level_that_came_with_a_report_is_in_force_until_the_desk_grades() -> None:
     log = a_case(0, "review", e.RiskReported(tool="dash", risk_level="high"))
-    row = rows.case_row(log, timings.moments(log), writing())
+    row = rows.case_row(log, milestones.moments(log), writing())
     told = [row[f"risk_level_{which}"] for which in ("reported", "first", "last")]
     assert (told, row["grade"]) == (["high", "", "high"], "high")
 
