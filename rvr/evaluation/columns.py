@@ -413,6 +413,29 @@ OUTCOMES = (
     Column("workflow_version", "string", "Content hash of the workflow that decided: see definitions/"),
 )
 
+# --- missing.csv --------------------------------------------------------------------------------------------------
+
+REASONS = {
+    "not_yet": "have not happened, and the case was open at the data cut: they may happen yet",
+    "never": "did not happen before the case was closed or voided",
+    "no_start": "are measured from what did not happen, or was never stated",
+    "undecided": "rest on a limit that had not passed by the end of the case or by the data cut: nobody knows",
+    "not_asked": "are questions that were never put",
+    "not_recorded": "nobody entered",
+    "not_applicable": "cannot be in a case like this one",
+    "no_trial": "belong to trials, which are not there yet",
+    "withheld": "hold a text that is no code, and does not leave",
+}
+"""Why a cell is empty, and what is said of such columns."""
+
+MISSING = (
+    Column("case", "string", "Pseudonym of the case"),
+    *(
+        Column(reason, "string", f"Columns of cases.csv that {said}; separated by ;")
+        for reason, said in REASONS.items()
+    ),
+)
+
 # --- desk_clock.csv ----------------------------------------------------------------------------------------------
 
 CLOCK_KINDS = {"ClockStepObserved": "step", "ClockHealthNoted": "health"}

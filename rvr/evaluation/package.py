@@ -8,7 +8,6 @@ recorded, codes as codes; a sealed field is never read, and a text that is no co
 from __future__ import annotations
 
 import asyncio
-import csv
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,10 +24,12 @@ from typing import IO, Any
 
 from rvr.core import events as e
 from rvr.core.moment import iso
-from rvr.evaluation import clock_runs, codebook, milestones, pseudonyms, rows, sessions, stored_text, verify
+from rvr.evaluation import clock_runs, codebook, gaps, milestones, pseudonyms, rows, sessions, stored_text, verify
 from rvr.evaluation.desk_clock import DeskClock
+from rvr.evaluation.leaving_times import AS_RECORDED, LeavingTimes
 from rvr.evaluation.proofs import ROWS, Proofs
 from rvr.evaluation.pseudonyms import CannotExport
+from rvr.evaluation.table_files import Put, by_pseudonym, new_file, rows_into, write_rows
 from rvr.evaluation.window import Window, window_of
 from rvr.store.checkpoints import Checkpoint, RefusesToSign
 from rvr.store.store import Store
@@ -67,6 +68,8 @@ class _Plan:
     head: Checkpoint
     """The earliest signed head of the log that covers every event of the window."""
     proofs: bool = False
+    times: str = AS_RECORDED
+    """One of `leaving_times.WAYS`."""
 
 
 async def export(
@@ -78,22 +81,26 @@ async def export(
     to: datetime | None = None,
     proofs: bool = False,
     internal_ids: bool = False,
+    times: str = AS_RECORDED,
 ) -> Summary:
     """Writes the package to `out`: a zip file where its name ends in `.zip`, else a folder.
 
     `project_key`: the file of the project's key, made at first use; it must not lie inside the package. `proofs`: with
-    the proof of each row, which needs `internal_ids`, for the ids of the desk are in it. Raises Refused when the window
-    is empty, CannotExport when `out` holds something else than an earlier export, for a key file that cannot be used,
-    for proofs without their ids, or when the log's head cannot be signed.
+    the proof of each row, which needs `internal_ids`, for the ids of the desk are in it. `times`: how they leave, one
+    of `leaving_times.WAYS`. Raises Refused when the window is empty, CannotExport when `out` holds something else than
+    an earlier export, for a key file that cannot be used, for proofs without their ids or with changed times, or when
+    the log's head cannot be signed.
     """
     window = await window_of(store, from_, to)
     if proofs and not internal_ids:
         raise CannotExport(_DISCLOSES)
+    if proofs and times != AS_RECORDED:
+        raise CannotExport("proofs show each event with its time as it was recorded: leave out --times or --proofs")
     try:
         head = await store.head_over(window.last)
     except RefusesToSign as refusal:
         raise CannotExport(f"the log's head cannot be signed: {refusal}", refusal.code) from None
-    return await asyncio.to_thread(_export, store, out, project_key, _Plan(window, head, proofs))
+    return await asyncio.to_thread(_export, store, out, project_key, _Plan(window, head, proofs, times))
 
 
 _DISCLOSES = (
@@ -123,16 +130,17 @@ def _build(store: Store, folder: Path, alias: pseudonyms.Alias, plan: _Plan) -> 
     window = plan.window
     definitions = window.definitions(store)
     clock = DeskClock(store.iterate(kind="desk/clock", until=window.last), alias)
-    writing = rows.Writing(alias, definitions, window.cut or datetime.min.replace(tzinfo=UTC), clock)
+    cut = window.cut or datetime.min.replace(tzinfo=UTC)
+    writing = rows.Writing(alias, definitions, cut, clock, LeavingTimes(plan.times, alias))
     (folder / "data").mkdir()
     _write_data(store, folder, plan, writing)
     _write_text(folder / CHECKPOINT, f"{store.notary.verifier}\n\n{plan.head.note}")
     _write_text(folder / VERIFIER, Path(verify.__file__).read_text(encoding="utf-8"))
-    _write_rows(folder, codebook.CODEBOOK_TABLE, codebook.codebook_rows())
+    write_rows(folder, codebook.CODEBOOK_TABLE, codebook.codebook_rows(writing.times.column))
     used = {version: definitions[version] for version in sorted(writing.used & set(definitions))}
     for version, definition in used.items():
         _write_definition(folder / "definitions" / version, definition)
-    _write_text(folder / README, codebook.readme(used, writing.withheld, proofs=plan.proofs))
+    _write_text(folder / README, codebook.readme(used, writing.withheld, proofs=plan.proofs, times=plan.times))
     _write_text(
         folder / DATAPACKAGE, json.dumps(_describe(folder, plan.window, writing), indent=1, ensure_ascii=False) + "\n"
     )
@@ -144,33 +152,38 @@ def _build(store: Store, folder: Path, alias: pseudonyms.Alias, plan: _Plan) -> 
 
 def _write_data(store: Store, folder: Path, plan: _Plan, writing: rows.Writing) -> None:
     with ExitStack() as opened:
-        put = {table.name: _rows_into(opened, folder, table) for table in codebook.DATA_TABLES}
+        put = {table.name: rows_into(opened, folder, table, writing.times) for table in codebook.DATA_TABLES}
         prove = _proofs_into(opened, store, folder, plan.head) if plan.proofs else None
         for log in plan.window.cases(store):
             _write_case(log, writing, put)
             if prove:
                 prove.put(rows.case_of(writing.alias, log[0]), log)
-        for row in writing.clock.rows():
-            put["desk_clock"](row)
+        if not writing.times.changed:
+            for row in writing.clock.rows():
+                put["desk_clock"](row)
+    if writing.times.changed:
+        for table in codebook.CASE_TABLES:
+            by_pseudonym(folder / table.path)
 
 
 def _proofs_into(opened: ExitStack, store: Store, folder: Path, head: Checkpoint) -> Proofs:
     (folder / ROWS).parent.mkdir()
-    return Proofs(store, head, opened.enter_context(_new(folder / ROWS)))
-
-
-Put = Callable[[Mapping[str, Any]], None]
+    return Proofs(store, head, opened.enter_context(new_file(folder / ROWS)))
 
 
 def _write_case(log: list[e.Recorded], writing: rows.Writing, put: Mapping[str, Put]) -> None:
     found, runs = milestones.moments(log), clock_runs.clock_runs(log)
-    put["cases"](rows.case_row(log, found, writing))
+    case = rows.case_of(writing.alias, log[0])
+    writing.times.begin(log, case, rows.people(log)["victim"], writing.cut)
+    row = rows.case_row(log, found, writing)
+    put["cases"](row)
+    put["missing"](gaps.missing_row(row, found))
     put["screening"](rows.screening_row(log, found, writing))
     for recorded in log:
         writing.used.add(recorded.event.definition)
         put["events"](rows.event_row(recorded, writing))
     for run in runs:
-        put["clocks"]({"case": rows.case_of(writing.alias, log[0]), **clock_runs.clock_columns(run)})
+        put["clocks"]({"case": case, **clock_runs.clock_columns(run)})
     for suspect in rows.suspect_rows(log, writing):
         put["suspects"](suspect)
     for outcome in rows.outcome_rows(log, writing):
@@ -182,39 +195,8 @@ def _write_case(log: list[e.Recorded], writing: rows.Writing, put: Mapping[str, 
     writing.clocks += len(runs)
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else value
-
-
-def _rows_into(opened: ExitStack, folder: Path, table: codebook.Table) -> Put:
-    """Opens the table's file with its head line; gives the way to put a row into it, by column name."""
-    names = table.names
-    place = {name: number for number, name in enumerate(names)}
-    table_rows = csv.writer(opened.enter_context(_new(folder / table.path)), lineterminator="\n")
-    table_rows.writerow(names)
-
-    def put(row: Mapping[str, Any]) -> None:
-        cells: list[Any] = [""] * len(names)
-        for name, value in row.items():
-            cells[place[name]] = _cell(value)
-        table_rows.writerow(cells)
-
-    return put
-
-
-def _write_rows(folder: Path, table: codebook.Table, lines: Iterable[Sequence[Any]]) -> None:
-    with _new(folder / table.path) as out:
-        csv.writer(out, lineterminator="\n").writerows([table.names, *lines])
-
-
-def _new(path: Path) -> IO[str]:
-    return path.open("x", encoding="utf-8", newline="")
-
-
 def _write_text(path: Path, text: str) -> None:
-    with _new(path) as out:
+    with new_file(path) as out:
         out.write(text)
 
 
@@ -235,15 +217,16 @@ def _describe(folder: Path, window: Window, writing: rows.Writing) -> dict[str, 
         "title": "Rapid Video Response: timings of Domestic Abuse cases",
         "description": "Pseudonymised personal data. Read README.md first.",
         "resources": [
-            codebook.resource(table, _digest(folder / table.path), (folder / table.path).stat().st_size)
+            codebook.resource(
+                table, writing.times.column, _digest(folder / table.path), (folder / table.path).stat().st_size
+            )
             for table in codebook.TABLES
         ],
         "provenance": {
             "format": FORMAT,
             "project": writing.alias.project,
-            "from": iso(window.start) if window.start else "",
-            "to": iso(window.end) if window.end else "",
-            "data_cut": iso(window.cut) if window.cut else "",
+            "times": writing.times.way,
+            **_when(window, told=not writing.times.changed),
             "cases": writing.cases,
             "events": writing.events,
             "clocks": writing.clocks,
@@ -251,6 +234,11 @@ def _describe(folder: Path, window: Window, writing: rows.Writing) -> dict[str, 
             "workflow_versions": sorted(writing.used & set(writing.definitions)),
         },
     }
+
+
+def _when(window: Window, *, told: bool) -> dict[str, str]:
+    times = {"from": window.start, "to": window.end, "data_cut": window.cut}
+    return {name: iso(at) if at and told else "" for name, at in times.items()}
 
 
 def _files(folder: Path) -> list[str]:

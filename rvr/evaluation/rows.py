@@ -13,7 +13,8 @@ from rvr.core import events as e
 from rvr.core.history import DAY_S, VOIDED
 from rvr.core.moment import iso, parse_iso
 from rvr.evaluation import codebook, columns, milestones, stored_text, timings
-from rvr.evaluation.desk_clock import DeskClock, boottime_us
+from rvr.evaluation.desk_clock import DeskClock
+from rvr.evaluation.leaving_times import LeavingTimes
 from rvr.evaluation.milestones import NO_OUTCOME
 from rvr.evaluation.pseudonyms import Alias
 
@@ -30,6 +31,7 @@ class Writing:
     definitions: Mapping[str, e.DefinitionStored]
     cut: datetime
     clock: DeskClock
+    times: LeavingTimes
     coded: dict[str, frozenset[str]] = field(default_factory=dict)
     """Workflow version -> the form fields whose answers are codes."""
     outcome_sets: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
@@ -97,8 +99,8 @@ def case_row(log: Sequence[e.Recorded], found: milestones.Moments, writing: Writ
 
 def _who(log: Sequence[e.Recorded], found: milestones.Moments, writing: Writing) -> dict[str, Any]:
     alias, first = writing.alias, log[0]
-    people = _people(log)
-    victim, suspect = people["victim"], people["suspect"]
+    known = people(log)
+    victim, suspect = known["victim"], known["suspect"]
     return {
         "case": case_of(alias, first),
         "force": first.force,
@@ -112,7 +114,7 @@ def _who(log: Sequence[e.Recorded], found: milestones.Moments, writing: Writing)
     }
 
 
-def _people(log: Sequence[e.Recorded]) -> dict[str, str]:
+def people(log: Sequence[e.Recorded]) -> dict[str, str]:
     """The ids of victim and suspect, by role, as somebody last confirmed them."""
     people = {"victim": "", "suspect": ""}
     for recorded in log:
@@ -126,7 +128,7 @@ def _people(log: Sequence[e.Recorded]) -> dict[str, str]:
 
 def _reports_before(log: Sequence[e.Recorded], writing: Writing) -> int:
     """Cases of this victim in the twelve months before. This one is noted for those that follow."""
-    opened, earlier = log[0].event.at.at, writing.reports.setdefault(_people(log)["victim"], [])
+    opened, earlier = log[0].event.at.at, writing.reports.setdefault(people(log)["victim"], [])
     count = sum(opened - at <= TWELVE_MONTHS for at in earlier)
     if log[-1].event.state != VOIDED:
         earlier.append(opened)
@@ -266,6 +268,7 @@ def outcome_rows(log: Sequence[e.Recorded], writing: Writing) -> Iterator[dict[s
 def event_row(recorded: e.Recorded, writing: Writing) -> dict[str, Any]:
     """The row of events.csv."""
     event, alias = recorded.event, writing.alias
+    machine, reading_us = writing.times.machine(recorded)
     return {
         "case": case_of(alias, recorded),
         "version": recorded.version,
@@ -282,8 +285,8 @@ def event_row(recorded: e.Recorded, writing: Writing) -> dict[str, Any]:
         **_clock_changes(event.clocks),
         "desk_on_duty": event.basis.get("on_duty"),
         "desk_free": event.basis.get("free"),
-        "machine": writing.clock.machine(recorded),
-        "boottime_us": boottime_us(recorded),
+        "machine": machine,
+        "boottime_us": reading_us,
         **_fields(event, writing),
     }
 

@@ -18,6 +18,7 @@ from rvr.core import events as e
 from rvr.definitions import load
 from rvr.evaluation import milestones, rows, stored_text
 from rvr.evaluation.desk_clock import DeskClock
+from rvr.evaluation.leaving_times import AS_RECORDED, LeavingTimes
 from rvr.evaluation.package import export
 from rvr.evaluation.pseudonyms import Alias
 from tests.evaluation.conftest import Week
@@ -80,7 +81,7 @@ def test_a_prior_report_is_no_older_than_twelve_months_and_was_not_voided(
 
 def writing() -> rows.Writing:
     alias = Alias("project", bytes(32))
-    return rows.Writing(alias, {}, START, DeskClock((), alias))
+    return rows.Writing(alias, {}, START, DeskClock((), alias), LeavingTimes(AS_RECORDED, alias))
 
 
 def a_case(ago_s: float, state: str, *more: e.Fact) -> list[e.Recorded]:
