@@ -46,6 +46,7 @@ from rvr.core import events as e
 from rvr.core.errors import BadInput, DefinitionFault, Reason, RvrError, Unavailable
 from rvr.core.moment import parse_iso
 from rvr.desk import Desk
+from rvr.evaluation.formats import FORMATS
 from rvr.evaluation.leaving_times import AS_RECORDED, WAYS
 from rvr.loop import new_event_loop, settle
 from rvr.media import MediaEngine, MediaUnavailable, Observation
@@ -426,6 +427,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--proofs", action="store_true", help="prove each row against the signed head of the log")
     one.add_argument("--with-internal-ids", action="store_true", help="accept that proofs show the desk's own ids")
     one.add_argument("--times", choices=WAYS, default=AS_RECORDED, help="as recorded, after the opening, or moved")
+    one.add_argument("--format", choices=("csv", *FORMATS), action="append", default=[], help="this beside CSV")
     one.add_argument("--recipient", default="", metavar="NAME", help="who gets it, for the access log (default: you)")
     one = verbs.add_parser("import", parents=[store], help="take reports, orders or outcomes over from a CSV file")
     one.add_argument("file", type=Path, metavar="FILE.csv")
@@ -507,7 +509,12 @@ def _run(given: argparse.Namespace) -> int:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(serve(settings))
         case "export":
-            how = {"proofs": given.proofs, "internal_ids": given.with_internal_ids, "times": given.times}
+            how: dict[str, Any] = {
+                "proofs": given.proofs,
+                "internal_ids": given.with_internal_ids,
+                "times": given.times,
+            }
+            how["also"] = [name for name in given.format if name != "csv"]
             asyncio.run(export(settings, given.out, given.project, given.start, given.end, given.recipient, **how))
         case "import":
             job = import_file(settings, given.file, given.kind, given.mapping, dry_run=given.dry_run)

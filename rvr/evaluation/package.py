@@ -15,18 +15,30 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from rvr.core import events as e
 from rvr.core.moment import iso
-from rvr.evaluation import clock_runs, codebook, gaps, milestones, pseudonyms, rows, sessions, stored_text, verify
+from rvr.evaluation import (
+    clock_runs,
+    codebook,
+    formats,
+    gaps,
+    milestones,
+    pseudonyms,
+    rows,
+    scripts,
+    sessions,
+    stored_text,
+    verify,
+)
 from rvr.evaluation.desk_clock import DeskClock
-from rvr.evaluation.leaving_times import AS_RECORDED, LeavingTimes
+from rvr.evaluation.leaving_times import AS_RECORDED, RELATIVE, LeavingTimes
 from rvr.evaluation.proofs import ROWS, Proofs
 from rvr.evaluation.pseudonyms import CannotExport
 from rvr.evaluation.table_files import Put, by_pseudonym, new_file, rows_into, write_rows
@@ -70,6 +82,8 @@ class _Plan:
     proofs: bool = False
     times: str = AS_RECORDED
     """One of `leaving_times.WAYS`."""
+    formats: tuple[str, ...] = ()
+    """Of `formats.FORMATS`, beside CSV."""
 
 
 async def export(
@@ -82,14 +96,16 @@ async def export(
     proofs: bool = False,
     internal_ids: bool = False,
     times: str = AS_RECORDED,
+    also: Sequence[str] = (),
 ) -> Summary:
     """Writes the package to `out`: a zip file where its name ends in `.zip`, else a folder.
 
     `project_key`: the file of the project's key, made at first use; it must not lie inside the package. `proofs`: with
     the proof of each row, which needs `internal_ids`, for the ids of the desk are in it. `times`: how they leave, one
-    of `leaving_times.WAYS`. Raises Refused when the window is empty, CannotExport when `out` holds something else than
-    an earlier export, for a key file that cannot be used, for proofs without their ids or with changed times, or when
-    the log's head cannot be signed.
+    of `leaving_times.WAYS`. `also`: which of `formats.FORMATS` are made of the CSV files, too. Raises Refused when
+    the window is empty, CannotExport when `out` holds something else than an earlier export, for a key file that cannot
+    be used, for proofs without their ids or with changed times, for a format whose library is not there, or when the
+    log's head cannot be signed.
     """
     window = await window_of(store, from_, to)
     if proofs and not internal_ids:
@@ -100,7 +116,8 @@ async def export(
         head = await store.head_over(window.last)
     except RefusesToSign as refusal:
         raise CannotExport(f"the log's head cannot be signed: {refusal}", refusal.code) from None
-    return await asyncio.to_thread(_export, store, out, project_key, _Plan(window, head, proofs, times))
+    plan = _Plan(window, head, proofs, times, tuple(sorted(set(also))))
+    return await asyncio.to_thread(_export, store, out, project_key, plan)
 
 
 _DISCLOSES = (
@@ -136,6 +153,7 @@ def _build(store: Store, folder: Path, alias: pseudonyms.Alias, plan: _Plan) -> 
     _write_data(store, folder, plan, writing)
     _write_text(folder / CHECKPOINT, f"{store.notary.verifier}\n\n{plan.head.note}")
     _write_text(folder / VERIFIER, Path(verify.__file__).read_text(encoding="utf-8"))
+    _write_more(folder, plan, writing.times)
     write_rows(folder, codebook.CODEBOOK_TABLE, codebook.codebook_rows(writing.times.column))
     used = {version: definitions[version] for version in sorted(writing.used & set(definitions))}
     for version, definition in used.items():
@@ -164,6 +182,18 @@ def _write_data(store: Store, folder: Path, plan: _Plan, writing: rows.Writing) 
     if writing.times.changed:
         for table in codebook.CASE_TABLES:
             by_pseudonym(folder / table.path)
+
+
+def _write_more(folder: Path, plan: _Plan, times: LeavingTimes) -> None:
+    """What is made of the CSV files: other formats, and the scripts that read them."""
+    tables = tuple(replace(table, columns=tuple(map(times.column, table.columns))) for table in codebook.DATA_TABLES)
+    written = formats.Written(folder, tables, times.way == RELATIVE)
+    makers = formats.writers() if plan.formats else {}
+    for name in plan.formats:
+        makers[name](written)
+    (folder / "scripts").mkdir()
+    for name, text in scripts.scripts(tables):
+        _write_text(folder / name, text)
 
 
 def _proofs_into(opened: ExitStack, store: Store, folder: Path, head: Checkpoint) -> Proofs:
