@@ -11,6 +11,8 @@ from typing import Any
 
 from rvr.config import Settings
 from rvr.evaluation import summary, timings
+from rvr.evaluation.disclosure import ROUNDED_TO, THRESHOLD
+from rvr.evaluation.guarded import guarded
 from rvr.evaluation.window import window_of
 from rvr.opening import Fault, open_store
 from rvr.store import access
@@ -27,6 +29,7 @@ def add_verbs(verbs: Any, store: argparse.ArgumentParser, time: Callable[[str], 
     one.add_argument("--by", choices=tuple(summary.BY), default="", help="a line for each of these, too")
     one.add_argument("--interval", type=_interval, action="append", metavar="T5-T11", help="these pairs of points only")
     one.add_argument("--under", default="", metavar="VERSION", help="measure against that workflow's targets instead")
+    one.add_argument("--disclosure-k", type=int, default=THRESHOLD, metavar="N", help="hide fewer cases; 1: none")
     one.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -42,10 +45,12 @@ def _interval(text: str) -> timings.Timing:
 def run(given: argparse.Namespace, settings: Settings) -> int:
     """Runs one of the verbs; the exit code. Raises Fault, CannotOpen, and what the desk refuses."""
     found = asyncio.run(_timings(given, settings))
+    k = given.disclosure_k
+    rows = guarded(found, k)[0] if k > 1 else summary.told(found)
     if given.json:
-        say(json.dumps(_document(found), indent=1))
+        say(json.dumps(document(found, rows), indent=1))
     else:
-        for line in lines(found):
+        for line in lines(found, rows, k):
             say(line)
     return 0
 
@@ -62,9 +67,10 @@ async def _timings(given: argparse.Namespace, settings: Settings) -> summary.Sum
             raise Fault(str(wrong)) from None
 
 
-def _document(found: summary.Summary) -> Mapping[str, Any]:
+def document(found: summary.Summary, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What a program is told."""
     cut = found.cut.isoformat() if found.cut else None
-    return {"data_cut": cut, "cases": found.cases, "under": found.under or None, "timings": summary.told(found)}
+    return {"data_cut": cut, "under": found.under or None, "timings": rows}
 
 
 # --- As text -----------------------------------------------------------------------------------------------------
@@ -73,22 +79,24 @@ _SECONDS = ("mean_s", "median_s", "p10_s", "p90_s")
 _COUNTS = ("cases", "n", "missing", "censored", "never", "reversed", "voided")
 
 
-def lines(found: summary.Summary) -> Iterable[str]:
-    """The summary as a table for a terminal."""
+def lines(found: summary.Summary, rows: Sequence[Mapping[str, Any]], k: int) -> Iterable[str]:
+    """The rows as a table for a terminal."""
     under = f"; targets of version {found.under[:12]}" if found.under else ""
-    yield f"{found.cases} cases up to {found.cut.isoformat() if found.cut else 'nothing yet'}{under}. Seconds."
+    hidden = f" Counts rounded to {ROUNDED_TO}; -: withheld, for it tells of fewer than {k} cases." if k > 1 else ""
+    yield f"Cases up to {found.cut.isoformat() if found.cut else 'nothing yet'}{under}. Seconds.{hidden}"
     head = ("timing", "group", *_COUNTS, *(name.removesuffix("_s") for name in _SECONDS), "limit", "in limit")
-    rows = [head, *(_row(one) for one in summary.told(found))]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
-    for row in rows:
+    table = [head, *(_row(one) for one in rows)]
+    widths = [max(len(row[place]) for row in table) for place in range(len(head))]
+    for row in table:
         yield _aligned(row, widths)
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
-    seconds = ("" if one[name] is None else f"{one[name]:.1f}" for name in _SECONDS)
+    counts = ("-" if one[name] is None else str(one[name]) for name in _COUNTS)
+    seconds = ("-" if one[name] is None else f"{one[name]:.1f}" for name in _SECONDS)
     limit = "" if one["limit_s"] is None else str(one["limit_s"])
-    share = "" if one["share"] is None else f"{one['share']:.1%}"
-    return (one["timing"], one["group"], *(str(one[name]) for name in _COUNTS), *seconds, limit, share)
+    share = "-" if one["share"] is None else f"{one['share']:.1%}"
+    return (one["timing"], one["group"], *counts, *seconds, limit, share)
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -163,18 +163,22 @@ def test_the_verb_prints_a_line_for_each_timing_and_each_group_and_notes_the_loo
     week: Week, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = ["--data", str(week.place.data), "--key-file", str(week.keys / "keys.json")]
-    assert cli.main(["timings", *store, "--by", "lpa"]) == 0
+    assert cli.main(["timings", *store, "--by", "lpa", "--disclosure-k", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split()[:2] == ["response_s", "dudley"] for line in lines)
+    assert cli.main(["timings", *store, "--by", "lpa"]) == 0
+    told = capsys.readouterr().out
+    assert "dudley" not in told
+    assert "withheld" in told
     assert cli.main(["timings", *store, "--json", "--interval", "t5-t11"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert [row["timing"] for row in told["timings"]] == ["T5_T11"]
+    read = json.loads(capsys.readouterr().out)
+    assert [row["timing"] for row in read["timings"]] == ["T5_T11"]
     connection = week.place.connection()
     try:
         looks = connection.execute("SELECT category, what FROM access WHERE what = 'timings'").fetchall()
     finally:
         connection.close()
-    assert looks == [("consultation", "timings")] * 2
+    assert looks == [("consultation", "timings")] * 3
 
 
 def test_a_pair_that_is_none_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
