@@ -28,6 +28,7 @@ from rvr import (
     calls,
     config,
     definitions,
+    evaluating,
     exhibits,
     importing,
     operating,
@@ -45,6 +46,8 @@ from rvr.core import events as e
 from rvr.core.errors import BadInput, DefinitionFault, Reason, RvrError, Unavailable
 from rvr.core.moment import parse_iso
 from rvr.desk import Desk
+from rvr.evaluation.formats import FORMATS
+from rvr.evaluation.leaving_times import AS_RECORDED, WAYS
 from rvr.loop import new_event_loop, settle
 from rvr.media import MediaEngine, MediaUnavailable, Observation
 from rvr.media.elsewhere import Elsewhere
@@ -338,7 +341,7 @@ async def export(
     start: datetime | None,
     end: datetime | None,
     recipient: str = "",
-    **proofs: bool,
+    **how: Any,
 ) -> None:
     """Writes the evaluator's data package. A disclosure: in the access log before it leaves."""
     from rvr.evaluation import package
@@ -349,7 +352,7 @@ async def export(
         told = terminal.entry("disclosure", "export", recipient=recipient or terminal.user())
         await store.write(lambda connection: access.record(connection, told))
         try:
-            summary = await package.export(store, out, project_key=key, from_=start, to=end, **proofs)
+            summary = await package.export(store, out, project_key=key, from_=start, to=end, **how)
         except CannotExport as fault:
             raise Fault(str(fault)) from None
     say(f"{out}: {summary.cases} cases, {summary.events} events")
@@ -421,6 +424,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--project", type=Path, metavar="KEYFILE", help="key of this project's pseudonyms")
     one.add_argument("--proofs", action="store_true", help="prove each row against the signed head of the log")
     one.add_argument("--with-internal-ids", action="store_true", help="accept that proofs show the desk's own ids")
+    one.add_argument("--times", choices=WAYS, default=AS_RECORDED, help="as recorded, after the opening, or moved")
+    one.add_argument("--format", choices=("csv", *FORMATS), action="append", default=[], help="this beside CSV")
     one.add_argument("--recipient", default="", metavar="NAME", help="who gets it, for the access log (default: you)")
     one = verbs.add_parser("import", parents=[store], help="take reports, orders or outcomes over from a CSV file")
     one.add_argument("file", type=Path, metavar="FILE.csv")
@@ -430,6 +435,7 @@ def parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("verify", parents=[store], help="check that a log, export or backup is as it was written")
     one.add_argument("path", nargs="?", type=Path, metavar="EXPORT|BACKUP", help="default: the live store")
     one.add_argument("--key", default="", help="the public key that it must be signed with")
+    evaluating.add_verbs(verbs, store, _time)
     operating.add_verbs(verbs, store)
     witness.add_verb(verbs)
     turn.add_verb(verbs, store)
@@ -474,7 +480,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1
 
 
-_OPERATING = {**dict.fromkeys(operating.VERBS, operating.run), "turn": turn.run}
+_OPERATING = {
+    **dict.fromkeys(operating.VERBS, operating.run),
+    **dict.fromkeys(evaluating.VERBS, evaluating.run),
+    "turn": turn.run,
+}
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -497,8 +507,13 @@ def _run(given: argparse.Namespace) -> int:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(serve(settings))
         case "export":
-            proofs = {"proofs": given.proofs, "internal_ids": given.with_internal_ids}
-            asyncio.run(export(settings, given.out, given.project, given.start, given.end, given.recipient, **proofs))
+            how: dict[str, Any] = {
+                "proofs": given.proofs,
+                "internal_ids": given.with_internal_ids,
+                "times": given.times,
+            }
+            how["also"] = [name for name in given.format if name != "csv"]
+            asyncio.run(export(settings, given.out, given.project, given.start, given.end, given.recipient, **how))
         case "import":
             job = import_file(settings, given.file, given.kind, given.mapping, dry_run=given.dry_run)
             return asyncio.run(job)

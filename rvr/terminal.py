@@ -21,6 +21,7 @@ ACCESS: Mapping[str, tuple[str, ...]] = {
     "replay": ("alteration",),
     "restore": ("alteration",),
     "retention": ("consultation",),
+    "timings": ("consultation",),
     **dict.fromkeys(
         ("check", "help", "migrate", "rehearse", "serve", "turn", "verify", "walk", "witness"), ("no_case_data",)
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,6 +21,7 @@ from rvr.evaluation.columns import (
     CLOCKS,
     DESK_CLOCK,
     MACHINE,
+    MISSING,
     OUTCOMES,
     SCREENING,
     SUSPECTS,
@@ -193,6 +194,7 @@ SCREENING_TABLE = Table(
 )
 SUSPECTS_TABLE = Table("data/suspects.csv", "One row a suspect and case", SUSPECTS, ("case", "suspect"))
 OUTCOMES_TABLE = Table("data/outcomes.csv", "One row a recorded outcome", OUTCOMES, ("case", "version"))
+MISSING_TABLE = Table("data/missing.csv", "One row a case: why which cells of cases.csv are empty", MISSING, ("case",))
 SESSIONS_TABLE = Table("data/sessions.csv", "One row a video session", SESSIONS, ("case", "session"))
 QUALITY_TABLE = Table(
     "data/quality.csv",
@@ -210,27 +212,32 @@ CODEBOOK_TABLE = Table("codebook.csv", "What each column means", CODEBOOK, ("fil
 CASE_TABLES = (
     *(CASES_TABLE, EVENTS_TABLE, CLOCKS_TABLE, SCREENING_TABLE, SUSPECTS_TABLE, OUTCOMES_TABLE, SESSIONS_TABLE),
     QUALITY_TABLE,
+    MISSING_TABLE,
 )
 DATA_TABLES = (*CASE_TABLES, DESK_CLOCK_TABLE)
 TABLES = (*DATA_TABLES, CODEBOOK_TABLE)
 
 
-def codebook_rows() -> Iterator[tuple[str, ...]]:
+AsTold = Callable[[Column], Column]
+"""The column as it is described in this package: times may leave in another way."""
+
+
+def codebook_rows(as_told: AsTold) -> Iterator[tuple[str, ...]]:
     """The rows of codebook.csv."""
     for table in TABLES:
         columns: Iterable[Column] = table.columns
         if table is EVENTS_TABLE:
             columns = (*ENVELOPE, *(column for columns in fact_columns() for column in columns))
-        for column in columns:
+        for column in map(as_told, columns):
             yield (table.path, column.name, column.type, column.unit, column.source, column.meaning)
 
 
-def resource(table: Table, digest: str, size: int) -> dict[str, Any]:
+def resource(table: Table, as_told: AsTold, digest: str, size: int) -> dict[str, Any]:
     """The table as a Frictionless resource."""
     schema: dict[str, Any] = {
         "$schema": PROFILE + "tableschema.json",
         "fieldsMatch": "exact",
-        "fields": [column.field() for column in table.columns],
+        "fields": [as_told(column).field() for column in table.columns],
         "missingValues": ["", WITHHELD],
         "primaryKey": list(table.key),
     }
@@ -258,16 +265,20 @@ CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
 # --- README.md -------------------------------------------------------------------------------------------------------
 
 
-def readme(used: Mapping[str, e.DefinitionStored], withheld: int, *, proofs: bool = False) -> str:
+def readme(
+    used: Mapping[str, e.DefinitionStored], withheld: int, *, proofs: bool = False, times: str = "recorded"
+) -> str:
     """README.md. `used`: the workflows that occur, by content hash; `withheld`: how many texts did not leave; `proofs`:
-    whether each row has its proof."""
+    whether each row has its proof; `times`: how they leave."""
     clocks = "\n".join(
         f"\n### `{definition.workflow}`, version `{version[:12]}`\n\n"
         "| clock | name | target (s) | why |\n|---|---|---|---|\n" + "\n".join(stored_text.clock_texts(definition))
         for version, definition in used.items()
     )
     files = "\n".join(f"- `{table.path}`: {table.about}" for table in TABLES)
-    return _README.format(files=files, clocks=clocks, withheld=withheld, proofs=_PROOFS if proofs else _NO_PROOFS)
+    return _README.format(
+        files=files, clocks=clocks, withheld=withheld, proofs=_PROOFS if proofs else _NO_PROOFS, times=_TIMES[times]
+    )
 
 
 _PROOFS = """\
@@ -279,6 +290,20 @@ with proofs can be joined by these ids, whatever their projects' keys. What is s
 _NO_PROOFS = """\
 Nothing in this package ties its rows to that head: the signature alone says that they were made from that log. A proof
 for each row would show the desk's own ids; `export --proofs --with-internal-ids` makes a package that has them."""
+
+
+_LEFT_OUT = """\
+ Rows stand in the order of the pseudonyms. `boottime_us`
+  begins anew in each case, `desk_clock.csv` is empty, and the data cut is not told; `censored_at` is the longest of 30,
+  90, 180, 365, 730 and 1,825 days after the opening that had passed, or the last event if that was later."""
+
+_TIMES = {
+    "recorded": "- Times are ISO 8601 in UTC with microseconds.",
+    "relative": "- Times are seconds after `received_at` with six decimals, dates are days after its day." + _LEFT_OUT,
+    "shifted": "- Times are ISO 8601 in UTC with microseconds. They are not the real ones: all those of a victim's"
+    " cases were\n  moved by one number of whole weeks, another one for each victim, so that weekday, hour of UTC and"
+    " all that lies\n  between them stay." + _LEFT_OUT,
+}
 
 
 _README = """\
@@ -293,6 +318,8 @@ and publish no rows.
 {files}
 - `definitions/`: the text of every workflow that decided anything here, in a folder named by its content hash. The
   force's own settings are a part of it, with the numbers of its on-call roles and the addresses of its partners
+- `scripts/`: how to read the tables in Python, R, SPSS and Stata; `km.py` and `km.R` draw on them for a survival curve
+- `parquet/`, `eventlog/ocel2.json`, `eventlog/log.xes`: the same in other formats, where they were asked for
 - `datapackage.json`: types and keys (Frictionless Data Package v2) and where the data come from
 - `checkpoint.txt`: the public key of the log, and the signed head of the log that this was made from
 - `MANIFEST.sha256`: a checksum of each file; `MANIFEST.sig`: its signature
@@ -300,8 +327,10 @@ and publish no rows.
 
 ## How to read it
 
-- Times are ISO 8601 in UTC with microseconds. Durations are seconds with six decimals, exact.
-- An empty cell means that it did not happen, or is not known; it never means nought.
+{times}
+- Durations are seconds with six decimals, exact.
+- An empty cell means that it did not happen, or is not known; it never means nought. `missing.csv` tells for each case
+  which columns of `cases.csv` are empty for which reason.
 - `at` is when something was seen. `stated_at` is an earlier time that somebody stated: it never replaces `at`.
 - The order of events is their `version`, never their time.
 - A duration whose two ends were seen by one `machine` is the difference of their `boottime_us`, a clock that never

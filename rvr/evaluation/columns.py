@@ -13,7 +13,7 @@ from rvr.core import events as e
 from rvr.core.calendar import COUNTS
 from rvr.core.risk import LEVELS
 from rvr.core.wall_clock import HEALTHS
-from rvr.evaluation import timings
+from rvr.evaluation import milestones, timings
 
 CASE_DETAILS = {
     "lpa": ("lpa",),
@@ -217,10 +217,10 @@ _VALUES = (
 
 
 def _case_columns() -> dict[str, Column]:
-    sources = {m.name: m.source for m in timings.MILESTONES}
+    sources = {m.name: m.source for m in milestones.MILESTONES}
     ends = {i.name: f"{sources[i.start]} -> {sources[i.end]}" for i in timings.INTERVALS}
     computed = [
-        *(Column(m.name, "datetime", m.meaning, "UTC time", m.source) for m in timings.MILESTONES),
+        *(Column(m.name, "datetime", m.meaning, "UTC time", m.source) for m in milestones.MILESTONES),
         *(
             Column(i.name, "number", i.meaning + (_BY_WALL if i.stated else _BY_BOOT), "s", ends[i.name])
             for i in timings.INTERVALS
@@ -411,6 +411,29 @@ OUTCOMES = (
         source="OutcomeRecorded",
     ),
     Column("workflow_version", "string", "Content hash of the workflow that decided: see definitions/"),
+)
+
+# --- missing.csv --------------------------------------------------------------------------------------------------
+
+REASONS = {
+    "not_yet": "have not happened, and the case was open at the data cut: they may happen yet",
+    "never": "did not happen before the case was closed or voided",
+    "no_start": "are measured from what did not happen, or was never stated",
+    "undecided": "rest on a limit that had not passed by the end of the case or by the data cut: nobody knows",
+    "not_asked": "are questions that were never put",
+    "not_recorded": "nobody entered",
+    "not_applicable": "cannot be in a case like this one",
+    "no_trial": "belong to trials, which are not there yet",
+    "withheld": "hold a text that is no code, and does not leave",
+}
+"""Why a cell is empty, and what is said of such columns."""
+
+MISSING = (
+    Column("case", "string", "Pseudonym of the case"),
+    *(
+        Column(reason, "string", f"Columns of cases.csv that {said}; separated by ;")
+        for reason, said in REASONS.items()
+    ),
 )
 
 # --- desk_clock.csv ----------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ recorded, codes as codes; a sealed field is never read, and a text that is no co
 from __future__ import annotations
 
 import asyncio
-import csv
 import hashlib
 import json
 import os
@@ -16,27 +15,37 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import groupby, takewhile
 from pathlib import Path
 from typing import IO, Any
 
-from sqlmodel import Session, col, func, select
-
 from rvr.core import events as e
-from rvr.core.errors import Reason, Refused
-from rvr.core.moment import iso, parse_iso
+from rvr.core.moment import iso
 from rvr.core.quality import stream_of
-from rvr.evaluation import codebook, pseudonyms, rows, sessions, stored_text, timings, verify
+from rvr.evaluation import (
+    clock_runs,
+    codebook,
+    formats,
+    gaps,
+    milestones,
+    pseudonyms,
+    rows,
+    scripts,
+    sessions,
+    stored_text,
+    verify,
+)
 from rvr.evaluation.desk_clock import DeskClock
+from rvr.evaluation.leaving_times import AS_RECORDED, RELATIVE, LeavingTimes
 from rvr.evaluation.proofs import ROWS, Proofs
 from rvr.evaluation.pseudonyms import CannotExport
+from rvr.evaluation.table_files import Put, by_pseudonym, new_file, rows_into, write_rows
+from rvr.evaluation.window import Window, window_of
 from rvr.store.checkpoints import Checkpoint, RefusesToSign
 from rvr.store.store import Store
-from rvr.store.tables import EventRow
 
 FORMAT = "rvr-evaluation/1"
 """Version of the layout: another number means other columns."""
@@ -65,30 +74,17 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Which cases: opened from `start` on and before `end`, with what was recorded before `end`."""
+class _Plan:
+    """What is to be written."""
 
-    start: datetime | None
-    end: datetime | None
-    until: int
-    """Feed position at which the log was when the export began."""
-    cut: datetime | None
-    """When the last of these events was recorded."""
-    last: int
-    """Position of the last of these events; nought when there are none."""
+    window: Window
     head: Checkpoint
-    """The earliest signed head of the log that covers them all."""
+    """The earliest signed head of the log that covers every event of the window."""
     proofs: bool = False
-
-    def of(self, log: Iterable[e.Recorded]) -> list[e.Recorded]:
-        """What the window shows of a case; nothing for a case that it leaves out."""
-        end = self.end
-        seen = list(takewhile(lambda r: end is None or r.recorded_at < end, log))
-        if not seen:
-            return []
-        opened = seen[0].event.at.at
-        early = self.start is not None and opened < self.start
-        return [] if early or (end is not None and opened >= end) else seen
+    times: str = AS_RECORDED
+    """One of `leaving_times.WAYS`."""
+    formats: tuple[str, ...] = ()
+    """Of `formats.FORMATS`, beside CSV."""
 
 
 async def export(
@@ -100,27 +96,29 @@ async def export(
     to: datetime | None = None,
     proofs: bool = False,
     internal_ids: bool = False,
+    times: str = AS_RECORDED,
+    also: Sequence[str] = (),
 ) -> Summary:
     """Writes the package to `out`: a zip file where its name ends in `.zip`, else a folder.
 
     `project_key`: the file of the project's key, made at first use; it must not lie inside the package. `proofs`: with
-    the proof of each row, which needs `internal_ids`, for the ids of the desk are in it. Raises Refused when the window
-    is empty, CannotExport when `out` holds something else than an earlier export, for a key file that cannot be used,
-    for proofs without their ids, or when the log's head cannot be signed.
+    the proof of each row, which needs `internal_ids`, for the ids of the desk are in it. `times`: how they leave, one
+    of `leaving_times.WAYS`. `also`: which of `formats.FORMATS` are made of the CSV files, too. Raises Refused when
+    the window is empty, CannotExport when `out` holds something else than an earlier export, for a key file that cannot
+    be used, for proofs without their ids or with changed times, for a format whose library is not there, or when the
+    log's head cannot be signed.
     """
-    start, end = (at.astimezone(UTC) if at else None for at in (from_, to))
-    if start and end and start >= end:
-        raise Refused(Reason("export-window"))
+    window = await window_of(store, from_, to)
     if proofs and not internal_ids:
         raise CannotExport(_DISCLOSES)
-    until = await store.position()
-    cut, last = await store.read(lambda session: _cut(session, start, end, until))
+    if proofs and times != AS_RECORDED:
+        raise CannotExport("proofs show each event with its time as it was recorded: leave out --times or --proofs")
     try:
-        head = await store.head_over(last)
+        head = await store.head_over(window.last)
     except RefusesToSign as refusal:
         raise CannotExport(f"the log's head cannot be signed: {refusal}", refusal.code) from None
-    window = Window(start, end, until, parse_iso(cut) if cut else None, last, head, proofs)
-    return await asyncio.to_thread(_export, store, out, project_key, window)
+    plan = _Plan(window, head, proofs, times, tuple(sorted(set(also))))
+    return await asyncio.to_thread(_export, store, out, project_key, plan)
 
 
 _DISCLOSES = (
@@ -130,30 +128,14 @@ _DISCLOSES = (
 )
 
 
-def _cut(session: Session, start: datetime | None, end: datetime | None, until: int) -> tuple[str, int]:
-    """When the last event of the window was recorded, and its position; nought for an empty window."""
-    low, high = iso(start) if start else "", iso(end) if end else "9999"
-    opened = select(EventRow.stream).where(
-        EventRow.version == 1,
-        col(EventRow.stream).startswith("case/"),
-        col(EventRow.observed_at) >= low,
-        col(EventRow.observed_at) < high,
-    )
-    wanted = select(func.max(EventRow.recorded_at), func.max(EventRow.position)).where(
-        col(EventRow.position) <= until, col(EventRow.recorded_at) < high, col(EventRow.stream).in_(opened)
-    )
-    cut, last = session.exec(wanted).one()
-    return cut or "", last or 0
-
-
-def _export(store: Store, out: Path, project_key: Path, window: Window) -> Summary:
+def _export(store: Store, out: Path, project_key: Path, plan: _Plan) -> Summary:
     zipped = out.suffix == ".zip"
     if not zipped and project_key.resolve().is_relative_to(out.resolve()):
         raise CannotExport(f"the project key {project_key} must not lie inside the export")
     _check_zip(out) if zipped else _check_folder(out)
     alias = pseudonyms.load_project(project_key)
     try:
-        return _to_zip(store, out, alias, window) if zipped else _to_folder(store, out, alias, window)
+        return _to_zip(store, out, alias, plan) if zipped else _to_folder(store, out, alias, plan)
     except OSError as error:
         raise CannotExport(f"{out} cannot be written: {error.strerror or error}") from error
 
@@ -161,23 +143,25 @@ def _export(store: Store, out: Path, project_key: Path, window: Window) -> Summa
 # --- Files -------------------------------------------------------------------------------------------------------
 
 
-def _build(store: Store, folder: Path, alias: pseudonyms.Alias, window: Window) -> rows.Writing:
+def _build(store: Store, folder: Path, alias: pseudonyms.Alias, plan: _Plan) -> rows.Writing:
     """Writes every file of the package into an empty folder."""
-    stored = {r.stream.removeprefix("definition/"): r.event.fact for r in _definitions(store, window)}
-    definitions = {key: fact for key, fact in stored.items() if isinstance(fact, e.DefinitionStored)}
+    window = plan.window
+    definitions = window.definitions(store)
     clock = DeskClock(store.iterate(kind="desk/clock", until=window.last), alias)
-    writing = rows.Writing(alias, definitions, window.cut or datetime.min.replace(tzinfo=UTC), clock)
+    cut = window.cut or datetime.min.replace(tzinfo=UTC)
+    writing = rows.Writing(alias, definitions, cut, clock, LeavingTimes(plan.times, alias))
     (folder / "data").mkdir()
-    _write_data(store, folder, window, writing)
-    _write_text(folder / CHECKPOINT, f"{store.notary.verifier}\n\n{window.head.note}")
+    _write_data(store, folder, plan, writing)
+    _write_text(folder / CHECKPOINT, f"{store.notary.verifier}\n\n{plan.head.note}")
     _write_text(folder / VERIFIER, Path(verify.__file__).read_text(encoding="utf-8"))
-    _write_rows(folder, codebook.CODEBOOK_TABLE, codebook.codebook_rows())
+    _write_more(folder, plan, writing.times)
+    write_rows(folder, codebook.CODEBOOK_TABLE, codebook.codebook_rows(writing.times.column))
     used = {version: definitions[version] for version in sorted(writing.used & set(definitions))}
     for version, definition in used.items():
         _write_definition(folder / "definitions" / version, definition)
-    _write_text(folder / README, codebook.readme(used, writing.withheld, proofs=window.proofs))
+    _write_text(folder / README, codebook.readme(used, writing.withheld, proofs=plan.proofs, times=plan.times))
     _write_text(
-        folder / DATAPACKAGE, json.dumps(_describe(folder, window, writing), indent=1, ensure_ascii=False) + "\n"
+        folder / DATAPACKAGE, json.dumps(_describe(folder, plan.window, writing), indent=1, ensure_ascii=False) + "\n"
     )
     manifest = "".join(f"{_digest(folder / name)}  {name}\n" for name in _files(folder))
     _write_text(folder / MANIFEST, manifest)
@@ -185,44 +169,55 @@ def _build(store: Store, folder: Path, alias: pseudonyms.Alias, window: Window) 
     return writing
 
 
-def _definitions(store: Store, window: Window) -> Iterator[e.Recorded]:
-    return store.iterate(kind="definition/", until=window.until)
-
-
-def _write_data(store: Store, folder: Path, window: Window, writing: rows.Writing) -> None:
+def _write_data(store: Store, folder: Path, plan: _Plan, writing: rows.Writing) -> None:
     def measured(session: str) -> Iterator[e.Recorded]:
-        return store.iterate(kind=stream_of(session), until=window.last)
+        return store.iterate(kind=stream_of(session), until=plan.window.last)
 
     with ExitStack() as opened:
-        put = {table.name: _rows_into(opened, folder, table) for table in codebook.DATA_TABLES}
-        prove = _proofs_into(opened, store, folder, window.head) if window.proofs else None
-        for _, streamed in groupby(store.iterate(until=window.until), key=lambda r: r.stream):
-            log = window.of(streamed)
-            if log:
-                _write_case(log, writing, put, measured)
-                if prove:
-                    prove.put(rows.case_of(writing.alias, log[0]), log)
-        for row in writing.clock.rows():
-            put["desk_clock"](row)
+        put = {table.name: rows_into(opened, folder, table, writing.times) for table in codebook.DATA_TABLES}
+        prove = _proofs_into(opened, store, folder, plan.head) if plan.proofs else None
+        for log in plan.window.cases(store):
+            _write_case(log, writing, put, measured)
+            if prove:
+                prove.put(rows.case_of(writing.alias, log[0]), log)
+        if not writing.times.changed:
+            for row in writing.clock.rows():
+                put["desk_clock"](row)
+    if writing.times.changed:
+        for table in codebook.CASE_TABLES:
+            by_pseudonym(folder / table.path)
+
+
+def _write_more(folder: Path, plan: _Plan, times: LeavingTimes) -> None:
+    """What is made of the CSV files: other formats, and the scripts that read them."""
+    tables = tuple(replace(table, columns=tuple(map(times.column, table.columns))) for table in codebook.DATA_TABLES)
+    written = formats.Written(folder, tables, times.way == RELATIVE)
+    makers = formats.writers() if plan.formats else {}
+    for name in plan.formats:
+        makers[name](written)
+    (folder / "scripts").mkdir()
+    for name, text in scripts.scripts(tables):
+        _write_text(folder / name, text)
 
 
 def _proofs_into(opened: ExitStack, store: Store, folder: Path, head: Checkpoint) -> Proofs:
     (folder / ROWS).parent.mkdir()
-    return Proofs(store, head, opened.enter_context(_new(folder / ROWS)))
-
-
-Put = Callable[[Mapping[str, Any]], None]
+    return Proofs(store, head, opened.enter_context(new_file(folder / ROWS)))
 
 
 def _write_case(log: list[e.Recorded], writing: rows.Writing, put: Mapping[str, Put], measured: sessions.LogOf) -> None:
-    found, runs = timings.moments(log), timings.clock_runs(log)
-    put["cases"](rows.case_row(log, found, writing))
+    found, runs = milestones.moments(log), clock_runs.clock_runs(log)
+    case = rows.case_of(writing.alias, log[0])
+    writing.times.begin(log, case, rows.people(log)["victim"], writing.cut)
+    row = rows.case_row(log, found, writing)
+    put["cases"](row)
+    put["missing"](gaps.missing_row(row, found))
     put["screening"](rows.screening_row(log, found, writing))
     for recorded in log:
         writing.used.add(recorded.event.definition)
         put["events"](rows.event_row(recorded, writing))
     for run in runs:
-        put["clocks"]({"case": rows.case_of(writing.alias, log[0]), **timings.clock_columns(run)})
+        put["clocks"]({"case": case, **clock_runs.clock_columns(run)})
     for suspect in rows.suspect_rows(log, writing):
         put["suspects"](suspect)
     for outcome in rows.outcome_rows(log, writing):
@@ -236,39 +231,8 @@ def _write_case(log: list[e.Recorded], writing: rows.Writing, put: Mapping[str, 
     writing.clocks += len(runs)
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else value
-
-
-def _rows_into(opened: ExitStack, folder: Path, table: codebook.Table) -> Put:
-    """Opens the table's file with its head line; gives the way to put a row into it, by column name."""
-    names = table.names
-    place = {name: number for number, name in enumerate(names)}
-    table_rows = csv.writer(opened.enter_context(_new(folder / table.path)), lineterminator="\n")
-    table_rows.writerow(names)
-
-    def put(row: Mapping[str, Any]) -> None:
-        cells: list[Any] = [""] * len(names)
-        for name, value in row.items():
-            cells[place[name]] = _cell(value)
-        table_rows.writerow(cells)
-
-    return put
-
-
-def _write_rows(folder: Path, table: codebook.Table, lines: Iterable[Sequence[Any]]) -> None:
-    with _new(folder / table.path) as out:
-        csv.writer(out, lineterminator="\n").writerows([table.names, *lines])
-
-
-def _new(path: Path) -> IO[str]:
-    return path.open("x", encoding="utf-8", newline="")
-
-
 def _write_text(path: Path, text: str) -> None:
-    with _new(path) as out:
+    with new_file(path) as out:
         out.write(text)
 
 
@@ -289,15 +253,16 @@ def _describe(folder: Path, window: Window, writing: rows.Writing) -> dict[str, 
         "title": "Rapid Video Response: timings of Domestic Abuse cases",
         "description": "Pseudonymised personal data. Read README.md first.",
         "resources": [
-            codebook.resource(table, _digest(folder / table.path), (folder / table.path).stat().st_size)
+            codebook.resource(
+                table, writing.times.column, _digest(folder / table.path), (folder / table.path).stat().st_size
+            )
             for table in codebook.TABLES
         ],
         "provenance": {
             "format": FORMAT,
             "project": writing.alias.project,
-            "from": iso(window.start) if window.start else "",
-            "to": iso(window.end) if window.end else "",
-            "data_cut": iso(window.cut) if window.cut else "",
+            "times": writing.times.way,
+            **_when(window, told=not writing.times.changed),
             "cases": writing.cases,
             "events": writing.events,
             "clocks": writing.clocks,
@@ -305,6 +270,11 @@ def _describe(folder: Path, window: Window, writing: rows.Writing) -> dict[str, 
             "workflow_versions": sorted(writing.used & set(writing.definitions)),
         },
     }
+
+
+def _when(window: Window, *, told: bool) -> dict[str, str]:
+    times = {"from": window.start, "to": window.end, "data_cut": window.cut}
+    return {name: iso(at) if at and told else "" for name, at in times.items()}
 
 
 def _files(folder: Path) -> list[str]:
@@ -355,34 +325,34 @@ def _check_zip(out: Path) -> None:
     raise CannotExport(f"{out} exists and is no earlier export: name another file")
 
 
-def _to_folder(store: Store, out: Path, alias: pseudonyms.Alias, window: Window) -> Summary:
+def _to_folder(store: Store, out: Path, alias: pseudonyms.Alias, plan: _Plan) -> Summary:
     """Builds beside what is there, then takes its place: a fault on the way leaves the earlier export whole."""
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = out / _PARTIAL
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)
     try:
-        writing = _build(store, partial, alias, window)
+        writing = _build(store, partial, alias, plan)
         for old in [path for path in out.iterdir() if path != partial]:
             shutil.rmtree(old) if old.is_dir() else old.unlink()
         for new in list(partial.iterdir()):
             new.rename(out / new.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return _summary(out, writing, window)
+    return _summary(out, writing, plan.window)
 
 
-def _to_zip(store: Store, out: Path, alias: pseudonyms.Alias, window: Window) -> Summary:
+def _to_zip(store: Store, out: Path, alias: pseudonyms.Alias, plan: _Plan) -> Summary:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".rvr-export-", dir=out.parent) as scratch:
         folder, archive = Path(scratch) / "package", Path(scratch) / "package.zip"
         folder.mkdir()
-        writing = _build(store, folder, alias, window)
+        writing = _build(store, folder, alias, plan)
         with _private(archive) as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as pack:
             for name in _files(folder):
                 _zip_file(pack, folder, name)
         archive.replace(out)
-    return _summary(out, writing, window)
+    return _summary(out, writing, plan.window)
 
 
 def _private(path: Path) -> IO[bytes]:

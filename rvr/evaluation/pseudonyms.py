@@ -41,6 +41,10 @@ class Alias:
             return ""
         return hmac.digest(self._key, f"{kind}|{subject}".encode(), "sha256").hex()[:20]
 
+    def number(self, kind: str, subject: str) -> int:
+        """A number of 64 bits that nobody can tell without the key, the same for the same subject."""
+        return int.from_bytes(hmac.digest(self._key, f"{kind}|{subject}".encode(), "sha256")[:8], "big")
+
     def person(self, by: str) -> str:
         """Members of staff by pseudonym; the others by their role."""
         role = by.partition(":")[0]

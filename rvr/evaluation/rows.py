@@ -12,14 +12,13 @@ from typing import Any
 from rvr.core import events as e
 from rvr.core.history import DAY_S, VOIDED
 from rvr.core.moment import iso, parse_iso
-from rvr.evaluation import codebook, columns, stored_text, timings
-from rvr.evaluation.desk_clock import DeskClock, boottime_us
+from rvr.evaluation import codebook, columns, milestones, stored_text, timings
+from rvr.evaluation.desk_clock import DeskClock
+from rvr.evaluation.leaving_times import LeavingTimes
+from rvr.evaluation.milestones import NO_OUTCOME
 from rvr.evaluation.pseudonyms import Alias
 
 TWELVE_MONTHS = timedelta(seconds=365 * DAY_S)
-
-NO_OUTCOME = "0"
-"""Not yet assigned (Home Office counting rules)."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -32,6 +31,7 @@ class Writing:
     definitions: Mapping[str, e.DefinitionStored]
     cut: datetime
     clock: DeskClock
+    times: LeavingTimes
     coded: dict[str, frozenset[str]] = field(default_factory=dict)
     """Workflow version -> the form fields whose answers are codes."""
     outcome_sets: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
@@ -74,11 +74,11 @@ class Writing:
         return json.dumps(self.codes(values, known), sort_keys=True, separators=(",", ":"))
 
 
-def case_row(log: Sequence[e.Recorded], found: timings.Moments, writing: Writing) -> dict[str, Any]:
+def case_row(log: Sequence[e.Recorded], found: milestones.Moments, writing: Writing) -> dict[str, Any]:
     """The row of cases.csv. `found`: the milestones of this log; cases come in the order in which they were opened."""
     measured = timings.durations(found)
     last = log[-1]
-    row: dict[str, Any] = timings.times(found)
+    row: dict[str, Any] = milestones.times(found)
     row |= {name: timings.seconds(microseconds) for name, microseconds in measured.items()}
     row |= timings.verdicts(found, measured, writing.cut)
     row |= _who(log, found, writing)
@@ -97,10 +97,10 @@ def case_row(log: Sequence[e.Recorded], found: timings.Moments, writing: Writing
     return row
 
 
-def _who(log: Sequence[e.Recorded], found: timings.Moments, writing: Writing) -> dict[str, Any]:
+def _who(log: Sequence[e.Recorded], found: milestones.Moments, writing: Writing) -> dict[str, Any]:
     alias, first = writing.alias, log[0]
-    people = _people(log)
-    victim, suspect = people["victim"], people["suspect"]
+    known = people(log)
+    victim, suspect = known["victim"], known["suspect"]
     return {
         "case": case_of(alias, first),
         "force": first.force,
@@ -114,7 +114,7 @@ def _who(log: Sequence[e.Recorded], found: timings.Moments, writing: Writing) ->
     }
 
 
-def _people(log: Sequence[e.Recorded]) -> dict[str, str]:
+def people(log: Sequence[e.Recorded]) -> dict[str, str]:
     """The ids of victim and suspect, by role, as somebody last confirmed them."""
     people = {"victim": "", "suspect": ""}
     for recorded in log:
@@ -128,7 +128,7 @@ def _people(log: Sequence[e.Recorded]) -> dict[str, str]:
 
 def _reports_before(log: Sequence[e.Recorded], writing: Writing) -> int:
     """Cases of this victim in the twelve months before. This one is noted for those that follow."""
-    opened, earlier = log[0].event.at.at, writing.reports.setdefault(_people(log)["victim"], [])
+    opened, earlier = log[0].event.at.at, writing.reports.setdefault(people(log)["victim"], [])
     count = sum(opened - at <= TWELVE_MONTHS for at in earlier)
     if log[-1].event.state != VOIDED:
         earlier.append(opened)
@@ -143,7 +143,7 @@ def case_of(alias: Alias, recorded: e.Recorded) -> str:
     return alias("case", recorded.stream.removeprefix("case/"))
 
 
-def _of(found: timings.Moments, milestone: str, name: str) -> Any:
+def _of(found: milestones.Moments, milestone: str, name: str) -> Any:
     """A field of that milestone's event; empty when it did not happen or has no such field."""
     return getattr(found[milestone].event.fact, name, "") if milestone in found else ""
 
@@ -160,7 +160,7 @@ def _details(log: Sequence[e.Recorded], writing: Writing) -> dict[str, Any]:
     }
 
 
-def _what(found: timings.Moments, writing: Writing) -> dict[str, Any]:
+def _what(found: milestones.Moments, writing: Writing) -> dict[str, Any]:
     answered = found.get("call_answered_at")
     values = {
         "call_answered_source": answered.event.stated_source if answered else "",
@@ -187,7 +187,7 @@ def _what(found: timings.Moments, writing: Writing) -> dict[str, Any]:
     return {name: writing.code(value) for name, value in values.items()} | {"ineligible_because": because}
 
 
-def _verdict(found: timings.Moments) -> dict[str, Any]:
+def _verdict(found: milestones.Moments) -> dict[str, Any]:
     """Whether the victim was eligible and agreed to video; empty: never decided, never asked."""
     return {
         "eligible": _of(found, "_eligibility", "eligible"),
@@ -195,24 +195,24 @@ def _verdict(found: timings.Moments) -> dict[str, Any]:
     }
 
 
-def _type(found: timings.Moments, milestone: str) -> str:
+def _type(found: milestones.Moments, milestone: str) -> str:
     return found[milestone].event.type if milestone in found else ""
 
 
-def screening_row(log: Sequence[e.Recorded], found: timings.Moments, writing: Writing) -> dict[str, Any]:
+def screening_row(log: Sequence[e.Recorded], found: milestones.Moments, writing: Writing) -> dict[str, Any]:
     """The row of screening.csv."""
     given = {r.event.fact.criterion: r.event.fact.answer for r in log if isinstance(r.event.fact, e.CriterionAnswered)}
     results = _of(found, "_eligibility", "results")
     row = {
         "case": case_of(writing.alias, log[0]),
         "workflow": writing.code(_of(found, "received_at", "workflow")),
-        "screened_at": timings.time_text(found, "_eligibility"),
+        "screened_at": milestones.time_text(found, "_eligibility"),
         **_verdict(found),
         "way_out": writing.code(_of(found, "_eligibility", "way_out")),
         "results": writing.mapped(results) if results else "",
         "answers": writing.mapped(given) if given else "",
     }
-    row |= {name: timings.time_text(found, name) for name in columns.SCREENING_MILESTONES}
+    row |= {name: milestones.time_text(found, name) for name in columns.SCREENING_MILESTONES}
     for name, field_name in (("ineligible_because", "because"), ("concerns", "concerns")):
         row[name] = writing.listed(_of(found, "_eligibility", field_name))
     for moment in ("screening", "offer", "acceptance"):
@@ -268,6 +268,7 @@ def outcome_rows(log: Sequence[e.Recorded], writing: Writing) -> Iterator[dict[s
 def event_row(recorded: e.Recorded, writing: Writing) -> dict[str, Any]:
     """The row of events.csv."""
     event, alias = recorded.event, writing.alias
+    machine, reading_us = writing.times.machine(recorded)
     return {
         "case": case_of(alias, recorded),
         "version": recorded.version,
@@ -284,8 +285,8 @@ def event_row(recorded: e.Recorded, writing: Writing) -> dict[str, Any]:
         **_clock_changes(event.clocks),
         "desk_on_duty": event.basis.get("on_duty"),
         "desk_free": event.basis.get("free"),
-        "machine": writing.clock.machine(recorded),
-        "boottime_us": boottime_us(recorded),
+        "machine": machine,
+        "boottime_us": reading_us,
         **_fields(event, writing),
     }
 

@@ -41,6 +41,16 @@ def outcome_sets(stored: e.DefinitionStored) -> dict[str, frozenset[str]]:
     return {name: frozenset(table.get("codes", ())) for name, table in sets.items()}
 
 
+def clock_targets(stored: e.DefinitionStored) -> dict[str, int]:
+    """What each clock of this workflow promises, in seconds; without those whose promise is a date, or nought."""
+    return {name: clock["target_s"] for name, clock in _part(stored, "clocks").items() if clock.get("target_s")}
+
+
+def zone(stored: e.DefinitionStored) -> str:
+    """The time zone on the force's wall."""
+    return str(_force(stored).get("hours", {}).get("zone", "UTC"))
+
+
 def clock_texts(stored: e.DefinitionStored) -> Iterator[str]:
     """What each clock of this workflow means, one Markdown row each."""
     grades = {name: grade["target_s"] for name, grade in _force(stored).get("response_grades", {}).items()}

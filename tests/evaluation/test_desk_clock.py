@@ -16,7 +16,7 @@ import pytest
 from rvr.clock_watch import ClockWatch
 from rvr.core import events as e
 from rvr.core.moment import iso, parse_iso
-from rvr.evaluation import timings
+from rvr.evaluation import clock_runs, milestones, timings
 from rvr.evaluation.desk_clock import DeskClock
 from rvr.evaluation.package import export
 from rvr.evaluation.pseudonyms import Alias
@@ -51,9 +51,9 @@ def test_within_one_boot_a_duration_is_that_of_the_clock_that_never_steps(step_s
     log = recorded(clock, (0, OPENED))
     clock.step(seconds=step_s)
     log += [replace(one, version=2) for one in recorded(clock, (599.5, CONTACT))]
-    measured = timings.durations(timings.moments(log))
+    measured = timings.durations(milestones.moments(log))
     assert measured["transfer_s"] == measured["response_s"] == 599_500_000
-    assert timings.verdicts(timings.moments(log), measured, START)["transfer_within_10_min_from_open"]
+    assert timings.verdicts(milestones.moments(log), measured, START)["transfer_within_10_min_from_open"]
 
 
 def test_across_a_restart_of_the_machine_a_duration_is_that_of_the_times() -> None:
@@ -62,7 +62,7 @@ def test_across_a_restart_of_the_machine_a_duration_is_that_of_the_times() -> No
     clock.restart()
     clock.step(seconds=5)
     log += [replace(one, version=2) for one in recorded(clock, (60, CONTACT))]
-    assert timings.durations(timings.moments(log))["transfer_s"] == 65_000_000
+    assert timings.durations(milestones.moments(log))["transfer_s"] == 65_000_000
 
 
 def test_a_stated_time_is_compared_with_the_times() -> None:
@@ -71,7 +71,7 @@ def test_a_stated_time_is_compared_with_the_times() -> None:
     clock.step(seconds=100)
     log += recorded(clock, (59, CONTACT))
     log = [replace(one, version=version) for version, one in enumerate(log, 1)]
-    assert timings.durations(timings.moments(log))["transfer_from_answer_s"] == 190_000_000
+    assert timings.durations(milestones.moments(log))["transfer_from_answer_s"] == 190_000_000
 
 
 def test_a_pause_across_which_the_clock_was_set_is_as_long_as_it_was() -> None:
@@ -82,7 +82,7 @@ def test_a_pause_across_which_the_clock_was_set_is_as_long_as_it_was() -> None:
         log.append(e.Recorded(told, "case/1", version, version, "event", "command", "wmp", START))
         clock.pass_by(seconds=30)
         clock.step(hours=-1)
-    assert [timings.clock_columns(run)["paused_s"] for run in timings.clock_runs(log)] == ["30.000000"]
+    assert [clock_runs.clock_columns(run)["paused_s"] for run in clock_runs.clock_runs(log)] == ["30.000000"]
 
 
 @pytest.mark.parametrize(("boot", "position", "stepped"), [(BOOT, 15, True), (BOOT, 25, False), ("other", 15, False)])

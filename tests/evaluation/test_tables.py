@@ -16,8 +16,9 @@ import pytest
 
 from rvr.core import events as e
 from rvr.definitions import load
-from rvr.evaluation import rows, stored_text, timings
+from rvr.evaluation import milestones, rows, stored_text
 from rvr.evaluation.desk_clock import DeskClock
+from rvr.evaluation.leaving_times import AS_RECORDED, LeavingTimes
 from rvr.evaluation.package import export
 from rvr.evaluation.pseudonyms import Alias
 from tests.evaluation.conftest import Week
@@ -74,13 +75,13 @@ def test_a_prior_report_is_no_older_than_twelve_months_and_was_not_voided(
     earlier: list[tuple[float, str]], counted: int
 ) -> None:
     told = writing()
-    found = [rows.case_row(log, timings.moments(log), told) for log in (a_case(*one) for one in [*earlier, (0, "")])]
+    found = [rows.case_row(log, milestones.moments(log), told) for log in (a_case(*one) for one in [*earlier, (0, "")])]
     assert found[-1]["prior_reports_12m"] == counted
 
 
 def writing() -> rows.Writing:
     alias = Alias("project", bytes(32))
-    return rows.Writing(alias, {}, START, DeskClock((), alias))
+    return rows.Writing(alias, {}, START, DeskClock((), alias), LeavingTimes(AS_RECORDED, alias))
 
 
 def a_case(ago_s: float, state: str, *more: e.Fact) -> list[e.Recorded]:
@@ -96,7 +97,7 @@ def a_case(ago_s: float, state: str, *more: e.Fact) -> list[e.Recorded]:
 
 def test_the_level_that_came_with_a_report_is_in_force_until_the_desk_grades() -> None:
     log = a_case(0, "review", e.RiskReported(tool="dash", risk_level="high"))
-    row = rows.case_row(log, timings.moments(log), writing())
+    row = rows.case_row(log, milestones.moments(log), writing())
     told = [row[f"risk_level_{which}"] for which in ("reported", "first", "last")]
     assert (told, row["grade"]) == (["high", "", "high"], "high")
 

@@ -9,7 +9,7 @@ import pytest
 
 from rvr.core import events as e
 from rvr.core.moment import iso
-from rvr.evaluation import timings
+from rvr.evaluation import milestones, timings
 from tests.store.builders import START, Clock, event
 
 Happened = tuple[float, e.Fact]
@@ -37,7 +37,7 @@ def contact(mode: str) -> e.OfficerContactStarted:
 
 
 def judged(*happened: Happened, cut_s: float = 90_000, stated: dict[str, float] | None = None) -> dict[str, bool]:
-    found = timings.moments(a_log(*happened, stated=stated))
+    found = milestones.moments(a_log(*happened, stated=stated))
     return timings.verdicts(found, timings.durations(found), START + timedelta(seconds=cut_s))
 
 
@@ -55,7 +55,7 @@ def judged(*happened: Happened, cut_s: float = 90_000, stated: dict[str, float] 
 def test_the_response_is_what_came_first_and_a_telephone_call_alone_is_none(
     happened: list[Happened], kind: str, response_s: float | None
 ) -> None:
-    found = timings.moments(a_log(*happened))
+    found = milestones.moments(a_log(*happened))
     assert timings.response_kind(found) == kind
     assert timings.durations(found).get("response_s") == (None if response_s is None else response_s * 1_000_000)
 
@@ -78,28 +78,28 @@ AGREED, LOST = e.AppointmentMade(starts_at=iso(START), reason="work"), e.Contact
 def test_contact_by_an_appointment_is_one_that_was_agreed_and_not_lost_meanwhile(
     happened: list[Happened], kind: str
 ) -> None:
-    assert timings.response_kind(timings.moments(a_log(*happened))) == kind
+    assert timings.response_kind(milestones.moments(a_log(*happened))) == kind
 
 
 def test_an_allocation_that_was_sent_back_is_no_decision_and_the_next_one_is() -> None:
     allocated = e.CaseAllocated(team="ppu", proposed="", because="")
     taken, back = e.AllocationAccepted(team="ppu"), e.AllocationRejected(team="ppu", reason="wrong_team")
-    assert "decided_at" not in timings.moments(a_log((10, allocated), (20, back)))
-    found = timings.moments(a_log((10, allocated), (20, back), (30, allocated), (40, taken)))
+    assert "decided_at" not in milestones.moments(a_log((10, allocated), (20, back)))
+    found = milestones.moments(a_log((10, allocated), (20, back), (30, allocated), (40, taken)))
     assert [found[name].version for name in ("decided_at", "allocation_accepted_at")] == [4, 5]
     reopened = e.CaseReopened(reason="new_information")
-    assert "allocation_accepted_at" not in timings.moments(a_log((10, allocated), (20, taken), (30, reopened)))
+    assert "allocation_accepted_at" not in milestones.moments(a_log((10, allocated), (20, taken), (30, reopened)))
 
 
 def test_which_event_counts_is_decided_by_version_and_not_by_time() -> None:
-    found = timings.moments(a_log((60, contact("video")), (40, contact("audio"))))
+    found = milestones.moments(a_log((60, contact("video")), (40, contact("audio"))))
     assert timings.durations(found)["transfer_s"] == 60_000_000
 
 
 def test_the_last_statement_of_when_the_call_was_answered_holds() -> None:
     log = a_log((1, e.CallAnswered()), (300, contact("video")), stated={"CallAnswered": -45.5})
-    assert timings.durations(timings.moments(log))["transfer_from_answer_s"] == 345_500_000
-    assert timings.times(timings.moments(log))["call_answered_at"] == iso(START - timedelta(seconds=45.5))
+    assert timings.durations(milestones.moments(log))["transfer_from_answer_s"] == 345_500_000
+    assert milestones.times(milestones.moments(log))["call_answered_at"] == iso(START - timedelta(seconds=45.5))
 
 
 def test_a_limit_is_kept_to_the_microsecond() -> None:
@@ -121,8 +121,8 @@ def test_a_case_that_was_voided_in_time_is_neither_within_its_limit_nor_beyond_i
 def test_a_decision_that_was_undone_is_no_decision() -> None:
     decided = e.CaseFiled(reason="no_crime")
     reopened = e.CaseReopened(reason="new_information")
-    assert "decided_at" not in timings.moments(a_log((10, decided), (20, reopened)))
-    assert timings.moments(a_log((10, decided), (20, reopened), (30, decided)))["decided_at"].version == 4
+    assert "decided_at" not in milestones.moments(a_log((10, decided), (20, reopened)))
+    assert milestones.moments(a_log((10, decided), (20, reopened), (30, decided)))["decided_at"].version == 4
 
 
 def test_only_video_that_flowed_can_be_interrupted() -> None:
@@ -134,9 +134,11 @@ def test_only_video_that_flowed_can_be_interrupted() -> None:
 
 def test_a_session_ends_with_its_own_end_and_not_with_an_earlier_ones() -> None:
     ended, started = e.SessionEnded(reason="video_failed"), e.TwoWayVideoStarted(session="b")
-    assert timings.durations(timings.moments(a_log((10, ended), (20, started), (50, ended))))["session_s"] == 30_000_000
-    assert "session_s" not in timings.durations(timings.moments(a_log((10, ended))))
-    assert "session_s" not in timings.durations(timings.moments(a_log((10, ended), (20, started))))
+    assert (
+        timings.durations(milestones.moments(a_log((10, ended), (20, started), (50, ended))))["session_s"] == 30_000_000
+    )
+    assert "session_s" not in timings.durations(milestones.moments(a_log((10, ended))))
+    assert "session_s" not in timings.durations(milestones.moments(a_log((10, ended), (20, started))))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ def test_seconds_are_written_with_six_decimals(microseconds: int, text: str) -> 
 
 def test_each_milestone_names_only_milestones_before_it_and_facts_that_exist() -> None:
     known: set[str] = {""}
-    for milestone in timings.MILESTONES:
+    for milestone in milestones.MILESTONES:
         assert {milestone.before, milestone.after} <= known
         assert set(milestone.events) <= set(e.FACTS)
         known.add(milestone.name)

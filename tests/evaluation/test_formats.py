@@ -1,0 +1,189 @@
+"""The other formats of a package say what its CSV files say, and are the same twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as Tree
+
+import pytest
+from jsonschema import Draft202012Validator
+from pyarrow import parquet
+
+from rvr.evaluation import codebook, scripts
+from rvr.evaluation.columns import Column
+from rvr.evaluation.formats import FORMATS, writers
+from rvr.evaluation.formats.parquet import _READ
+from tests.evaluation.conftest import Week
+from tests.evaluation.days import SECRETS
+from tests.evaluation.reading import everything, table
+
+XES = "{http://www.xes-standard.org/}"
+
+
+@pytest.fixture(scope="module")
+def full(week: Week, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("full") / "package"
+    week.exports(out, also=FORMATS)
+    return out
+
+
+def test_every_format_that_can_be_named_has_its_writer() -> None:
+    assert tuple(writers()) == FORMATS
+
+
+def test_the_same_log_gives_the_same_bytes_in_every_format_and_the_same_tables_as_without(
+    week: Week, full: Path, package: Path, tmp_path: Path
+) -> None:
+    week.exports(tmp_path / "again", also=tuple(reversed(FORMATS)))
+    files = everything(full)
+    assert everything(tmp_path / "again") == files
+    assert {name: text for name, text in files.items() if name.startswith("data/")} == {
+        name: text for name, text in everything(package).items() if name.startswith("data/")
+    }
+    assert [name for name, text in files.items() if any(secret.encode() in text for secret in SECRETS)] == []
+    assert not [name for name in files if name.endswith((".objects", ".order", ".ordered"))]
+
+
+# --- Parquet -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("described", codebook.DATA_TABLES, ids=lambda table: table.name)
+def test_parquet_holds_the_rows_of_the_csv_file_with_their_types(full: Path, described: codebook.Table) -> None:
+    read = parquet.read_table(full / "parquet" / f"{described.name}.parquet")
+    assert read.column_names == list(described.names)
+    told = read.to_pylist()
+    rows = table(full, described.name)
+    assert len(told) == len(rows)
+    for one, row in zip(told, rows, strict=True):
+        assert one == {column.name: _typed(column, row[column.name]) for column in described.columns}
+    meanings = {field.name: field.metadata[b"description"].decode() for field in read.schema}
+    assert meanings == {column.name: column.meaning for column in described.columns}
+
+
+def _typed(column: Column, text: str) -> Any:
+    lost = text == "" or (text == codebook.WITHHELD and column.type != "string")
+    return None if lost else _READ[column.type](text)
+
+
+def test_relative_times_are_numbers_in_parquet(week: Week, tmp_path: Path) -> None:
+    week.exports(tmp_path / "relative", also=["parquet", "ocel", "xes"], times="relative")
+    read = parquet.read_table(tmp_path / "relative" / "parquet" / "cases.parquet")
+    assert str(read.schema.field("received_at").type) == "double"
+    assert set(read.column("received_at").to_pylist()) == {0.0}
+    log = json.loads((tmp_path / "relative" / "eventlog" / "ocel2.json").read_text())
+    assert {event["time"][:4] for event in log["events"]} == {"1970"}
+
+
+# --- Event logs --------------------------------------------------------------------------------------------------
+
+_NAMED = {"type": "object", "required": ["name", "attributes"], "additionalProperties": False}
+_ATTRIBUTES = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["name", "type"],
+        "properties": {"type": {"enum": ["string", "time", "integer", "float", "boolean"]}},
+    },
+}
+_RELATED = {
+    "type": "array",
+    "items": {"type": "object", "required": ["objectId", "qualifier"], "additionalProperties": {"type": "string"}},
+}
+OCEL = {
+    "type": "object",
+    "required": ["objectTypes", "eventTypes", "objects", "events"],
+    "additionalProperties": False,
+    "properties": {
+        "objectTypes": {"items": {**_NAMED, "properties": {"name": {"type": "string"}, "attributes": _ATTRIBUTES}}},
+        "eventTypes": {"items": {**_NAMED, "properties": {"name": {"type": "string"}, "attributes": _ATTRIBUTES}}},
+        "objects": {"items": {"required": ["id", "type"], "properties": {"relationships": _RELATED}}},
+        "events": {"items": {"required": ["id", "type", "time"], "properties": {"relationships": _RELATED}}},
+    },
+}
+"""The shape of OCEL 2.0 JSON (ocel-standard.org, 7.2)."""
+
+
+def test_the_object_centric_log_has_every_event_and_names_no_object_that_is_not_there(full: Path) -> None:
+    log = json.loads((full / "eventlog" / "ocel2.json").read_text())
+    Draft202012Validator(OCEL).validate(log)
+    rows = table(full, "events")
+    assert [(one["type"], one["time"]) for one in log["events"]] == [(row["type"], row["at"]) for row in rows]
+    objects = [one["id"] for one in log["objects"]]
+    assert len(set(objects)) == len(objects)
+    related = [tie["objectId"] for one in (*log["events"], *log["objects"]) for tie in one["relationships"]]
+    assert set(related) <= set(objects)
+    types = Counter(one["type"] for one in log["objects"])
+    assert types["case"] == len(table(full, "cases"))
+    assert types["victim"] == len({row["victim"] for row in table(full, "cases")} | _named(rows, "victim_id"))
+    for one in (*log["events"], *log["objects"]):
+        known = next(kind for kind in (*log["eventTypes"], *log["objectTypes"]) if kind["name"] == one["type"])
+        assert {told["name"] for told in one["attributes"]} <= {told["name"] for told in known["attributes"]}
+
+
+def _named(rows: list[dict[str, str]], column: str) -> set[str]:
+    return {row[column] for row in rows if row[column]} | {
+        row["person"] for row in rows if row["type"] in ("PersonMatched", "PersonDiffers") and row["role"] == "victim"
+    }
+
+
+def test_an_event_belongs_to_its_case_and_to_whom_it_is_about(full: Path) -> None:
+    log = json.loads((full / "eventlog" / "ocel2.json").read_text())
+    assigned = next(one for one in log["events"] if one["type"] == "OfficerAssigned" and len(one["relationships"]) > 2)
+    assert [tie["qualifier"] for tie in assigned["relationships"]] == ["case", "by", "officer"]
+    types = {one["id"]: one["type"] for one in log["objects"]}
+    assert [types[tie["objectId"]] for tie in assigned["relationships"]] == ["case", "staff", "staff"]
+
+
+def test_the_flat_log_has_a_trace_a_case_and_its_events_in_their_order(full: Path) -> None:
+    root = Tree.parse(full / "eventlog" / "log.xes").getroot()  # noqa: S314 - our own file
+    traces = root.findall(f"{XES}trace")
+
+    def told(node: Tree.Element, key: str) -> str:
+        return next(one.attrib["value"] for one in node if one.attrib.get("key") == key)
+
+    read = [
+        (
+            told(trace, "concept:name"),
+            told(event, "version"),
+            told(event, "concept:name"),
+            told(event, "time:timestamp"),
+        )
+        for trace in traces
+        for event in trace.findall(f"{XES}event")
+    ]
+    assert read == [(row["case"], row["version"], row["type"], row["at"]) for row in table(full, "events")]
+
+
+# --- Scripts -----------------------------------------------------------------------------------------------------
+
+
+def test_the_python_script_reads_every_table_with_its_types(package: Path, tmp_path: Path) -> None:
+    run = [sys.executable, "-I", str(package / "scripts" / "load.py")]
+    told = subprocess.run(run, capture_output=True, text=True, check=True, env={}, cwd=tmp_path).stdout
+    assert told.splitlines() == [
+        f"{one.name}: {len(table(package, one.name))} rows, {len(one.columns)} columns" for one in codebook.DATA_TABLES
+    ]
+
+
+def test_statas_short_names_stay_apart() -> None:
+    for described in codebook.DATA_TABLES:
+        names = [column.name[: scripts.STATA_NAME] for column in described.columns]
+        names += [f"{name[: scripts.STATA_NAME - 2]}_t" for name in names]
+        assert len({name for name in names if not name.endswith("_t")}) == len(described.columns), described.name
+
+
+def test_every_column_is_named_in_every_script(package: Path) -> None:
+    for name in ("load.R", "load.sps", "load.do"):
+        text = (package / "scripts" / name).read_text()
+        missing = [
+            column.name
+            for described in codebook.DATA_TABLES
+            for column in described.columns
+            if column.name[: scripts.STATA_NAME] not in text
+        ]
+        assert missing == [], name
