@@ -40,6 +40,7 @@ from rvr import (
     witness,
 )
 from rvr import log as logs
+from rvr.carriers.chosen import carrier, lacks
 from rvr.clock_watch import ClockWatch
 from rvr.config import ROOT, SettingFault, Settings
 from rvr.core import events as e
@@ -56,7 +57,7 @@ from rvr.media.rooms import OnJanus, Rooms
 from rvr.messages import catalogue
 from rvr.observing import Observing
 from rvr.opening import Fault, open_desk, open_store
-from rvr.outbox import DemoSender, Outbox
+from rvr.outbox import Outbox
 from rvr.periodic import Periodic
 from rvr.recordings import LISTEN_S
 from rvr.rehearsal import coverage, scenarios
@@ -181,12 +182,12 @@ async def serve(settings: Settings) -> None:
     async with open_desk(settings) as desk:
         password = await _accounts(desk, settings)
         opened = anchoring.opened(desk.store, settings, desk.observe)
-        async with open_media(desk, settings) as media, opened as anchors:
+        async with open_media(desk, settings) as media, opened as anchors, carrier(settings) as carries:
             feed = Periodic(desk.catch_up, FEED_S)
             looks = (
                 feed,
                 Periodic(Ticker(desk).tick, LOOK_S),
-                Periodic(Outbox(desk, DemoSender()).deliver, LOOK_S),
+                Periodic(Outbox(desk, carries).deliver, LOOK_S),
                 Periodic(Writing(desk).look, LOOK_S),
                 Periodic(ClockWatch(desk, settings.clock_error_limit_ms).look, CLOCK_S),
                 Periodic(partial(_sign, desk.store), CHECKPOINT_S),
@@ -223,11 +224,12 @@ async def _accounts(desk: Desk, settings: Settings) -> str:
         found = await people.forbid_demo(desk)
         if found:
             raise Fault(f"These demo accounts must be disabled before live use: {', '.join(found)}")
-        lacks = [
-            *([] if settings.turn_urls else ["a TURN server (turn_urls; see: python3 run.py turn --help)"]),
-            "an SMS gateway, which this version does not have yet",
-        ]
-        raise Fault(f"Live mode needs {', and '.join(lacks)}. Use --demo.")
+        wanted = list(lacks(settings, desk.definitions.contacts.channels))
+        if not settings.turn_urls:
+            wanted.append("a TURN server (turn_urls; see: python3 run.py turn --help)")
+        if wanted:
+            raise Fault(f"Live mode needs {', and '.join(wanted)}. Or use --demo.")
+        return ""
     password = settings.demo_password or secrets.token_urlsafe(9)
     await people.seed_demo(desk, password, HASHER)
     return password

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 NO_SETTINGS = frozenset({"RVR_CHROMIUM", "RVR_SCREENS"})
 """Variables that the tests read, not the desk."""
@@ -74,7 +75,16 @@ class Settings:
     witnesses: str = _setting("", "Witnesses of the log: the address and the public key of each, with spaces between")
     timestamp_url: str = _setting("", "Time-stamp authority (RFC 3161) for the log's head, once an hour; empty: none")
     timestamp_ca: str = _setting("", "PEM file of the certificates that its tokens must lead to")
-    smtp_host: str = _setting("", "Mail server for the daily head of the log")
+    notify_key_file: str = _setting("", "File of the key of GOV.UK Notify, which then carries the texts")
+    notify_url: str = _setting("https://api.notifications.service.gov.uk", "Address of its API")
+    notify_sms_template: str = _setting("", "Id of its template for texts, of which ((body)) is all")
+    notify_email_template: str = _setting("", "The same for e-mails; empty: they go by smtp_host")
+    sms_url: str = _setting("", "Address of a text gateway of the force's own, in place of Notify")
+    sms_token_file: str = _setting("", "File of the bearer token there")
+    sms_status_url: str = _setting("", "Where it can be asked what became of a text: {id} is replaced; empty: nowhere")
+    webhook_secret_file: str = _setting("", "File of the secret (whsec_...) that webhooks are signed with")
+    mail_from: str = _setting("", "Sender of the desk's e-mails")
+    smtp_host: str = _setting("", "Mail server for the desk's e-mails, and for the daily head of the log")
     smtp_port: int = _setting(587, "Its port")
     smtp_security: str = _setting("starttls", "starttls, tls, or none on this machine only")
     smtp_user: str = _setting("", "User name there; empty: none is told")
@@ -179,6 +189,8 @@ def _check(settings: Settings) -> None:
     if not 0 <= settings.port <= 65535:
         raise SettingFault(f"The port {settings.port} does not exist")
     _check_anchors(settings)
+    _check_mail(settings)
+    _check_carriers(settings)
     _check_turn(settings)
     if settings.media_codec not in ("VP8", "H264"):
         raise SettingFault("The setting media_codec must be VP8 or H264")
@@ -232,15 +244,34 @@ def _check_anchors(settings: Settings) -> None:
         raise SettingFault(
             "A time-stamp authority (timestamp_url) needs the certificates that it is trusted by (timestamp_ca)"
         )
-    if not settings.head_mail_to:
-        return
-    for name in ("smtp_host", "head_mail_from"):
-        if not getattr(settings, name):
-            raise SettingFault(f"The daily mail (head_mail_to) needs the setting {name}")
-    for name in ("head_mail_from", "head_mail_to"):
-        if getattr(settings, name).count("@") != 1 or not set(" ,;\r\n\t<>").isdisjoint(getattr(settings, name)):
+
+
+_ADDRESS = re.compile(r"[^@ ,;\r\n\t<>]+@[^@ ,;\r\n\t<>]+")
+
+
+def _check_mail(settings: Settings) -> None:
+    if settings.head_mail_to and not settings.smtp_host:
+        raise SettingFault("The daily mail (head_mail_to) needs the setting smtp_host")
+    if settings.head_mail_to and not settings.head_mail_from:
+        raise SettingFault("The daily mail (head_mail_to) needs the setting head_mail_from")
+    for name in ("mail_from", "head_mail_from", "head_mail_to"):
+        address = getattr(settings, name)
+        if address and not _ADDRESS.fullmatch(address):
             raise SettingFault(f"The setting {name} must be one address, such as desk@example.org")
     if settings.smtp_security not in ("starttls", "tls", "none"):
         raise SettingFault("The setting smtp_security must be starttls, tls or none")
-    if settings.smtp_security == "none" and settings.smtp_host not in _LOOPBACK:
+    if settings.smtp_security == "none" and settings.smtp_host and settings.smtp_host not in _LOOPBACK:
         raise SettingFault("Without TLS (smtp_security none) mail goes to a server on this machine only")
+
+
+def _check_carriers(settings: Settings) -> None:
+    """A number and a link go there: over TLS, or to this machine."""
+    if settings.notify_key_file and settings.sms_url:
+        raise SettingFault("Texts go by GOV.UK Notify (notify_key_file) or by a gateway (sms_url), not by both")
+    for name in ("notify_url", "sms_url", "sms_status_url"):
+        url = urlsplit(getattr(settings, name))
+        safe = url.scheme == "https" or (url.scheme == "http" and url.hostname in _LOOPBACK)
+        if getattr(settings, name) and not safe:
+            raise SettingFault(f"The setting {name} must be an https:// address")
+    if settings.sms_status_url and "{id}" not in settings.sms_status_url:
+        raise SettingFault("The address at which a text is asked about (sms_status_url) must contain {id}")

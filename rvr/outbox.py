@@ -1,4 +1,4 @@
-"""Sends what the outbox holds: at least once, each delivery with its own record.
+"""Sends what the outbox holds: at least once, each delivery with its own record, and what became of it.
 
 A message is queued in the transaction of the event that wants it, so none is lost and none goes out for an event that
 was not recorded. In demo mode the outbox itself is the phone: `/demo/outbox` shows it.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import timedelta
-from typing import Literal, Protocol
+from datetime import datetime, timedelta
 
 import structlog
 
+from rvr.carriers import Carrier, TurnedDown, Word
 from rvr.core.commands import THE_CARRIER, MakeMove
 from rvr.core.errors import RvrError
-from rvr.core.moment import iso
+from rvr.core.moment import iso, parse_iso
 from rvr.desk import Desk
 from rvr.store import messages
 from rvr.store.messages import Delivery
@@ -26,38 +26,23 @@ log = structlog.get_logger()
 RETRY_S = (5, 15, 60, 300)
 """Waits between attempts; after the last the message has failed for good and the screens say so."""
 
+ASK_S, ASK_MOST_S, ASK_UNTIL_S = 5.0, 300.0, 3600.0
+"""Of a message that is on its way it is asked after this long, then after half of the time that it has been under way,
+but at least as often as the second; after the third no more: the link is at its end by then."""
 
 HELD_S = 10
 """A message is this sender's alone for so long: no other desk on the database sends it too, so a carrier must have
 taken or refused it by then. A sender that is killed meanwhile costs a victim's link so many seconds."""
 
 
-Receipt = Literal["taken", "delivered"]
-"""Taken: it is on its way. Delivered: it is there."""
-
-
-class Sender(Protocol):
-    """Carries one message to somebody's phone."""
-
-    async def send(self, delivery: Delivery) -> Receipt:
-        """What the carrier says of it, once it has taken it; raises when it could not, and is then tried again."""
-
-
-class DemoSender:
-    """Keeps every message where it is: the demo outbox page is the phone."""
-
-    async def send(self, delivery: Delivery) -> Receipt:
-        return "delivered"
-
-
 class Outbox:
     """Looks when it is asked to; `Periodic` asks."""
 
-    def __init__(self, desk: Desk, sender: Sender) -> None:
-        self._desk, self._sender = desk, sender
+    def __init__(self, desk: Desk, carrier: Carrier) -> None:
+        self._desk, self._carrier = desk, carrier
 
     async def deliver(self) -> int:
-        """Sends what is due; returns how many messages that was."""
+        """Sends what is due, and asks about what is on its way; returns how many messages that was."""
         store, now = self._desk.store, self._desk.observe().at
         until = iso(now + timedelta(seconds=HELD_S))
         if not await store.read(lambda session: messages.due(session, iso(now))):
@@ -69,21 +54,46 @@ class Outbox:
     async def _one(self, delivery: Delivery) -> None:
         at = self._desk.observe().at
         try:
-            receipt = await self._sender.send(delivery)
-            status, next_at, sent_at = "sent", "", iso(at)
-            if receipt == "delivered":
-                await self._note(delivery, "delivered")
+            if delivery.status == "sent":
+                word = await self._carrier.word(delivery.message)
+            else:
+                word = await self._carrier.send(delivery.message, again=delivery.attempts > 0)
         except Exception as error:  # noqa: BLE001 - one message that no carrier can take must not hold up the others
             log.warning("message_not_sent", message_id=delivery.message.id, error=type(error).__name__)
-            waits = RETRY_S[delivery.attempts : delivery.attempts + 1]
-            status, sent_at = ("queued" if waits else "failed"), ""
-            next_at = iso(at + timedelta(seconds=waits[0])) if waits else ""
-            if not waits:
-                await self._note(delivery, "failed")
+            await self._not_now(delivery, at, for_good=isinstance(error, TurnedDown))
+        else:
+            await self._said(delivery, word, at)
+
+    async def _not_now(self, delivery: Delivery, at: datetime, *, for_good: bool) -> None:
+        if delivery.status == "sent":
+            await self._said(delivery, "taken", at)
+            return
+        waits = () if for_good else RETRY_S[delivery.attempts : delivery.attempts + 1]
+        if waits:
+            await self._keep(delivery, "queued", next_at=at + timedelta(seconds=waits[0]))
+        else:
+            await self._note(delivery, "failed")
+            await self._keep(delivery, "failed")
+
+    async def _said(self, delivery: Delivery, word: Word, at: datetime) -> None:
+        since = parse_iso(delivery.sent_at) if delivery.sent_at else at
+        if word in ("delivered", "failed"):
+            await self._note(delivery, word)
+        if word == "failed":
+            await self._keep(delivery, "failed", sent_at=since)
+            return
+        under_way_s = (at - since).total_seconds()
+        waits = timedelta(seconds=min(ASK_MOST_S, max(ASK_S, under_way_s / 2)))
+        asks = word == "taken" and under_way_s < ASK_UNTIL_S
+        await self._keep(delivery, "sent", sent_at=since, next_at=at + waits if asks else None)
+
+    async def _keep(
+        self, delivery: Delivery, status: str, *, sent_at: datetime | None = None, next_at: datetime | None = None
+    ) -> None:
+        told = {"sent_at": iso(sent_at) if sent_at else "", "next_at": iso(next_at) if next_at else ""}
+        tried = delivery.status != "sent"
         await self._desk.store.write(
-            lambda connection: messages.attempted(
-                connection, delivery.message.id, status=status, next_at=next_at, sent_at=sent_at
-            )
+            lambda connection: messages.attempted(connection, delivery.message.id, status=status, tried=tried, **told)
         )
 
     async def _note(self, delivery: Delivery, word: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy.event import listen
 
 from rvr import calls, joining, links
+from rvr.carriers import TurnedDown, Word
 from rvr.core import events as e
 from rvr.core.case import fold
 from rvr.core.commands import Actor, Command, MakeMove, OpenCase, SetDuty
@@ -22,10 +23,10 @@ from rvr.core.moment import iso
 from rvr.definitions import Definitions, load
 from rvr.desk import BOARD, Desk, Outcome
 from rvr.media import Room, Seat
-from rvr.outbox import RETRY_S, Outbox, Receipt
+from rvr.outbox import ASK_MOST_S, ASK_UNTIL_S, RETRY_S, Outbox
 from rvr.realtime import Hub
 from rvr.store import Store
-from rvr.store.messages import Delivery, latest
+from rvr.store.messages import Message, latest
 from rvr.store.statements import put
 from rvr.store.tables import AccountRow, CaseRow, every
 from rvr.ticker import Ticker
@@ -682,18 +683,24 @@ async def test_a_referral_goes_by_e_mail_as_a_link_without_details(at: AtWork) -
 
 
 class Carrier:
-    """A carrier that fails as often as it is told, and keeps what it took."""
+    """A carrier that fails as often as it is told, keeps what it took, and says of it what it is told to say."""
 
-    def __init__(self, failures: int, receipt: Receipt = "taken") -> None:
-        self.failures, self.tried, self.took = failures, 0, list[Delivery]()
-        self.receipt = receipt
+    def __init__(self, failures: int, word: Word = "gone", *, fault: Exception | None = None) -> None:
+        self.failures, self.tried, self.took = failures, 0, list[Message]()
+        self.says, self.asked = word, 0
+        self.fault = fault or OSError("no line")
 
-    async def send(self, delivery: Delivery) -> Receipt:
+    async def send(self, message: Message, *, again: bool) -> Word:
+        assert again == (self.tried > 0), "whether it was tried before"
         self.tried += 1
         if self.tried <= self.failures:
-            raise OSError("no line")
-        self.took.append(delivery)
-        return self.receipt
+            raise self.fault
+        self.took.append(message)
+        return self.says
+
+    async def word(self, message: Message) -> Word:
+        self.asked += 1
+        return self.says
 
 
 async def test_a_message_is_delivered_once_to_the_safe_number_with_its_link(at: AtWork) -> None:
@@ -701,8 +708,8 @@ async def test_a_message_is_delivered_once_to_the_safe_number_with_its_link(at: 
     outbox = Outbox(at.desk, carrier)
     assert [await outbox.deliver(), await outbox.deliver()] == [1, 0]
     (taken,) = carrier.took
-    assert taken.message.recipient == "+447700900123"
-    assert taken.message.body == f"Here is the link {{for you}}: https://j.test/j#{await at.a_token(case)}"
+    assert taken.recipient == "+447700900123"
+    assert taken.body == f"Here is the link {{for you}}: https://j.test/j#{await at.a_token(case)}"
     await at.reopen()
     assert await Outbox(at.desk, carrier).deliver() == 0
 
@@ -739,7 +746,9 @@ async def test_a_message_that_failed_once_arrives_once(at: AtWork) -> None:
 
 async def test_what_the_carrier_says_last_of_a_link_stands_in_the_log_and_nothing_before(at: AtWork) -> None:
     said = {}
-    for name, carrier in {"on its way": Carrier(0), "there": Carrier(0, "delivered"), "lost": Carrier(99)}.items():
+    carriers = {"on its way": Carrier(0, "taken"), "there": Carrier(0, "delivered"), "lost": Carrier(99)}
+    carriers |= {"handed on": Carrier(0), "turned down": Carrier(1, fault=TurnedDown("http-400"))}
+    for name, carrier in carriers.items():
         case, outbox = await at.a_case("waiting_room"), Outbox(at.desk, carrier)
         for wait in (*RETRY_S, 1):
             await outbox.deliver()
@@ -747,7 +756,43 @@ async def test_what_the_carrier_says_last_of_a_link_stands_in_the_log_and_nothin
         log = await at.desk.log(case)
         said[name] = [one.event.fact.status for one in log if isinstance(one.event.fact, e.LinkDelivered)]
         await at.does(OFFICER, case, "request_deployment", response_grade="priority", deployment_reason="video_failed")
-    assert said == {"on its way": [], "there": ["delivered"], "lost": ["failed"]}
+    assert said == {
+        "on its way": [],
+        "there": ["delivered"],
+        "lost": ["failed"],
+        "handed on": [],
+        "turned down": ["failed"],
+    }
+    assert carriers["turned down"].tried == 1, "another try would come to the same"
+
+
+@pytest.mark.parametrize("last", ["delivered", "failed"])
+async def test_a_carrier_is_asked_what_became_of_a_text_until_it_says_its_last_word(at: AtWork, last: Word) -> None:
+    case, carrier = await at.a_case("waiting_room"), Carrier(0, "taken")
+    outbox = Outbox(at.desk, carrier)
+    for _ in range(4):
+        await outbox.deliver()
+        at.universe.pass_(ASK_MOST_S)
+    assert (carrier.tried, carrier.asked) == (1, 3)
+    carrier.says = last
+    assert [await outbox.deliver(), await outbox.deliver()] == [1, 0]
+    log = await at.desk.log(case)
+    assert [one.event.fact.status for one in log if isinstance(one.event.fact, e.LinkDelivered)] == [last]
+    at.universe.pass_(ASK_MOST_S)
+    assert await outbox.deliver() == 0
+    (message,) = await at.store.read(lambda session: latest(session, at.store.sealer))
+    assert (message.status, message.attempts) == ("sent" if last == "delivered" else "failed", 1)
+
+
+async def test_of_a_text_of_which_nobody_hears_anything_nobody_asks_for_ever(at: AtWork) -> None:
+    await at.a_case("waiting_room")
+    carrier = Carrier(0, "taken")
+    outbox = Outbox(at.desk, carrier)
+    for _ in range(100):
+        await outbox.deliver()
+        at.universe.pass_(60)
+    assert ASK_UNTIL_S / ASK_MOST_S <= carrier.asked < 25
+    assert await outbox.deliver() == 0
 
 
 async def test_a_refused_link_sends_no_message(at: AtWork) -> None:

@@ -157,4 +157,4 @@ def test_live_mode_asks_for_a_turn_server_and_for_what_else_is_missing(
     assert cli.main(["serve", "--no-demo", "--data", str(tmp_path / "data")]) == 1
     told = capsys.readouterr().err
     assert "a TURN server (turn_urls" in told
-    assert "an SMS gateway" in told
+    assert "a carrier of texts (notify_key_file" in told

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from email.message import EmailMessage
-from email.utils import format_datetime, make_msgid
-from pathlib import Path
-
-import aiosmtplib
 
 from rvr.anchoring.refused import CannotAnchor
-from rvr.config import Settings, read_secret
+from rvr.config import Settings
 from rvr.core.moment import iso
+from rvr.mailing import MailNotTaken, MailServer, a_mail
 from rvr.messages import catalogue
 from rvr.store import anchors
 from rvr.store.anchors import MAIL, Anchor
@@ -35,8 +32,8 @@ class Mails:
     kind, name = MAIL, ""
 
     def __init__(self, store: Store, settings: Settings, *, within_s: float) -> None:
-        self._store, self._settings, self._within_s = store, settings, within_s
-        self._password = _password(settings)
+        self._store, self._settings = store, settings
+        self._server = MailServer(settings, within_s=within_s)
 
     async def carry(self, head: Checkpoint, now: datetime, *, last: bool) -> None:
         kept = await self._store.look(lambda connection: anchors.last(connection, MAIL, ""))
@@ -44,43 +41,17 @@ class Mails:
         if kept and (kept.subject >= today or kept.size >= head.size):
             return
         mail = self._mail(head, now)
-        await self._send(mail)
+        try:
+            await self._server.send(mail)
+        except MailNotTaken as fault:
+            if fault.refused:
+                raise CannotAnchor("mail-refused", wait_s=REFUSED_S) from None
+            raise CannotAnchor("mail-unreachable", wait_s=RETRY_S) from None
         row = Anchor(MAIL, "", today, head.size, iso(now), str(mail["Message-ID"]).encode())
         await self._store.write(lambda connection: anchors.keep(connection, row))
 
     def _mail(self, head: Checkpoint, now: datetime) -> EmailMessage:
-        words, sender, mail = catalogue(), self._settings.head_mail_from, EmailMessage()
-        mail["From"], mail["To"] = sender, self._settings.head_mail_to
-        mail["Subject"] = words.say("anchor.mail_subject", size=head.size, day=now.date().isoformat())
-        mail["Date"], mail["Message-ID"] = format_datetime(now), make_msgid(domain=sender.rpartition("@")[2])
+        words, told = catalogue(), self._settings
+        subject = words.say("anchor.mail_subject", size=head.size, day=now.date().isoformat())
         text = words.say("anchor.mail_text", note=head.note, public=self._store.notary.verifier)
-        mail.set_content(text, cte="quoted-printable")  # its lines are long, and one begins with a dash outside ASCII
-        return mail
-
-    async def _send(self, mail: EmailMessage) -> None:
-        told = self._settings
-        try:
-            await aiosmtplib.send(
-                mail,
-                hostname=told.smtp_host,
-                port=told.smtp_port,
-                username=told.smtp_user or None,
-                password=self._password,
-                use_tls=told.smtp_security == "tls",
-                start_tls=told.smtp_security == "starttls",
-                timeout=self._within_s,
-            )
-        except (aiosmtplib.SMTPException, OSError) as error:
-            raise _fault(error) from None
-
-
-def _fault(error: Exception) -> CannotAnchor:
-    refused = error.recipients if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else [error]
-    if any(getattr(one, "code", 0) >= 500 for one in refused):
-        return CannotAnchor("mail-refused", wait_s=REFUSED_S)
-    return CannotAnchor("mail-unreachable", wait_s=RETRY_S)
-
-
-def _password(settings: Settings) -> str | None:
-    file = settings.smtp_password_file
-    return read_secret("smtp_password_file", Path(file)) if file else None
+        return a_mail(told.head_mail_from, told.head_mail_to, subject, text, now)

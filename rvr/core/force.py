@@ -112,6 +112,12 @@ class Contacts:
     guests: Mapping[str, GuestContact] = field(default_factory=dict)
     """Whom an officer can ask into a call without typing a number, by id."""
 
+    @property
+    def channels(self) -> frozenset[str]:
+        """By which ways anybody here is reached."""
+        told = {one.channel for one in self.on_call} | {one.channel for one in self.guests.values()}
+        return frozenset(told | ({"email"} if self.partners else set()))
+
 
 @dataclass(frozen=True)
 class Force:

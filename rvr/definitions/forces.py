@@ -13,6 +13,8 @@ from rvr.definitions.reading import Reading
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 CHANNELS = ("sms", "email")
+ON_CALL_CHANNELS = (*CHANNELS, "webhook")
+"""A webhook's `to` is an https:// address."""
 
 
 def read_force(reading: Reading) -> Force | None:
@@ -92,8 +94,10 @@ def _on_call(reading: Reading, file: str, tables: Any) -> Iterator[OnCall]:
             continue
         if table["role"] not in STAFF:
             reading.fault(file, "on_call", f"unknown role `{table['role']}`")
-        if table["channel"] not in CHANNELS:
-            reading.fault(file, "on_call", f"`channel` is one of {', '.join(CHANNELS)}")
+        if table["channel"] not in ON_CALL_CHANNELS:
+            reading.fault(file, "on_call", f"`channel` is one of {', '.join(ON_CALL_CHANNELS)}")
+        if table["channel"] == "webhook" and not str(table["to"]).startswith("https://"):
+            reading.fault(file, "on_call", "the address of a webhook begins with https://")
         yield OnCall(**table)
 
 

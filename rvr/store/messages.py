@@ -24,7 +24,7 @@ class Message:
     """A random id; the carrier gets it too, so that a repeat is known as one."""
     case_id: str
     kind: str
-    """sms."""
+    """sms, email or webhook."""
     recipient: str
     body: str
 
@@ -61,18 +61,21 @@ def put_message(connection: Connection, sealer: Sealer, message: Message, at: st
 
 
 def due(session: Session, now: str) -> bool:
-    """Whether there is anything to send."""
-    query = select(MessageRow.id).where(MessageRow.status == "queued", col(MessageRow.next_at) <= now)
+    """Whether there is anything to send, or to ask about."""
+    waiting = col(MessageRow.status).in_(("queued", "sent"))
+    query = select(MessageRow.id).where(waiting, col(MessageRow.next_at) <= now, MessageRow.next_at != "")
     return session.exec(query.limit(1)).first() is not None
 
 
 def take(connection: Connection, sealer: Sealer, now: str, until: str, limit: int = 20) -> list[Delivery]:
-    """Queued messages whose time has come, oldest first, kept from every other sender `until` then. For the writer.
+    """Messages to be sent, or asked about, whose time has come, oldest first, kept from every other sender `until`
+    then. For the writer.
 
     A sender that is killed with a message in its hands leaves it to whoever looks next after that.
     """
     rows = connection.execute(
-        "SELECT id FROM message WHERE status = 'queued' AND next_at <= :now ORDER BY next_at, id LIMIT :limit",
+        "SELECT id FROM message WHERE status IN ('queued', 'sent') AND next_at <> '' AND next_at <= :now"
+        " ORDER BY next_at, id LIMIT :limit",
         {"now": now, "limit": limit},
     ).fetchall()
     found = []
@@ -88,19 +91,24 @@ def latest(session: Session, sealer: Sealer, limit: int = 50) -> list[Delivery]:
     return _opened(session, sealer, select(MessageRow).order_by(col(MessageRow.created_at).desc()).limit(limit))
 
 
-def attempted(connection: Connection, message_id: str, *, status: str, next_at: str = "", sent_at: str = "") -> None:
-    """Notes one attempt: sent with its time, queued again with the next, or failed for good."""
+def attempted(
+    connection: Connection, message_id: str, *, status: str, tried: bool = True, next_at: str = "", sent_at: str = ""
+) -> None:
+    """Notes what came of one attempt, if it was `tried`, or of one question: sent with its time, queued again with the
+    next, or failed for good.
+    """
     connection.execute(
-        "UPDATE message SET attempts = attempts + 1, status = :status, next_at = :next_at, sent_at = :sent_at"
+        "UPDATE message SET attempts = attempts + :tries, status = :status, next_at = :next_at, sent_at = :sent_at"
         " WHERE id = :id",
-        {"id": message_id, "status": status, "next_at": next_at, "sent_at": sent_at},
+        {"id": message_id, "tries": int(tried), "status": status, "next_at": next_at, "sent_at": sent_at},
     )
 
 
 def drop_messages(connection: Connection, case_id: str) -> None:
-    """What still waits for this case is never sent."""
+    """What still waits for this case is never sent, and what is on its way is asked about no more."""
     connection.execute(
-        "UPDATE message SET status = 'dropped', next_at = '' WHERE case_id = :case_id AND status = 'queued'",
+        "UPDATE message SET status = CASE status WHEN 'queued' THEN 'dropped' ELSE status END, next_at = ''"
+        " WHERE case_id = :case_id AND next_at <> ''",
         {"case_id": case_id},
     )
 

@@ -276,7 +276,8 @@ class MessageRow(SQLModel, table=True):
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_at: str
     status: str = "queued"
-    """queued, sent, failed, or dropped with the case's key."""
+    """queued, sent, failed, or dropped with the case's key; sent with a `next_at`: it is asked then what became of
+    it."""
     attempts: int = Field(default=0, sa_type=NUMBER)
     next_at: str = ""
     sent_at: str = ""

@@ -24,6 +24,7 @@ from typing import Any
 
 from rvr import log as logs
 from rvr import outbox, timekeeping
+from rvr.carriers import Word
 from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.core.commands import MakeMove, OpenCase, SetDuty
@@ -36,7 +37,7 @@ from rvr.realtime import Hub
 from rvr.store import CommandSeen, Store, sqlite
 from rvr.store.checkpoints import RefusesToSign
 from rvr.store.engine import Connection
-from rvr.store.messages import Delivery
+from rvr.store.messages import Message
 from rvr.store.statements import put
 from rvr.store.tables import AccountRow, every
 from rvr.ticker import Ticker
@@ -293,10 +294,14 @@ async def send(place: Place) -> None:
     dice = random.Random()
 
     class Carrier:
-        async def send(self, delivery: Delivery) -> None:
+        async def send(self, message: Message, *, again: bool) -> Word:
             await asyncio.sleep(dice.uniform(0, 0.004))
-            say("sent", delivery.message.id, delivery.message.recipient, delivery.message.body)
+            say("sent", message.id, message.recipient, message.body)
             await asyncio.sleep(dice.uniform(0, 0.004))
+            return "gone"
+
+        async def word(self, message: Message) -> Word:
+            return "gone"
 
     outbox.HELD_S = 1  # this carrier takes milliseconds
     async with at_work(place) as desk:
