@@ -24,6 +24,7 @@ import structlog
 from aiohttp import web
 
 from rvr import (
+    accounts,
     anchoring,
     calls,
     config,
@@ -218,8 +219,6 @@ async def _sign(store: Store) -> None:
 
 
 async def _accounts(desk: Desk, settings: Settings) -> str:
-    from rvr.web.auth import HASHER
-
     if not settings.demo:
         found = await people.forbid_demo(desk)
         if found:
@@ -231,7 +230,7 @@ async def _accounts(desk: Desk, settings: Settings) -> str:
             raise Fault(f"Live mode needs {', and '.join(wanted)}. Or use --demo.")
         return ""
     password = settings.demo_password or secrets.token_urlsafe(9)
-    await people.seed_demo(desk, password, HASHER)
+    await people.seed_demo(desk, password)
     return password
 
 
@@ -257,10 +256,11 @@ async def _listen(desk: Desk, media: MediaEngine, settings: Settings, anchors: a
 
 def _announce(settings: Settings, password: str) -> None:
     lines = [f"RVR is ready: {settings.base_url}", ""]
-    lines += [f"Demo accounts (password {password}):"]
-    lines += [f"  {username:<12} {name}, {role.replace('_', ' ')}" for username, name, role in people.DEMO]
-    lines += ["", f"Text messages appear at {settings.base_url}/demo/outbox", "Stop with Ctrl-C; nothing is lost."]
-    print("\n".join(lines), flush=True)
+    if settings.demo:
+        lines += [f"Demo accounts (password {password}):"]
+        lines += [f"  {username:<12} {name}, {role.replace('_', ' ')}" for username, name, role in people.DEMO]
+        lines += ["", f"Text messages appear at {settings.base_url}/demo/outbox"]
+    print("\n".join([*lines, "Stop with Ctrl-C; nothing is lost."]), flush=True)
 
 
 # --- The other verbs ---------------------------------------------------------------------------------------------
@@ -439,6 +439,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--key", default="", help="the public key that it must be signed with")
     evaluating.add_verbs(verbs, store, _time)
     operating.add_verbs(verbs, store)
+    accounts.add_verbs(verbs, store)
     witness.add_verb(verbs)
     turn.add_verb(verbs, store)
     verbs.add_parser("help", help="this, and every setting")
@@ -484,6 +485,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 _OPERATING = {
     **dict.fromkeys(operating.VERBS, operating.run),
+    **dict.fromkeys(accounts.VERBS, accounts.run),
     **dict.fromkeys(evaluating.VERBS, evaluating.run),
     "turn": turn.run,
 }

@@ -23,7 +23,8 @@ ACCESS: Mapping[str, tuple[str, ...]] = {
     "retention": ("consultation",),
     "timings": ("consultation",),
     **dict.fromkeys(
-        ("check", "help", "migrate", "rehearse", "serve", "turn", "verify", "walk", "witness"), ("no_case_data",)
+        ("accounts", "check", "help", "migrate", "rehearse", "serve", "turn", "verify", "walk", "witness"),
+        ("no_case_data",),
     ),
 }
 """Verb -> what the access log calls it. The last show no data of a case: `verify` prints the numbers of streams, and

@@ -250,7 +250,7 @@ def test_contacts_are_checked_and_are_no_part_of_a_version(root: Path, change: C
     assert faults(root) == [
         "contacts/wmp.toml: partners: unknown partner `bsva`",
         "contacts/wmp.toml: on_call: unknown role `admiral`",
-        "contacts/wmp.toml: on_call: `channel` is one of sms, email",
+        "contacts/wmp.toml: on_call: `channel` is one of sms, email, webhook",
     ]
 
 

@@ -659,6 +659,15 @@ class PersonRegistered(Fact):
 
 
 @fact
+class AccountChanged(Fact):
+    """Stream person/: something about a member of staff's account was changed at the terminal."""
+
+    what: str = public("password, second_factor, roles, disabled or enabled")
+    roles: tuple[str, ...] = public("Roles: the new ones; else empty", default=())
+    units: tuple[str, ...] = public("Teams and partner organisations, likewise", default=())
+
+
+@fact
 class DefinitionStored(Fact):
     """Stream definition/: the whole text of a workflow as it was used."""
 

@@ -32,7 +32,7 @@ from rvr.evaluation.session_columns import QUALITY, SESSIONS
 PROFILE = "https://datapackage.org/profiles/2.0/"
 
 OTHER_STREAMS = (
-    *("OfficerDutyChanged", "OfficerEngaged", "OfficerFreed", "PersonRegistered", "DefinitionStored"),
+    *("OfficerDutyChanged", "OfficerEngaged", "OfficerFreed", "PersonRegistered", "AccountChanged", "DefinitionStored"),
     *("OrderImported", "OrderEnded", "ClockStepObserved", "ClockHealthNoted"),
     *("RecordingGrew", "RecordingSealed", "RecordingDerived", "QualityMeasured"),
 )

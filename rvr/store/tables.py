@@ -297,6 +297,12 @@ class AccountRow(SQLModel, table=True):
     disabled: bool = False
     units: list[str] = Field(default_factory=list, sa_column=Column(TOLD, nullable=False))
     """Ids of the teams and partner organisations that the person belongs to."""
+    factor_key: str = ""
+    """The data key of the scope `account/<id>` that seals what follows."""
+    factor: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+    """The secret of the second factor, sealed; empty: there is none."""
+    factor_step: int = Field(default=0, sa_type=NUMBER)
+    """The last step of it that was used: none is good twice."""
 
 
 class SigninRow(SQLModel, table=True):

@@ -82,7 +82,8 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     """Starts a sign-in and sets its cookie."""
     auth.check_origin(request)
     body = await body_of(request)
-    signed, token = await auth.sign_in(request, member(body, "username", str), member(body, "password", str))
+    username, password = member(body, "username", str), member(body, "password", str)
+    signed, token = await auth.sign_in(request, username, password, member(body, "code", str, default=""))
     response = answer(_session(signed.username, signed.actor, signed.csrf), 201)
     auth.remember(response, request, token)
     return response

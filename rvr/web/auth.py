@@ -19,11 +19,10 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlmodel import col
 
-from rvr import links
+from rvr import links, people, second_factor
 from rvr.config import Settings
 from rvr.core.commands import Actor
 from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, RvrError, TooMany, Unavailable
@@ -38,10 +37,7 @@ from rvr.web.context import DESK, MEDIA, SETTINGS, SIGNED_IN, SignedIn
 
 log = structlog.get_logger()
 
-HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-"""argon2id with 19 MiB and two passes (OWASP password storage cheat sheet): 27 ms here."""
-
-_DUMMY = HASHER.hash(secrets.token_hex())
+_DUMMY = people.HASHER.hash(secrets.token_hex())
 """Checked when the user name is unknown, so that the answer takes as long."""
 
 SEEN_EVERY_S = 60
@@ -84,13 +80,13 @@ def drop_cookie(response: web.StreamResponse, request: web.Request, name: str) -
 # --- Signing in and out ------------------------------------------------------------------------------------------
 
 
-async def sign_in(request: web.Request, username: str, password: str) -> tuple[SignedIn, str]:
+async def sign_in(request: web.Request, username: str, password: str, code: str) -> tuple[SignedIn, str]:
     """The new sign-in and its token. Raises NotSignedIn or TooMany."""
     desk = request.app[DESK]
     accounts = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.username == username))
     known = accounts[0] if accounts else None
     try:
-        account = await _proven(request, username, password, known)
+        account = await _proven(request, username, password, code, known)
     except (NotSignedIn, TooMany) as refused:
         log.warning("sign_in_failed", person=known.id if known else "", code=refused.reasons[0].code)
         raise
@@ -111,14 +107,30 @@ async def sign_in(request: web.Request, username: str, password: str) -> tuple[S
     return signed, token
 
 
-async def _proven(request: web.Request, username: str, password: str, known: AccountRow | None) -> AccountRow:
+async def _proven(
+    request: web.Request, username: str, password: str, code: str, known: AccountRow | None
+) -> AccountRow:
+    """The account, if both factors are right. Which of them was wrong is not told."""
     spent = _spend_a_try(request, username)
     account = known if known and not known.disabled else None
     right = await asyncio.to_thread(_verify, account.password_hash if account else _DUMMY, password)
-    if account is None or not right:
+    if account is None or not right or not await _second(request, account, code):
         raise NotSignedIn(Reason("wrong-password"))
     spent.clear()
     return account
+
+
+async def _second(request: web.Request, account: AccountRow, code: str) -> bool:
+    """Whether the second factor is right. A demonstration's accounts have none. Raises NotSignedIn where one is wanted
+    and there is none."""
+    desk = request.app[DESK]
+    if not account.factor:
+        if not request.app[SETTINGS].demo:
+            raise NotSignedIn(Reason("no-second-factor"))
+        return True
+    secret = await desk.store.look(people.factor_of(desk, account))
+    step = second_factor.step_of(secret, code.replace(" ", ""), desk.observe().at, account.factor_step)
+    return step is not None and await people.use_step(desk, account, step)
 
 
 def remember(response: web.StreamResponse, request: web.Request, token: str) -> None:
@@ -162,7 +174,7 @@ def _spend_a_try(request: web.Request, username: str) -> list[float]:
 
 def _verify(password_hash: str, password: str) -> bool:
     try:
-        return HASHER.verify(password_hash, password)
+        return people.HASHER.verify(password_hash, password)
     except (VerifyMismatchError, InvalidHashError):
         return False
 

@@ -37,7 +37,7 @@ _FORM = {"type": "object", "description": "As the workflow's schema of this form
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/session"): {
         "required": ["username", "password"],
-        "properties": {"username": {"type": "string"}, "password": {"type": "string"}},
+        "properties": {name: {"type": "string"} for name in ("username", "password", "code")},
     },
     ("POST", "/cases"): {
         "required": ["command_id", "form"],

@@ -67,7 +67,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     post = await auth.form_of(request)
     username, password = str(post.get("username", "")).strip(), str(post.get("password", ""))
     try:
-        _, token = await auth.sign_in(request, username, password)
+        _, token = await auth.sign_in(request, username, password, str(post.get("code", "")))
     except RvrError as error:
         told = " ".join(request.app[WORDS].reason(reason) for reason in error.reasons)
         return _page(request, "sign_in.html", status=error.status, error=told, username=username)

@@ -24,7 +24,6 @@ import aiohttp
 from rvr import people
 from rvr.config import Settings
 from rvr.opening import open_desk
-from rvr.web.auth import HASHER
 from tests.bench import _past
 from tests.builders import all_met, risk
 from tests.serving import PASSWORD
@@ -58,7 +57,7 @@ def staff(officers: int) -> Iterator[tuple[str, str]]:
 
 async def hire(settings: Settings, officers: int) -> None:
     """Their accounts, in a store that nobody serves yet."""
-    hashed = HASHER.hash(PASSWORD)
+    hashed = people.HASHER.hash(PASSWORD)
     async with open_desk(settings) as desk:
         for username, role in staff(officers):
             await people.register(desk, username, username.replace("_", " ").title(), role, hashed)

@@ -16,13 +16,12 @@ from rvr.core.commands import OpenCase
 from rvr.core.moment import Moment
 from rvr.desk import Desk
 from rvr.media.rooms import Rooms
-from rvr.people import seed_demo
+from rvr.people import HASHER, seed_demo
 from rvr.realtime import Hub
 from rvr.store import Store
 from rvr.store.statements import put
 from rvr.store.tables import AccountRow, every
 from rvr.web.app import build
-from rvr.web.auth import HASHER
 from tests.builders import HANDLER, OPENING, Universe, shipped
 from tests.serving import PASSWORD, free_port
 from tests.store.builders import Place
