@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from rvr.media.embedded import rtcp
 from rvr.media.embedded.answer import Codec, Line
+from rvr.media.embedded.asking import KEY_FRAME_EVERY_S, MAX_GAP
 from rvr.media.embedded.rtp import Ids, KeyFrame, read
-from rvr.media.embedded.streams import HISTORY, KEEPALIVE_S, KEY_FRAME_EVERY_S, MAX_GAP, SILENCE, Inlet, Outlet
+from rvr.media.embedded.streams import HISTORY, KEEPALIVE_S, SILENCE, Inlet, Outlet
 
 VP8 = Codec("VP8", 96, 90_000, rtx=97)
 OPUS = Codec("opus", 111, 48_000)

@@ -88,19 +88,21 @@ def encoded(first: int, ticks: list[int | None], message: int) -> tuple[bytes, i
 
     A message ends early where a step is too large for its 16 bits: the next one has a reference time of its own.
     """
-    reference = next(tick for tick in ticks if tick is not None) // REFERENCE_TICKS
-    chunks, deltas, told = _close(ticks, reference) or _apart(ticks, reference)
+    came = [tick for tick in ticks if tick is not None]
+    reference = came[0] // REFERENCE_TICKS
+    close = _close(came, reference) if len(came) == len(ticks) else None
+    chunks, deltas, told = close or _apart(ticks, reference)
     head = _FCI.pack(first & 0xFFFF, told) + (reference & 0xFFFFFF).to_bytes(3, "big") + bytes([message])
     return head + chunks + deltas, told
 
 
-def _close(ticks: list[int | None], reference: int) -> tuple[bytes, bytes, int] | None:
-    """One chunk for all: none is missing, and each came within 64 ms of the one before, as nearly always."""
-    came = [tick for tick in ticks if tick is not None]
-    steps = list(map(sub, came, [reference * REFERENCE_TICKS, *came]))
-    if len(came) < len(ticks) or min(steps) < 0 or max(steps) > 0xFF:
+def _close(came: list[int], reference: int) -> tuple[bytes, bytes, int] | None:
+    """One chunk for all, as nearly always: none is missing, and each came within 64 ms of the one before."""
+    try:
+        deltas = bytes(map(sub, came, [reference * REFERENCE_TICKS, *came]))
+    except ValueError:  # a step that is no byte
         return None
-    return _CHUNK.pack(_SMALL << 13 | len(steps)), bytes(steps), len(steps)
+    return _CHUNK.pack(_SMALL << 13 | len(came)), deltas, len(came)
 
 
 def _apart(ticks: list[int | None], reference: int) -> tuple[bytes, bytes, int]:

@@ -253,55 +253,39 @@ class Wire:
         self.listen(_nothing)
         self._rx = self._tx = self._pair = self._sendto = None
 
-    def opened(self, datagram: bytes) -> bytes | None:
+    def opened(self, datagram: bytes, unprotect: Any = _unprotect) -> bytes | None:
         """The RTP packet in an SRTP datagram; None when it is not authentic, or comes twice."""
         if self._rx is None:
             return None
         size = _size[0] = len(datagram)
         _bytes[0:size] = datagram
-        if _unprotect(self._rx, _packet, _size):
+        if unprotect(self._rx, _packet, _size):
             return None
         return _bytes[0 : _size[0]]  # type: ignore[no-any-return]
 
     def opened_rtcp(self, datagram: bytes) -> bytes | None:
-        if self._rx is None:
-            return None
-        size = _size[0] = len(datagram)
-        _bytes[0:size] = datagram
-        if lib.srtp_unprotect_rtcp(self._rx, _packet, _size):
-            return None
-        return _bytes[0 : _size[0]]  # type: ignore[no-any-return]
+        return self.opened(datagram, lib.srtp_unprotect_rtcp)
 
-    def send(self, packet: bytes) -> bool:
+    def send(self, packet: bytes, protect: Any = _protect) -> bool:
         """Seal an RTP packet and send it. False when it could not be."""
         size = len(packet)
         if self._tx is None or size > MAX_PACKET_BYTES:
             return False
         _bytes[0:size] = packet
         _size[0] = size
-        if _protect(self._tx, _packet, _size):
+        if protect(self._tx, _packet, _size):
             return False
-        return self._out(_bytes[0 : _size[0]])
-
-    def send_rtcp(self, packet: bytes) -> bool:
-        size = len(packet)
-        if self._tx is None or size > MAX_DATAGRAM_BYTES:
-            return False
-        _bytes[0:size] = packet
-        _size[0] = size
-        if lib.srtp_protect_rtcp(self._tx, _packet, _size):
-            return False
-        return self._out(_bytes[0 : _size[0]])
-
-    def _out(self, datagram: bytes) -> bool:
         pair = self._nominated.get(1)
         if pair is not self._pair:
             self._follow(pair)
         sendto = self._sendto
         if sendto is None:
             return False
-        sendto(datagram, self._addr)
+        sendto(_bytes[0 : _size[0]], self._addr)
         return True
+
+    def send_rtcp(self, packet: bytes) -> bool:
+        return self.send(packet, lib.srtp_protect_rtcp)
 
     def _follow(self, pair: Any) -> None:
         """The browser has moved to another address, or consent has ended."""

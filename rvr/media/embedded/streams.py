@@ -16,18 +16,13 @@ from typing import Final
 
 from rvr.media.embedded import rtcp
 from rvr.media.embedded.answer import Codec, Line, cname
+from rvr.media.embedded.asking import Asking, Say
 from rvr.media.embedded.rtp import HEAD, KeyFrame, Packet, h264_key_frame, unwrapped, vp8_key_frame
 
 HISTORY: Final = 512
 """Packets of a picture that can be sent again: four seconds at 1 Mbit/s, half a megabyte."""
 MAX_JUMP: Final = 3_000
 """A step in sequence numbers that no loss explains: the source has begun anew."""
-MAX_GAP: Final = 128
-"""Packets missing at once above which a key frame is cheaper than asking for each."""
-NACK_TRIES: Final = 8
-NACK_EVERY_S: Final = 0.1
-KEY_FRAME_EVERY_S: Final = 0.4
-"""A key frame costs a sender ten ordinary ones: those who ask within this time share one."""
 KEEPALIVE_S: Final = 0.4
 """Opus itself sends a packet this often through silence (DTX)."""
 SILENCE: Final = b"\xf8\xff\xfe"
@@ -40,8 +35,6 @@ _OSN: Final = Struct("!H")
 
 Send = Callable[[bytes], bool]
 """Seals and sends an RTP packet; False when it could not be."""
-Say = Callable[[bytes], object]
-"""Sends an RTCP packet to the browser whose track this is."""
 Entry = tuple[int, int, int, bytes]
 """Extended sequence number, timestamp, marker bit, payload."""
 
@@ -59,6 +52,9 @@ _KEY_FRAMES: Final = {"VP8": _vp8, "H264": h264_key_frame}
 
 class Inlet:
     """One track of one browser, as it arrives."""
+
+    # At most thirty attributes: with more, CPython gives each instance a dictionary of its own, and each look-up costs
+    # twice.
 
     def __init__(self, codec: Codec, own_ssrc: int, say: Say) -> None:
         self.codec = codec
@@ -78,16 +74,11 @@ class Inlet:
         self.key_first = self.key_last = -1
         """The newest key frame's packets, first and, once it came, last."""
         self.size = KeyFrame()
-        self.nacks = 0
-        self.plis = 0
         self.octets = 0
+        self.asking = Asking(own_ssrc, say, again=bool(codec.rtx))
         self._key_ts = -1
-        self._own_ssrc = own_ssrc
-        self._say = say
         self._find_key_frame = _KEY_FRAMES.get(codec.name, _none)
         self._history: list[Entry | None] = [None] * HISTORY if self.is_video else []
-        self._missing: dict[int, tuple[int, float]] = {}
-        """Number -> (times asked for, when again)."""
         self._first = 0
         self._told_expected = self._told_received = 0
         self._ts = -1
@@ -96,8 +87,6 @@ class Inlet:
         self._report: tuple[int, float] = (0, 0.0)
         self._frame_at = 0.0
         self._frame_gap = 0.0
-        self._asked_at = float("-inf")
-        self._wanted = False
 
     # --- arriving ---
 
@@ -113,6 +102,8 @@ class Inlet:
             self.highest = number
             if ts != self._ts:
                 self._note_transit(ts, now)
+        elif self._has(number):
+            return
         self._accept(number, ts, marker, payload, now)
 
     def _out_of_turn(self, ssrc: int, seq: int, now: float) -> int:
@@ -124,8 +115,8 @@ class Inlet:
             self._begin(ssrc, seq)
             return self.highest + 1
         if number > self.highest + 1 and self.is_video:
-            self._note_gap(self.highest + 1, number, now)
-        self._missing.pop(number, None)
+            self.asking.gap(self.highest + 1, number, now)
+        self.asking.came(number)
         return number
 
     def take_again(self, packet: Packet, now: float) -> None:
@@ -134,9 +125,14 @@ class Inlet:
         if len(payload) < 2 or not self.generation:
             return
         number = unwrapped((payload[0] << 8) | payload[1], self.highest)
-        self._missing.pop(number, None)
-        if self.highest - HISTORY < number < self.highest:
+        self.asking.came(number)
+        if self.highest - HISTORY < number < self.highest and not self._has(number):
             self._accept(number, ts, marker, payload[2:], now)
+
+    def _has(self, number: int) -> bool:
+        """Whether a packet of a picture is here already, or is too old to tell."""
+        kept = self._history[number % HISTORY] if self.is_video else None
+        return kept is not None and kept[0] >= number
 
     def _begin(self, ssrc: int, seq: int) -> None:
         self.generation += 1
@@ -144,7 +140,7 @@ class Inlet:
         self.highest = seq + 0x10000 - 1  # one turn up, so that an earlier packet that comes late has a number, too
         self._first = self.highest + 1
         self.received = self._told_expected = self._told_received = 0
-        self._missing.clear()
+        self.asking.begin(ssrc)
         self._history = [None] * len(self._history)
         self.key_first = self.key_last = self._key_ts = -1
         self._report = (0, 0.0)
@@ -152,11 +148,7 @@ class Inlet:
     def _accept(self, number: int, ts: int, marker: int, payload: bytes, now: float) -> None:
         key = None
         if self.is_video:
-            history, place = self._history, number % HISTORY
-            kept = history[place]
-            if kept is not None and kept[0] >= number:
-                return  # it is here already, or too old to tell
-            history[place] = (number, ts, marker, payload)
+            self._history[number % HISTORY] = (number, ts, marker, payload)
             find = self._find_key_frame
             key = find(payload)
             if key is not None and ts != self._key_ts and number > self.key_first:
@@ -172,7 +164,7 @@ class Inlet:
         self.key_first, self.key_last, self._key_ts = number, -1, ts
         if key.width:
             self.size = key
-        self._wanted = False
+        self.asking.key_frame_came()
         if self.on_key_frame is not None:
             self.on_key_frame(key)
 
@@ -206,47 +198,16 @@ class Inlet:
 
     def ask_key_frame(self, now: float) -> None:
         """Now, or as soon as the last request lies far enough back."""
-        self._wanted = True
-        if self.ssrc and now - self._asked_at >= KEY_FRAME_EVERY_S:
-            self._asked_at = now
-            self._wanted = False
-            self.plis += 1
-            self._say(rtcp.picture_loss(self._own_ssrc, self.ssrc))
+        self.asking.key_frame(now)
 
     def ask_again(self, number: int, now: float) -> None:
         """A receiver lacks a packet that is not here either."""
-        tries, due = self._missing.get(number, (0, 0.0))
-        if due <= now and tries < NACK_TRIES and self.highest - HISTORY < number < self.highest:
-            self._ask_for([number], now)
-
-    def _note_gap(self, first: int, end: int, now: float) -> None:
-        if end - first + len(self._missing) > MAX_GAP:
-            self._missing.clear()
-            self.ask_key_frame(now)
-        else:
-            self._ask_for(list(range(first, end)), now)
-
-    def _ask_for(self, numbers: list[int], now: float) -> None:
-        if not self.codec.rtx:
-            return
-        for number in numbers:
-            tries, _ = self._missing.get(number, (0, 0.0))
-            self._missing[number] = tries + 1, now + NACK_EVERY_S
-        self.nacks += len(numbers)
-        self._say(rtcp.nack(self._own_ssrc, self.ssrc, [number & 0xFFFF for number in numbers]))
+        if self.highest - HISTORY < number < self.highest:
+            self.asking.again(number, now)
 
     def tick(self, now: float) -> None:
         """Every tenth of a second: ask again for what has not come."""
-        if self._wanted:
-            self.ask_key_frame(now)
-        if not self._missing:
-            return
-        oldest = self.highest - HISTORY
-        for number, (tries, _) in list(self._missing.items()):
-            if tries >= NACK_TRIES or number <= oldest:
-                del self._missing[number]
-        if due := [number for number, (_, at) in self._missing.items() if at <= now]:
-            self._ask_for(due, now)
+        self.asking.tick(self.highest - HISTORY, now)
 
     # --- reporting to the browser ---
 
