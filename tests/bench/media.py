@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import janus
-from tests.bench import _calls, _first_frame
+from tests.bench import _calls, _first_frame, _path
 from tests.bench._clip import clip
 from tests.bench._targets import TARGETS
 
@@ -70,6 +70,15 @@ def compare(given: argparse.Namespace) -> None:
                 "    added latency; lost; memory",
                 f"{late}; {lost[0]} of {lost[1]}; {median(runs, 'mib'):.2f} MiB a call",
             )
+
+
+def path(given: argparse.Namespace) -> None:
+    """A packet's way through ours, without loop and kernel."""
+    film = clip(given.clip)
+    for calls in (1, *given.calls):
+        least = min(asyncio.run(_path.cpu_us(film, calls)) for _ in range(given.rounds))
+        what = f"CPU of a packet without sockets, calls: {calls}; least of {given.rounds} runs"
+        say(what, f"{least:.1f} µs", "<= 5 µs")
 
 
 def relay(given: argparse.Namespace) -> None:
@@ -119,6 +128,7 @@ def browser(given: argparse.Namespace) -> None:
 
 MEASURES: dict[str, Callable[[argparse.Namespace], None]] = {
     "compare": compare,
+    "path": path,
     "relay": relay,
     "most": most,
     "joins": joins,

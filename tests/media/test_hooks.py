@@ -63,9 +63,9 @@ HEADER = b"\x80\x60\x00\x01" + bytes(7) + b"\x05"
 
 async def test_what_is_sealed_is_opened_once_and_only_unchanged() -> None:
     wire = a_wire()
-    assert not wire.send(HEADER, b"payload"), "nothing is sent before DTLS is done"
+    assert not wire.send(HEADER + b"payload"), "nothing is sent before DTLS is done"
     wire.open()
-    assert wire.send(HEADER, b"payload")
+    assert wire.send(HEADER + b"payload")
     [sealed] = wire.sent  # type: ignore[attr-defined]
     assert b"payload" not in sealed
     assert wire.opened(sealed[:-1] + bytes([sealed[-1] ^ 1])) is None
@@ -77,12 +77,12 @@ async def test_what_is_sealed_is_opened_once_and_only_unchanged() -> None:
 async def test_no_packet_index_is_used_twice_under_one_key() -> None:
     wire = a_wire()
     wire.open()
-    assert wire.send(HEADER, b"payload")
-    assert not wire.send(HEADER, b"another"), "libsrtp itself refuses it"
+    assert wire.send(HEADER + b"payload")
+    assert not wire.send(HEADER + b"another"), "libsrtp itself refuses it"
     careless = a_wire(policy=pylibsrtp.Policy)
     careless.open()
-    assert careless.send(HEADER, b"payload")
-    assert careless.send(HEADER, b"another"), "which it would not with aiortc's own policy"
+    assert careless.send(HEADER + b"payload")
+    assert careless.send(HEADER + b"another"), "which it would not with aiortc's own policy"
 
 
 async def test_control_packets_are_sealed_too_and_nothing_is_sent_after_the_end() -> None:
@@ -93,7 +93,7 @@ async def test_control_packets_are_sealed_too_and_nothing_is_sent_after_the_end(
     assert wire.opened_rtcp(wire.sent[0]) == report  # type: ignore[attr-defined]
     wire.shut()
     assert not wire.send_rtcp(report)
-    assert not wire.send(HEADER, b"payload")
+    assert not wire.send(HEADER + b"payload")
     assert wire.opened(b"\x80" * 40) is None
 
 
@@ -101,7 +101,7 @@ async def test_a_connection_whose_consent_has_ended_sends_nothing() -> None:
     wire = a_wire()
     wire.open()
     wire._connection._nominated.clear()
-    assert not wire.send(HEADER, b"payload")
+    assert not wire.send(HEADER + b"payload")
     assert wire.sent == []  # type: ignore[attr-defined]
 
 
@@ -136,12 +136,12 @@ def test_only_an_address_that_passed_a_check_may_send_anything_but_a_check() -> 
     receiver = SimpleNamespace(
         remote_candidates=[SimpleNamespace(host="198.51.100.7", port=4000)],
         data_received=lambda data, _: taken.append(data),
-        on_media=taken.append,
     )
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
         protocol = _Verified(receiver)  # type: ignore[arg-type]
+        protocol.on_media = lambda data, _: taken.append(data)
         protocol.local_candidate = SimpleNamespace(component=1)  # type: ignore[assignment]
         protocol.datagram_received(b"\x16\xfe\xff hello", ("203.0.113.66", 4000))
         protocol.datagram_received(b"\x80 media", ("198.51.100.7", 4001))

@@ -43,8 +43,8 @@ class Wire:
     def opened_rtcp(self, datagram: bytes) -> bytes | None:
         return datagram if self.genuine else None
 
-    def send(self, header: bytes, payload: bytes) -> bool:
-        self.got.append(aiortc_rtp.RtpPacket.parse(header + payload))
+    def send(self, packet: bytes) -> bool:
+        self.got.append(aiortc_rtp.RtpPacket.parse(packet))
         return True
 
     def send_rtcp(self, packet: bytes) -> bool:

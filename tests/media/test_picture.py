@@ -17,6 +17,7 @@ from av import VideoFrame
 from rvr.media.embedded import picture
 from rvr.media.embedded.answer import Codec
 from rvr.media.embedded.picture import KeyFrames, NotDecodable
+from rvr.media.embedded.rtp import read
 from rvr.media.embedded.streams import Inlet
 
 
@@ -92,7 +93,7 @@ class Track:
         self.seq += 1
         payload = b"\x10" + (b"\x00\x00\x00\x9d\x01\x2a" if key else b"\x01" * 6) + struct.pack("<HH", 8, 8) + name
         header = struct.pack("!BBHII", 0x80, 96 | marker << 7, self.seq, self.seq * 3_000, 5)
-        self.inlet.take(header + payload, self.seq / 30, 0)
+        self.inlet.take(read(header + payload), self.seq / 30)
         return payload
 
 

@@ -49,6 +49,50 @@ def test_an_extension_that_runs_over_its_end_is_malformed(packet: bytes) -> None
         rtp.extension(packet, 3)
 
 
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.integers(1, 4), st.binary(min_size=1, max_size=4), max_size=3),
+    st.sampled_from([0, 0, 0, 1, 4]),
+    st.integers(0, 4),
+    st.binary(max_size=30),
+)
+def test_one_look_at_a_packet_tells_what_its_parts_tell(
+    elements: dict[int, bytes], zeros: int, wanted: int, payload: bytes
+) -> None:
+    written = [bytes([number << 4 | len(value) - 1]) + value for number, value in elements.items()]
+    packet = with_extensions(0xBEDE, bytes(zeros), *written)[: -len(b"payload")] + payload
+    found = elements.get(wanted)
+    number = int.from_bytes(found[-2:], "big") if found is not None else None
+    assert rtp.read(packet, wanted) == (number, 0x80, 7, 9, 11, payload, len(packet))
+
+
+@pytest.mark.parametrize("ids", [(3,), (2, 3)], ids=["sound", "picture"])
+def test_the_transport_wide_number_is_found_where_browsers_write_it(ids: tuple[int, ...]) -> None:
+    values = {2: b"\x22abc", 3: b"\x31\x12\x34"}
+    packet = with_extensions(0xBEDE, *(values[one] for one in ids))
+    assert rtp.read(packet, 3) == (0x1234, 0x80, 7, 9, 11, b"payload", len(packet))
+    assert rtp.read(packet, 5)[0] is None
+    assert rtp.read(packet)[0] is None
+    assert rtp.read(packet[:-7], 3)[5] == b""
+    with pytest.raises(ValueError, match="truncated"):
+        rtp.read(packet[:-8], 3)
+
+
+@pytest.mark.parametrize(
+    ("elements", "wanted", "number"),
+    [
+        ([b"\x31\x12\x34", b"\x22abc"], 3, 0x1234),
+        ([b"\x13abc\x31", b"\x21de"], 3, None),
+        ([b"\xf2abc", b"\x31\x12\x34"], 3, None),
+        ([b"\x01\x12\x34"], 0, None),
+    ],
+    ids=["the other way round", "within another's value", "behind the reserved id", "not agreed"],
+)
+def test_no_number_is_read_where_none_stands(elements: list[bytes], wanted: int, number: int | None) -> None:
+    packet = with_extensions(0xBEDE, *elements)
+    assert rtp.read(packet, wanted) == (number, 0x80, 7, 9, 11, b"payload", len(packet))
+
+
 def test_padding_is_no_payload() -> None:
     packet = b"\xa0" + MEDIA[1:] + b"payload" + b"\x00\x00\x03"
     assert packet[rtp.payload_start(packet) : rtp.payload_end(packet)] == b"payload"
@@ -107,6 +151,8 @@ def test_whatever_bytes_come_they_are_read_or_refused(packet: bytes, wanted: int
     for read in (rtp.payload_start, rtp.payload_end, rtcp.parse, rtp.vp8_key_frame, rtp.h264_key_frame):
         with suppress(ValueError):
             read(packet)
+    with suppress(ValueError):
+        rtp.read(packet, wanted)
     with suppress(ValueError):
         rtp.extension(packet, wanted)
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from rvr.media.embedded import rtcp
 from rvr.media.embedded.answer import Codec, Line
-from rvr.media.embedded.rtp import Ids, KeyFrame
-from rvr.media.embedded.streams import HISTORY, KEEPALIVE_S, KEY_FRAME_EVERY_S, MAX_GAP, SILENCE, Inlet, Outlet
+from rvr.media.embedded.asking import KEY_FRAME_EVERY_S, MAX_GAP
+from rvr.media.embedded.rtp import Ids, KeyFrame, read
+from rvr.media.embedded.streams import HISTORY, KEEPALIVE_S, SILENCE, Inlet, Outlet
 
 VP8 = Codec("VP8", 96, 90_000, rtx=97)
 OPUS = Codec("opus", 111, 48_000)
@@ -32,9 +33,9 @@ class Browser:
     raw: list[bytes] = field(default_factory=list)
     told: list[rtcp.Packet] = field(default_factory=list)
 
-    def send(self, header: bytes, payload: bytes) -> bool:
-        self.raw.append(header + payload)
-        self.got.append(aiortc_rtp.RtpPacket.parse(header + payload))
+    def send(self, packet: bytes) -> bool:
+        self.raw.append(packet)
+        self.got.append(aiortc_rtp.RtpPacket.parse(packet))
         return True
 
     def say(self, packet: bytes) -> None:
@@ -69,14 +70,14 @@ class Source:
 
     def sends(self, payload: bytes = DELTA, *, marker: bool = True, lost: bool = False) -> None:
         if not lost:
-            self.inlet.take(self.packet(payload, marker=marker), self.now, 1)
+            self.inlet.take(read(self.packet(payload, marker=marker)), self.now)
         self.seq += 1
         self.now += 0.033
         self.ts += 2_970
 
     def sends_again(self, seq: int, payload: bytes) -> None:
         rtx = struct.pack("!BBHII", 0x80, self.codec.rtx, 5, self.ts & 0xFFFFFFFF, self.ssrc + 1)
-        self.inlet.take_again(rtx + struct.pack("!H", seq & 0xFFFF) + payload, self.now, 1)
+        self.inlet.take_again(read(rtx + struct.pack("!H", seq & 0xFFFF) + payload), self.now)
 
     def nacks(self) -> list[int]:
         return [seq for told in self.asked.told if isinstance(told, rtcp.Nack) for seq in told.seqs]
@@ -111,7 +112,7 @@ def test_a_packet_is_passed_on_with_the_receivers_own_numbers_and_an_unchanged_p
     assert (second.payload, second.marker) == (LATER, 0)
     assert second.sequence_number == (first.sequence_number + 1) & 0xFFFF
     assert second.timestamp == (first.timestamp + 2_970) & 0xFFFFFFFF
-    assert browser.raw[0][12:20] == b"\xbe\xde\x00\x01\x42\x00\x00\x01", "one extension: when it was sent, from here"
+    assert browser.raw[0][12:20] == b"\xbe\xde\x00\x01\x42\x28\x00\x00", "one extension: when it was sent, from here"
 
 
 def test_a_receiver_without_that_extension_is_sent_none(source: Source) -> None:
@@ -219,11 +220,11 @@ def test_a_receivers_loss_is_mended_from_the_history_by_a_retransmission_of_its_
     for payload in (KEY, DELTA, LATER):
         source.sends(payload)
     lost = browser.got[1]
-    assert outlet.again(lost.sequence_number, source.now, 2)
+    assert outlet.again(lost.sequence_number, source.now)
     again = browser.got[-1]
     assert (again.payload_type, again.ssrc, again.timestamp) == (124, 6_001, lost.timestamp)
     assert again.payload == struct.pack("!H", lost.sequence_number) + DELTA
-    assert outlet.again(lost.sequence_number, source.now, 3)
+    assert outlet.again(lost.sequence_number, source.now)
     assert browser.got[-1].sequence_number == (again.sequence_number + 1) & 0xFFFF
     assert source.nacks() == []
 
@@ -239,7 +240,7 @@ def test_what_is_not_here_either_is_asked_of_the_source_once_for_all(source: Sou
     assert source.nacks() == [101]
     source.now += 0.5
     for browser, outlet in zip(browsers, outlets, strict=True):
-        assert not outlet.again((browser.seqs[0] + 1) & 0xFFFF, source.now, 1)
+        assert not outlet.again((browser.seqs[0] + 1) & 0xFFFF, source.now)
     assert source.nacks() == [101, 101]
     source.sends_again(101, LATER)
     assert all(browser.got[-1].payload == LATER for browser in browsers)
@@ -254,7 +255,7 @@ def test_what_was_never_sent_or_lies_too_far_back_is_not_sent_again(source: Sour
         source.sends()
     sent = len(browser.got)
     for seq in (first, first - 1, first - 40, first + HISTORY + 200):
-        assert not outlet.again(seq & 0xFFFF, source.now, 1)
+        assert not outlet.again(seq & 0xFFFF, source.now)
     assert len(browser.got) == sent
     assert source.nacks() == []
 
@@ -283,8 +284,8 @@ def test_another_source_goes_on_where_the_first_one_was(source: Source, browser:
     seamless(browser)
     assert (browser.got[2].timestamp - browser.got[1].timestamp) & 0xFFFFFFFF == pytest.approx(180_000 + 2_970, abs=9)
     # What is asked for again is the new source's; the old one's packets are gone with it.
-    assert outlet.again(browser.seqs[3], rejoined.now, 1)
-    assert not outlet.again(browser.seqs[1], rejoined.now, 1)
+    assert outlet.again(browser.seqs[3], rejoined.now)
+    assert not outlet.again(browser.seqs[1], rejoined.now)
 
 
 def test_a_browser_that_begins_anew_under_another_ssrc_is_another_source(source: Source, browser: Browser) -> None:
@@ -308,7 +309,7 @@ def test_what_comes_late_from_before_a_stream_was_joined_is_not_passed_on(source
     source.sends()
     source.ssrc, source.seq = 99, 500
     source.sends(KEY)
-    source.inlet.take(source.packet(DELTA, seq=499), source.now, 1)
+    source.inlet.take(read(source.packet(DELTA, seq=499)), source.now)
     source.sends_again(498, DELTA)
     assert len(browser.got) == 3
     seamless(browser)
@@ -322,7 +323,7 @@ def test_numbers_and_times_turn_over_without_a_seam(browser: Browser) -> None:
     for _ in range(70_000 // 50):
         source.sends()
     seamless(browser)
-    assert outlet.again(browser.seqs[-100], source.now, 1)
+    assert outlet.again(browser.seqs[-100], source.now)
 
 
 def test_held_and_let_in_again_a_stream_goes_on_and_shows_nothing_of_between(source: Source, browser: Browser) -> None:
@@ -337,7 +338,7 @@ def test_held_and_let_in_again_a_stream_goes_on_and_shows_nothing_of_between(sou
     source.sends(KEY)
     assert [packet.payload for packet in browser.got] == [KEY, KEY]
     seamless(browser)
-    assert not outlet.again((browser.seqs[1] - 1) & 0xFFFF, source.now, 1), "nor by asking for it"
+    assert not outlet.again((browser.seqs[1] - 1) & 0xFFFF, source.now), "nor by asking for it"
 
 
 @settings(deadline=None, max_examples=400)
@@ -363,7 +364,7 @@ def test_whatever_a_source_does_no_number_is_ever_used_twice_for_one_stream(  # 
         name = struct.unpack_from("!H4xI", packet, 2)
         if name not in received:
             received.add(name)
-            source.inlet.take(packet, source.now, 1)
+            source.inlet.take(read(packet), source.now)
 
     for act, number in course:
         match act:
@@ -383,7 +384,7 @@ def test_whatever_a_source_does_no_number_is_ever_used_twice_for_one_stream(  # 
             case "follow":
                 outlet.follow(None if number % 2 else source.inlet, source.now)
             case "nack":
-                outlet.again(number, source.now, 1)
+                outlet.again(number, source.now)
         source.now += 0.01
     for ssrc in (outlet.ssrc, outlet.rtx_ssrc):
         used = [packet.sequence_number for packet in browser.got if packet.ssrc == ssrc]
@@ -459,7 +460,7 @@ def test_a_stream_without_sound_is_given_a_little_silence_and_goes_on_without_a_
 
 def frames(source: Source, *payloads: tuple[bytes, bool]) -> Iterator[list[bytes] | None]:
     for payload, marker in payloads:
-        source.inlet.take(source.packet(payload, marker=marker), source.now, 1)
+        source.inlet.take(read(source.packet(payload, marker=marker)), source.now)
         source.seq += 1
         yield source.inlet.whole_key_frame()
 

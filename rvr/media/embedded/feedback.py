@@ -8,18 +8,18 @@ take, told to the sender as a cap (REMB). Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import sub
 from struct import Struct
 from typing import Final
-
-from rvr.media.embedded.rtp import unwrapped
 
 EVERY_S: Final = 0.1
 """libwebrtc sends its own feedback every 50 to 250 ms, 100 by default."""
 
-TICK_US: Final = 250
-REFERENCE_US: Final = 64_000
-KEEP_US: Final = 500_000
-"""A packet that comes this late is still told of; libwebrtc's own limit."""
+TICKS_PER_S: Final = 4_000
+REFERENCE_TICKS: Final = 256
+KEPT: Final = 200
+"""Packets that were told of already and are told of again when an earlier one comes late: a second of a seat at its
+most. libwebrtc goes back half a second."""
 MAX_STATUSES: Final = 1_000
 """In one message; 100 ms of the most that a seat may send has 150."""
 
@@ -36,77 +36,96 @@ class Arrivals:
     """When the packets of one connection came, by their transport-wide sequence numbers."""
 
     def __init__(self) -> None:
-        self._at: dict[int, int] = {}
-        """Extended sequence number -> microseconds."""
-        self._highest = -1
-        self._next = -1
-        """The first number that the next message tells of."""
+        self._at: list[float | None] = []
+        """Seconds of each number in turn, up to the one before `_due`; None for what has not come."""
+        self._told = 0
+        """How many of them the messages have told of already."""
+        self._due = -1
+        """The number after the highest, in its sixteen bits."""
         self._messages = 0
 
-    def note(self, seq: int, at_us: int) -> None:
-        if self._highest < 0:
-            # One turn up, so that an earlier packet that comes late has a number above zero.
-            number = self._highest = self._next = seq + 0x10000
+    def note(self, seq: int, at: float) -> None:
+        if seq == self._due:
+            self._at.append(at)
+            self._due = (seq + 1) & 0xFFFF
         else:
-            number = unwrapped(seq, self._highest)
-            if number > self._highest:
-                if number - self._highest > MAX_STATUSES:  # nobody loses so much: a counter that began anew
-                    self._at.clear()
-                    self._next = number
-                self._highest = number
-            elif number < self._next:
-                if self._highest - number > MAX_STATUSES:
-                    return
-                self._next = number
-        self._at.setdefault(number, at_us)
+            self._note_out_of_turn(seq, at)
 
-    def message(self, now_us: int) -> bytes | None:
+    def _note_out_of_turn(self, seq: int, at: float) -> None:
+        ahead = ((seq - self._due + 0x8000) & 0xFFFF) - 0x8000
+        place = len(self._at) + ahead
+        if self._due < 0 or place - self._told >= MAX_STATUSES:  # nobody loses so much: a counter that began anew
+            self._at, self._told, self._due = [at], 0, (seq + 1) & 0xFFFF
+        elif ahead > 0:
+            self._at += [*[None] * ahead, at]
+            self._due = (seq + 1) & 0xFFFF
+        elif -ahead <= MAX_STATUSES:
+            if place < 0:
+                self._at[:0] = [None] * -place
+                place = self._told = 0
+            if self._at[place] is None:
+                self._at[place] = at
+                self._told = min(self._told, place)
+
+    def message(self) -> bytes | None:
         """The next feedback message's FCI: all packets from the last one's end on; None when none came since."""
-        first, end = self._next, self._highest + 1
-        arrivals = [self._at.get(n) for n in range(first, min(end, first + MAX_STATUSES))]
-        if arrivals.count(None) == len(arrivals):
+        untold = self._at[self._told : self._told + MAX_STATUSES]
+        if untold.count(None) == len(untold):
             return None
-        fci, told = encoded(first, arrivals, self._messages)
+        # Each time is rounded by itself, not each step, so that errors do not add up.
+        ticks = [None if at is None else int(at * TICKS_PER_S + 0.5) for at in untold]
+        fci, told = encoded(self._due - len(self._at) + self._told, ticks, self._messages)
         self._messages = (self._messages + 1) & 0xFF
-        self._next = first + told
-        self._forget(now_us - KEEP_US)
+        self._told += told
+        if self._told > KEPT:
+            del self._at[: self._told - KEPT]
+            self._told = KEPT
         return fci
 
-    def _forget(self, before_us: int) -> None:
-        for number, at_us in list(self._at.items()):
-            if at_us >= before_us or number >= self._next:
-                break
-            del self._at[number]
 
-
-def encoded(first: int, arrivals: list[int | None], message: int) -> tuple[bytes, int]:
-    """The FCI that tells of these packets (microseconds, None for absent; at least one is there), and of how many.
+def encoded(first: int, ticks: list[int | None], message: int) -> tuple[bytes, int]:
+    """The FCI that tells of these packets (None for absent; at least one is there), and of how many.
 
     A message ends early where a step is too large for its 16 bits: the next one has a reference time of its own.
     """
-    reference = next(at_us for at_us in arrivals if at_us is not None) // REFERENCE_US
-    last = reference * REFERENCE_US
+    came = [tick for tick in ticks if tick is not None]
+    reference = came[0] // REFERENCE_TICKS
+    close = _close(came, reference) if len(came) == len(ticks) else None
+    chunks, deltas, told = close or _apart(ticks, reference)
+    head = _FCI.pack(first & 0xFFFF, told) + (reference & 0xFFFFFF).to_bytes(3, "big") + bytes([message])
+    return head + chunks + deltas, told
+
+
+def _close(came: list[int], reference: int) -> tuple[bytes, bytes, int] | None:
+    """One chunk for all, as nearly always: none is missing, and each came within 64 ms of the one before."""
+    try:
+        deltas = bytes(map(sub, came, [reference * REFERENCE_TICKS, *came]))
+    except ValueError:  # a step that is no byte
+        return None
+    return _CHUNK.pack(_SMALL << 13 | len(came)), deltas, len(came)
+
+
+def _apart(ticks: list[int | None], reference: int) -> tuple[bytes, bytes, int]:
+    last = reference * REFERENCE_TICKS
     statuses: list[int] = []
     deltas = bytearray()
-    for at_us in arrivals:
-        if at_us is None:
+    for tick in ticks:
+        if tick is None:
             statuses.append(_ABSENT)
             continue
-        # Rounded on the running sum, so that errors do not add up.
-        ticks = (at_us - last + TICK_US // 2) // TICK_US
-        if not -0x8000 <= ticks < 0x8000:
+        step = tick - last
+        if not -0x8000 <= step < 0x8000:
             break
-        last += ticks * TICK_US
-        if 0 <= ticks < 0x100:
+        last = tick
+        if 0 <= step < 0x100:
             statuses.append(_SMALL)
-            deltas.append(ticks)
+            deltas.append(step)
         else:
             statuses.append(_LARGE)
-            deltas += _DELTA.pack(ticks)
+            deltas += _DELTA.pack(step)
     while statuses[-1] == _ABSENT:  # only where the step after it did not fit
         statuses.pop()
-    head = _FCI.pack(first & 0xFFFF, len(statuses)) + (reference & 0xFFFFFF).to_bytes(3, "big") + bytes([message])
-    return head + b"".join(map(_CHUNK.pack, _chunks(statuses))) + deltas, len(statuses)
+    return b"".join(map(_CHUNK.pack, _chunks(statuses))), bytes(deltas), len(statuses)
 
 
 def _chunks(statuses: list[int]) -> Iterable[int]:

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, ClassVar, Final
 
 import aiortc.rtcdtlstransport
@@ -28,8 +29,8 @@ UDP_BUFFER_BYTES: Final = 512 * 1024
 """Two seconds of a seat at its most: what may wait while the loop is busy."""
 MAX_DATAGRAM_BYTES: Final = 1_500
 """Nothing larger crosses the Internet in one piece; browsers stay under 1,250."""
-SPARE_BYTES: Final = 64
-"""What a packet may grow by when it is passed on: extension, original sequence number, SRTP tag."""
+MAX_PACKET_BYTES: Final = MAX_DATAGRAM_BYTES + 64
+"""A packet may grow when it is passed on: extension, original sequence number, SRTP tag."""
 MAX_ADDRESSES: Final = 32
 """From which one connection may be checked: a phone that wanders has a handful."""
 MAX_WAITING: Final = 64
@@ -63,7 +64,11 @@ class Address:
             yield low + (first + n) % (high - low + 1)
 
 
-OnMedia = Callable[[bytes], None]
+OnMedia = Callable[[bytes, float], None]
+"""Is given a datagram and when it was read, in seconds of `time.monotonic`."""
+
+
+def _nothing(_: bytes, __: float) -> None: ...
 
 
 class _Verified(StunProtocol):
@@ -76,37 +81,37 @@ class _Verified(StunProtocol):
 
     def __init__(self, receiver: _Bound) -> None:
         super().__init__(receiver)
-        self._known: set[tuple[Any, ...]] = set()
+        self.on_media: OnMedia = _nothing
+        self._known: tuple[Any, ...] | None = None
+        """The one from which the last packet came, and nearly always comes the next."""
 
-    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        if not data or len(data) > MAX_DATAGRAM_BYTES or not isinstance(data, bytes):
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:  # type: ignore[override]
+        if not 0 < len(data) <= MAX_DATAGRAM_BYTES:
             return
         first = data[0]
         if 127 < first < 192:
-            if addr in self._known or self._knows(addr):
-                self.receiver.on_media(data)
+            if addr == self._known or self._knows(addr):
+                # Not the loop's own time, which stands still while the loop works: feedback is about microseconds.
+                on_media = self.on_media
+                on_media(data, monotonic())
         elif first in STUN_FIRST_BYTES:
-            if addr in self._known or self._knows(addr) or len(self.receiver.remote_candidates) < MAX_ADDRESSES:
+            if self._knows(addr) or len(self.receiver.remote_candidates) < MAX_ADDRESSES:
                 super().datagram_received(data, addr)
-        elif first in DTLS_FIRST_BYTES and (addr in self._known or self._knows(addr)):
+        elif first in DTLS_FIRST_BYTES and self._knows(addr):
             super().datagram_received(data, addr)
 
     def _knows(self, addr: tuple[Any, ...]) -> bool:
         # No candidate of an offer is used, so each of these was learnt from a check with our password.
         if any(c.host == addr[0] and c.port == addr[1] for c in self.receiver.remote_candidates):
-            self._known.add(addr)
+            self._known = addr
             return True
         return False
-
-
-def _nothing(_: bytes) -> None: ...
 
 
 class _Bound(Connection):
     """An ICE agent with one socket, on our own address, that names the public address and no other of this host."""
 
     address: ClassVar[Address]
-    on_media: OnMedia = staticmethod(_nothing)
 
     async def get_component_candidates(
         self,
@@ -204,7 +209,7 @@ def missing_names() -> Iterator[str]:
         )
 
 
-_packet: Final = ffi.new("char[]", MAX_DATAGRAM_BYTES + SPARE_BYTES + 144)
+_packet: Final = ffi.new("char[]", MAX_PACKET_BYTES + 144)
 _bytes: Final = ffi.buffer(_packet)
 _size: Final = ffi.new("int *")
 """One buffer for every packet of the process: each is opened, or sealed and sent, before the next is looked at.
@@ -224,6 +229,7 @@ class Wire:
 
     def __init__(self, ice: RTCIceTransport, dtls: RTCDtlsTransport) -> None:
         self._connection = ice._connection
+        self._nominated = self._connection._nominated
         self._dtls = dtls
         self._rx: Any = None
         self._tx: Any = None
@@ -234,7 +240,8 @@ class Wire:
 
     def listen(self, on_media: OnMedia) -> None:
         """Hand every SRTP and SRTCP datagram of an address with a passed check to `on_media`."""
-        self._connection.on_media = on_media  # type: ignore[attr-defined]
+        for protocol in self._connection._protocols:
+            protocol.on_media = on_media  # type: ignore[attr-defined]
 
     def open(self) -> None:
         """DTLS is done: from now on packets can be read and sent."""
@@ -243,60 +250,42 @@ class Wire:
 
     def shut(self) -> None:
         """Nothing is read or sent any more."""
-        self._connection.on_media = _nothing  # type: ignore[attr-defined]
+        self.listen(_nothing)
         self._rx = self._tx = self._pair = self._sendto = None
 
-    def opened(self, datagram: bytes) -> bytes | None:
+    def opened(self, datagram: bytes, unprotect: Any = _unprotect) -> bytes | None:
         """The RTP packet in an SRTP datagram; None when it is not authentic, or comes twice."""
         if self._rx is None:
             return None
         size = _size[0] = len(datagram)
         _bytes[0:size] = datagram
-        if _unprotect(self._rx, _packet, _size):
+        if unprotect(self._rx, _packet, _size):
             return None
         return _bytes[0 : _size[0]]  # type: ignore[no-any-return]
 
     def opened_rtcp(self, datagram: bytes) -> bytes | None:
-        if self._rx is None:
-            return None
-        size = _size[0] = len(datagram)
-        _bytes[0:size] = datagram
-        if lib.srtp_unprotect_rtcp(self._rx, _packet, _size):
-            return None
-        return _bytes[0 : _size[0]]  # type: ignore[no-any-return]
+        return self.opened(datagram, lib.srtp_unprotect_rtcp)
 
-    def send(self, header: bytes, payload: bytes) -> bool:
+    def send(self, packet: bytes, protect: Any = _protect) -> bool:
         """Seal an RTP packet and send it. False when it could not be."""
-        start = len(header)
-        size = start + len(payload)
-        if self._tx is None or size > MAX_DATAGRAM_BYTES + SPARE_BYTES:
-            return False
-        _bytes[0:start] = header
-        _bytes[start:size] = payload
-        _size[0] = size
-        if _protect(self._tx, _packet, _size):
-            return False
-        return self._out(_bytes[0 : _size[0]])
-
-    def send_rtcp(self, packet: bytes) -> bool:
         size = len(packet)
-        if self._tx is None or size > MAX_DATAGRAM_BYTES:
+        if self._tx is None or size > MAX_PACKET_BYTES:
             return False
         _bytes[0:size] = packet
         _size[0] = size
-        if lib.srtp_protect_rtcp(self._tx, _packet, _size):
+        if protect(self._tx, _packet, _size):
             return False
-        return self._out(_bytes[0 : _size[0]])
-
-    def _out(self, datagram: bytes) -> bool:
-        pair = self._connection._nominated.get(1)
+        pair = self._nominated.get(1)
         if pair is not self._pair:
             self._follow(pair)
         sendto = self._sendto
         if sendto is None:
             return False
-        sendto(datagram, self._addr)
+        sendto(_bytes[0 : _size[0]], self._addr)
         return True
+
+    def send_rtcp(self, packet: bytes) -> bool:
+        return self.send(packet, lib.srtp_protect_rtcp)
 
     def _follow(self, pair: Any) -> None:
         """The browser has moved to another address, or consent has ended."""

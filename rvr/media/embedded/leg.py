@@ -16,7 +16,7 @@ from rvr.media import Track
 from rvr.media.embedded import rtcp
 from rvr.media.embedded.answer import Line
 from rvr.media.embedded.feedback import CEILING_BPS, Arrivals, Downlink
-from rvr.media.embedded.rtp import HEAD_BYTES, RTCP_TYPES, extension
+from rvr.media.embedded.rtp import MARKER, RTCP_TYPES, Packet, extension, read
 from rvr.media.embedded.streams import Inlet, Outlet
 
 PACKETS_PER_TICK: Final = 250
@@ -30,12 +30,16 @@ Tap = Callable[[Track, bytes, float], object]
 """Is given each packet of a track as it came, opened, after it was passed on, with the time of its arrival."""
 
 
+Take = Callable[[Packet, float], None]
+"""Takes one packet of a track, with the time of its arrival."""
+
+
 class Wire(Protocol):
     """What a leg needs of `hooks.Wire`."""
 
     def opened(self, datagram: bytes) -> bytes | None: ...
     def opened_rtcp(self, datagram: bytes) -> bytes | None: ...
-    def send(self, header: bytes, payload: bytes) -> bool: ...
+    def send(self, packet: bytes) -> bool: ...
     def send_rtcp(self, packet: bytes) -> bool: ...
 
 
@@ -55,8 +59,8 @@ class Leg:
         self._wire = wire
         self._own_ssrc = lines[0].ssrc
         self._by_ssrc = {outlet.ssrc: outlet for outlet in self.outlets}
-        self._by_type: dict[int, tuple[Track, Inlet, bool]] = {}
-        """Payload type -> track, inlet, whether it is a retransmission."""
+        self._by_kind: list[tuple[Track, Take] | None] = [None] * 256
+        """A packet's second byte, which is marker and payload type -> track, and what takes it."""
         self._transport_cc = 0
         self._arrivals = Arrivals()
         self._estimator: RemoteBitrateEstimator | None = None
@@ -74,9 +78,9 @@ class Leg:
 
     def _receive(self, line: Line) -> None:
         inlet = self.inlets[line.kind] = Inlet(line.codec, self._own_ssrc, self._wire.send_rtcp)
-        self._by_type[line.codec.payload_type] = line.kind, inlet, False
-        if line.codec.rtx:
-            self._by_type[line.codec.rtx] = line.kind, inlet, True
+        for payload_type, take in ((line.codec.payload_type, inlet.take), (line.codec.rtx, inlet.take_again)):
+            if payload_type:
+                self._by_kind[payload_type] = self._by_kind[payload_type | MARKER] = line.kind, take
         self._transport_cc = self._transport_cc or line.ids.transport_cc
         if line.kind == "video" and not line.ids.transport_cc and "goog-remb" in line.codec.feedback:
             self._estimator, self._time_id = RemoteBitrateEstimator(), line.ids.abs_send_time
@@ -86,36 +90,36 @@ class Leg:
     def take(self, datagram: bytes, now: float) -> None:
         """An SRTP or SRTCP datagram. Never raises."""
         self._left -= 1
-        if self._left < 0 or len(datagram) < HEAD_BYTES:
+        if self._left < 0:
             return
         try:
-            if datagram[1] in RTCP_TYPES:
-                self._take_rtcp(datagram, now)
-            else:
-                self._take_rtp(datagram, now)
+            known = self._by_kind[datagram[1]]
+            if known is None:
+                self._take_other(datagram, now)
+                return
+            plain = self._wire.opened(datagram)
+            if plain is None:
+                return
+            self.heard_at = now
+            packet = read(plain, self._transport_cc)
+            number = packet[0]
+            if number is not None:
+                self._arrivals.note(number, now)
+            elif self._estimator is not None:
+                self._estimate(self._estimator, plain, now)
+            track, take = known
+            take(packet, now)
+            if self.tap is not None:
+                self.tap(track, plain, now)
         except (ValueError, IndexError, struct.error):
             self.malformed += 1
 
-    def _take_rtp(self, datagram: bytes, now: float) -> None:
-        packet = self._wire.opened(datagram)
-        if packet is None:
-            return
-        self.heard_at = now
-        found = self._by_type.get(packet[1] & 0x7F)
-        if found is None:
-            return
-        kind, inlet, again = found
-        if self._transport_cc and (number := extension(packet, self._transport_cc)) is not None:
-            self._arrivals.note(int.from_bytes(number, "big") & 0xFFFF, int(now * 1_000_000))
-        elif self._estimator is not None:
-            self._estimate(self._estimator, packet, now)
-        sent_at = int(now * 262_144) & 0xFFFFFF  # 6.18 fixed point: abs-send-time's seconds
-        if again:
-            inlet.take_again(packet, now, sent_at)
-        else:
-            inlet.take(packet, now, sent_at)
-        if self.tap is not None:
-            self.tap(kind, packet, now)
+    def _take_other(self, datagram: bytes, now: float) -> None:
+        """Control, or a payload type that was not agreed, which is a sign of life and no more."""
+        if datagram[1] in RTCP_TYPES:
+            self._take_rtcp(datagram, now)
+        elif self._wire.opened(datagram) is not None:
+            self.heard_at = now
 
     def _estimate(self, estimator: RemoteBitrateEstimator, packet: bytes, now: float) -> None:
         sent = extension(packet, self._time_id)
@@ -164,11 +168,10 @@ class Leg:
 
     def _send_again(self, ssrc: int, seqs: tuple[int, ...], now: float) -> None:
         outlet = self._by_ssrc.get(ssrc)
-        sent_at = int(now * 262_144) & 0xFFFFFF
         for seq in seqs:
             if outlet is None or self._again_left <= 0:
                 return
-            if outlet.again(seq, now, sent_at):
+            if outlet.again(seq, now):
                 self._again_left -= 1
 
     # --- every tenth of a second ---
@@ -176,7 +179,7 @@ class Leg:
     def tick(self, now: float) -> None:
         """Feedback, what must be asked for again, signs of life; once a second the reports."""
         self._left, self._again_left = PACKETS_PER_TICK, AGAIN_PER_TICK
-        if (fci := self._arrivals.message(int(now * 1_000_000))) is not None:
+        if (fci := self._arrivals.message()) is not None:
             self._wire.send_rtcp(rtcp.transport_feedback(self._own_ssrc, self._media_ssrc(), fci))
         for inlet in self.inlets.values():
             inlet.tick(now)

@@ -114,15 +114,11 @@ class Peer:
         # A certificate that is not the one of the offer has left the state "failed" (ASVS 17.2.8).
         if self._dtls.state == "connected" and not self.ended:
             self._wire.open()
-            self._wire.listen(self._take)
+            self._wire.listen(self.leg.take)
             self.connected = True
             self.leg.heard_at = time.monotonic()
             self._timer = self._loop.call_later(EVERY_S, self._tick)
             self._on_connected()
-
-    def _take(self, datagram: bytes) -> None:
-        # Not the loop's own time, which stands still while the loop works: feedback is about microseconds.
-        self.leg.take(datagram, time.monotonic())
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(EVERY_S, self._tick)

@@ -79,8 +79,8 @@ def _counted(leg: Leg) -> _Counted:
         sum(received for _, received in totals),
         sum(inlet.frames for inlet in inlets),
         sum(inlet.freezes for inlet in inlets),
-        sum(inlet.nacks for inlet in inlets),
-        sum(inlet.plis for inlet in inlets),
+        sum(inlet.asking.nacks for inlet in inlets),
+        sum(inlet.asking.plis for inlet in inlets),
     )
 
 

@@ -16,6 +16,13 @@ MARKER: Final = 0x80
 PADDED: Final = 0x20
 
 _X: Final = 0x10
+_USUAL: Final = 0x90
+"""Version 2, extensions, neither padding nor contributing sources: so nearly every packet of a browser begins."""
+_USUAL_HEAD: Final = Struct("!xBHIIIBHxBHx")
+"""Behind the header the shape of the extensions, then id and value of an extension of two bytes in either of two
+places: as the first (sound: transport-cc alone), or behind one of three (pictures: after abs-send-time)."""
+_ONE_WORD: Final = 0xBEDE_0001
+_TWO_WORDS: Final = 0xBEDE_0002
 _PAIR: Final = Struct("!HH")
 
 RTCP_TYPES: Final = range(192, 224)
@@ -28,6 +35,27 @@ class Ids:
 
     transport_cc: int = 0
     abs_send_time: int = 0
+
+
+Packet = tuple[int | None, int, int, int, int, bytes, int]
+"""Transport-wide sequence number if it has one, marker bit, sequence number, timestamp, SSRC, payload without padding,
+size of the whole in bytes. A bare tuple: one is made and taken apart for each packet of every call."""
+
+
+def read(plain: bytes, transport_cc: int = 0) -> Packet:
+    """What there is to know of a packet; `transport_cc` is the id of that extension. Raises ValueError."""
+    size = len(plain)
+    if plain[0] == _USUAL and transport_cc and size >= _USUAL_HEAD.size:
+        kind, seq, ts, ssrc, shape, first, number, second, later = _USUAL_HEAD.unpack_from(plain)
+        mark = transport_cc << 4 | 1
+        if first == mark and shape == _ONE_WORD:
+            return number, kind & MARKER, seq, ts, ssrc, plain[20:], size
+        if second == mark and shape == _TWO_WORDS and first & 0x0F == 2 and first < 0xF0:
+            return later, kind & MARKER, seq, ts, ssrc, plain[24:], size
+    _, kind, seq, ts, ssrc = HEAD.unpack_from(plain)
+    found = extension(plain, transport_cc)
+    told = int.from_bytes(found, "big") & 0xFFFF if found is not None else None
+    return told, kind & MARKER, seq, ts, ssrc, plain[payload_start(plain) : payload_end(plain)], size
 
 
 def payload_start(packet: bytes | memoryview) -> int:

@@ -16,39 +16,25 @@ from typing import Final
 
 from rvr.media.embedded import rtcp
 from rvr.media.embedded.answer import Codec, Line, cname
-from rvr.media.embedded.rtp import (
-    HEAD,
-    MARKER,
-    PADDED,
-    KeyFrame,
-    h264_key_frame,
-    payload_end,
-    payload_start,
-    unwrapped,
-    vp8_key_frame,
-)
+from rvr.media.embedded.asking import Asking, Say
+from rvr.media.embedded.rtp import HEAD, KeyFrame, Packet, h264_key_frame, unwrapped, vp8_key_frame
 
 HISTORY: Final = 512
 """Packets of a picture that can be sent again: four seconds at 1 Mbit/s, half a megabyte."""
 MAX_JUMP: Final = 3_000
 """A step in sequence numbers that no loss explains: the source has begun anew."""
-MAX_GAP: Final = 128
-"""Packets missing at once above which a key frame is cheaper than asking for each."""
-NACK_TRIES: Final = 8
-NACK_EVERY_S: Final = 0.1
-KEY_FRAME_EVERY_S: Final = 0.4
-"""A key frame costs a sender ten ordinary ones: those who ask within this time share one."""
 KEEPALIVE_S: Final = 0.4
 """Opus itself sends a packet this often through silence (DTX)."""
 SILENCE: Final = b"\xf8\xff\xfe"
 """20 ms of Opus silence: CELT, full band, mono."""
 
-_WITH_TIME: Final = Struct("!BBHIIHHI")
+_ONE_OF_THREE: Final = 0xBEDE_0001
+_WITH_TIME: Final = Struct("!BBHIIII")
 """A header with one extension of three bytes: the absolute time of sending."""
 _OSN: Final = Struct("!H")
 
-Say = Callable[[bytes], object]
-"""Sends an RTCP packet to the browser whose track this is."""
+Send = Callable[[bytes], bool]
+"""Seals and sends an RTP packet; False when it could not be."""
 Entry = tuple[int, int, int, bytes]
 """Extended sequence number, timestamp, marker bit, payload."""
 
@@ -58,11 +44,17 @@ def _vp8(payload: bytes) -> KeyFrame | None:
     return vp8_key_frame(payload) if payload and payload[0] & 0x17 == 0x10 else None
 
 
+def _none(_: bytes) -> None: ...
+
+
 _KEY_FRAMES: Final = {"VP8": _vp8, "H264": h264_key_frame}
 
 
 class Inlet:
     """One track of one browser, as it arrives."""
+
+    # At most thirty attributes: with more, CPython gives each instance a dictionary of its own, and each look-up costs
+    # twice.
 
     def __init__(self, codec: Codec, own_ssrc: int, say: Say) -> None:
         self.codec = codec
@@ -82,62 +74,65 @@ class Inlet:
         self.key_first = self.key_last = -1
         """The newest key frame's packets, first and, once it came, last."""
         self.size = KeyFrame()
-        self.nacks = 0
-        self.plis = 0
         self.octets = 0
+        self.asking = Asking(own_ssrc, say, again=bool(codec.rtx))
         self._key_ts = -1
-        self._own_ssrc = own_ssrc
-        self._say = say
-        self._key_frame = _KEY_FRAMES.get(codec.name)
+        self._find_key_frame = _KEY_FRAMES.get(codec.name, _none)
         self._history: list[Entry | None] = [None] * HISTORY if self.is_video else []
-        self._missing: dict[int, tuple[int, float]] = {}
-        """Number -> (times asked for, when again)."""
         self._first = 0
-        self._base_lost = 0
         self._told_expected = self._told_received = 0
+        self._ts = -1
         self._transit = 0.0
         self._jitter = 0.0
         self._report: tuple[int, float] = (0, 0.0)
         self._frame_at = 0.0
         self._frame_gap = 0.0
-        self._asked_at = float("-inf")
-        self._wanted = False
 
     # --- arriving ---
 
-    def take(self, packet: bytes, now: float, sent_at: int) -> None:
-        """An RTP packet of this track; `sent_at` is what it is stamped with on its way out. Raises ValueError."""
-        _, marker, seq, ts, ssrc = HEAD.unpack_from(packet)
-        payload = packet[payload_start(packet) : payload_end(packet) if packet[0] & PADDED else None]
+    def take(self, packet: Packet, now: float) -> None:
+        """A packet of this track."""
+        _, marker, seq, ts, ssrc, payload, size = packet
+        number = self.highest + 1
+        if ssrc != self.ssrc or seq != number & 0xFFFF:
+            number = self._out_of_turn(ssrc, seq, now)
+        self.received += 1
+        self.octets += size
+        if number > self.highest:
+            self.highest = number
+            if ts != self._ts:
+                self._note_transit(ts, now)
+        elif self._has(number):
+            return
+        self._accept(number, ts, marker, payload, now)
+
+    def _out_of_turn(self, ssrc: int, seq: int, now: float) -> int:
+        """The extended number of a packet that is not the one after the highest."""
         if ssrc != self.ssrc:
             self._begin(ssrc, seq)
         number = unwrapped(seq, self.highest)
-        step = number - self.highest
-        if not -MAX_JUMP < step < MAX_JUMP:
+        if not -MAX_JUMP < number - self.highest < MAX_JUMP:
             self._begin(ssrc, seq)
-            number, step = self.highest + 1, 1
-        self.received += 1
-        self.octets += len(packet)
-        if step > 0:
-            if step > 1 and self.is_video:
-                self._note_gap(self.highest + 1, number, now)
-            self.highest = number
-            self._note_transit(ts, now)
-        elif self._missing:
-            self._missing.pop(number, None)
-        self._accept(number, ts, marker & MARKER, payload, now, sent_at)
+            return self.highest + 1
+        if number > self.highest + 1 and self.is_video:
+            self.asking.gap(self.highest + 1, number, now)
+        self.asking.came(number)
+        return number
 
-    def take_again(self, packet: bytes, now: float, sent_at: int) -> None:
-        """A retransmission (RFC 4588): what was lost, or padding that only measures the way. Raises ValueError."""
-        _, marker, _, ts, _ = HEAD.unpack_from(packet)
-        start = payload_start(packet)
-        payload = packet[start : payload_end(packet)]
+    def take_again(self, packet: Packet, now: float) -> None:
+        """A retransmission (RFC 4588): what was lost, or padding that only measures the way."""
+        _, marker, _, ts, _, payload, _ = packet
         if len(payload) < 2 or not self.generation:
             return
         number = unwrapped((payload[0] << 8) | payload[1], self.highest)
-        self._missing.pop(number, None)
-        if self.highest - HISTORY < number < self.highest:
-            self._accept(number, ts, marker & MARKER, payload[2:], now, sent_at)
+        self.asking.came(number)
+        if self.highest - HISTORY < number < self.highest and not self._has(number):
+            self._accept(number, ts, marker, payload[2:], now)
+
+    def _has(self, number: int) -> bool:
+        """Whether a packet of a picture is here already, or is too old to tell."""
+        kept = self._history[number % HISTORY] if self.is_video else None
+        return kept is not None and kept[0] >= number
 
     def _begin(self, ssrc: int, seq: int) -> None:
         self.generation += 1
@@ -145,25 +140,23 @@ class Inlet:
         self.highest = seq + 0x10000 - 1  # one turn up, so that an earlier packet that comes late has a number, too
         self._first = self.highest + 1
         self.received = self._told_expected = self._told_received = 0
-        self._missing.clear()
+        self.asking.begin(ssrc)
         self._history = [None] * len(self._history)
         self.key_first = self.key_last = self._key_ts = -1
         self._report = (0, 0.0)
 
-    def _accept(self, number: int, ts: int, marker: int, payload: bytes, now: float, sent_at: int) -> None:
+    def _accept(self, number: int, ts: int, marker: int, payload: bytes, now: float) -> None:
         key = None
         if self.is_video:
-            kept = self._history[number % HISTORY]
-            if kept is not None and kept[0] >= number:
-                return  # it is here already, or too old to tell
             self._history[number % HISTORY] = (number, ts, marker, payload)
-            key = self._key_frame(payload) if self._key_frame is not None else None
+            find = self._find_key_frame
+            key = find(payload)
             if key is not None and ts != self._key_ts and number > self.key_first:
                 self._note_key_frame(key, number, ts)
             if marker:
                 self._note_frame(number, ts, now)
         for outlet in self.outlets:
-            outlet.forward(number, ts, marker, payload, key is not None, now, sent_at)
+            outlet.forward(number, ts, marker, payload, key is not None, now)
         if self.on_marker is not None and self.key_last >= 0:
             self.on_marker()
 
@@ -171,7 +164,7 @@ class Inlet:
         self.key_first, self.key_last, self._key_ts = number, -1, ts
         if key.width:
             self.size = key
-        self._wanted = False
+        self.asking.key_frame_came()
         if self.on_key_frame is not None:
             self.on_key_frame(key)
 
@@ -205,47 +198,16 @@ class Inlet:
 
     def ask_key_frame(self, now: float) -> None:
         """Now, or as soon as the last request lies far enough back."""
-        self._wanted = True
-        if self.ssrc and now - self._asked_at >= KEY_FRAME_EVERY_S:
-            self._asked_at = now
-            self._wanted = False
-            self.plis += 1
-            self._say(rtcp.picture_loss(self._own_ssrc, self.ssrc))
+        self.asking.key_frame(now)
 
     def ask_again(self, number: int, now: float) -> None:
         """A receiver lacks a packet that is not here either."""
-        tries, due = self._missing.get(number, (0, 0.0))
-        if due <= now and tries < NACK_TRIES and self.highest - HISTORY < number < self.highest:
-            self._ask_for([number], now)
-
-    def _note_gap(self, first: int, end: int, now: float) -> None:
-        if end - first + len(self._missing) > MAX_GAP:
-            self._missing.clear()
-            self.ask_key_frame(now)
-        else:
-            self._ask_for(list(range(first, end)), now)
-
-    def _ask_for(self, numbers: list[int], now: float) -> None:
-        if not self.codec.rtx:
-            return
-        for number in numbers:
-            tries, _ = self._missing.get(number, (0, 0.0))
-            self._missing[number] = tries + 1, now + NACK_EVERY_S
-        self.nacks += len(numbers)
-        self._say(rtcp.nack(self._own_ssrc, self.ssrc, [number & 0xFFFF for number in numbers]))
+        if self.highest - HISTORY < number < self.highest:
+            self.asking.again(number, now)
 
     def tick(self, now: float) -> None:
         """Every tenth of a second: ask again for what has not come."""
-        if self._wanted:
-            self.ask_key_frame(now)
-        if not self._missing:
-            return
-        oldest = self.highest - HISTORY
-        for number, (tries, _) in list(self._missing.items()):
-            if tries >= NACK_TRIES or number <= oldest:
-                del self._missing[number]
-        if due := [number for number, (_, at) in self._missing.items() if at <= now]:
-            self._ask_for(due, now)
+        self.asking.tick(self.highest - HISTORY, now)
 
     # --- reporting to the browser ---
 
@@ -278,17 +240,20 @@ class Inlet:
         return (self.highest - self._first + 1, self.received) if self.generation else (0, 0)
 
     def _note_transit(self, ts: int, now: float) -> None:
-        transit = now * self.codec.clock_hz - ts
+        # Once a picture, as libwebrtc does: its later packets differ by how the sender spaces them, not by the way.
+        self._ts = ts
+        clock_hz = self.codec.clock_hz
+        transit = now * clock_hz - ts
         change = abs(transit - self._transit)
         self._transit = transit
-        if change < self.codec.clock_hz:  # a timestamp that turned over, or a source that began anew
+        if change < clock_hz:  # a timestamp that turned over, or a source that began anew
             self._jitter += (change - self._jitter) / 16
 
 
 class Outlet:
     """One track as one receiver is sent it: one slot's sound or picture."""
 
-    def __init__(self, line: Line, send: Callable[[bytes, bytes], bool], say: Say) -> None:
+    def __init__(self, line: Line, send: Send, say: Say) -> None:
         self.is_video = line.kind == "video"
         self.slot = line.slot
         self.ssrc = line.ssrc
@@ -303,7 +268,9 @@ class Outlet:
         self._send = send
         self._say = say
         self._codec = line.codec
-        self._time_id = line.ids.abs_send_time if line.ids.abs_send_time < 15 else 0
+        self._payload_type = line.codec.payload_type
+        self._time_mark = line.ids.abs_send_time << 28 | 2 << 24 if 0 < line.ids.abs_send_time < 15 else 0
+        """The extension's id and length, before its three bytes; 0 for none."""
         self._generation = -1
         """Of the inlet, as long as this follows it; -1: wait for a key frame."""
         self._key_ts = -1
@@ -327,8 +294,8 @@ class Outlet:
         if inlet is not None and self.is_video:
             inlet.ask_key_frame(now)
 
-    def forward(self, number: int, ts: int, marker: int, payload: bytes, key: bool, now: float, sent_at: int) -> None:
-        """Pass a packet of the source on. `number` is the source's, extended; `sent_at` as in `Inlet.take`."""
+    def forward(self, number: int, ts: int, marker: int, payload: bytes, key: bool, now: float) -> None:
+        """Pass a packet of the source on. `number` is the source's, extended."""
         inlet = self.inlet
         if inlet is None:
             return
@@ -340,10 +307,12 @@ class Outlet:
         elif number < self._first:
             return
         seq = number + self._seq_delta
-        self._top = max(self._top, seq)
+        if seq > self._top:
+            self._top = seq
         self._ts = ts = (ts + self._ts_delta) & 0xFFFFFFFF
         self._sent_at = now
-        if self._send(self._header(self._codec.payload_type | marker, seq, ts, self.ssrc, sent_at), payload):
+        send = self._send
+        if send(self._header(self._payload_type | marker, seq, ts, self.ssrc, now) + payload):
             self.packets += 1
             self.octets += len(payload)
         if key:
@@ -362,10 +331,10 @@ class Outlet:
     def _elapsed(self, now: float) -> int:
         return max(1, int((now - self._sent_at) * self._codec.clock_hz)) if self._sent_at else 1
 
-    def _header(self, kind: int, seq: int, ts: int, ssrc: int, sent_at: int) -> bytes:
-        if self._time_id:
-            stamp = (self._time_id << 4 | 2) << 24 | sent_at
-            return _WITH_TIME.pack(0x90, kind, seq & 0xFFFF, ts, ssrc, 0xBEDE, 1, stamp)
+    def _header(self, kind: int, seq: int, ts: int, ssrc: int, now: float) -> bytes:
+        if self._time_mark:
+            sent_at = int(now * 262_144) & 0xFFFFFF  # 6.18 fixed point: abs-send-time's seconds
+            return _WITH_TIME.pack(0x90, kind, seq & 0xFFFF, ts, ssrc, _ONE_OF_THREE, self._time_mark | sent_at)
         return HEAD.pack(0x80, kind, seq & 0xFFFF, ts, ssrc)
 
     def keep_alive(self, now: float) -> None:
@@ -376,13 +345,13 @@ class Outlet:
         self._top += 1
         self._ts = (self._ts + self._elapsed(now)) & 0xFFFFFFFF
         self._sent_at = now
-        if self._send(HEAD.pack(0x80, self._codec.payload_type, self._top & 0xFFFF, self._ts, self.ssrc), SILENCE):
+        if self._send(HEAD.pack(0x80, self._codec.payload_type, self._top & 0xFFFF, self._ts, self.ssrc) + SILENCE):
             self.packets += 1
             self.octets += len(SILENCE)
 
     # --- what the receiver says ---
 
-    def again(self, seq: int, now: float, sent_at: int) -> bool:
+    def again(self, seq: int, now: float) -> bool:
         """The receiver lacks this packet: from the history, or asked of the source. True when one was sent."""
         inlet = self.inlet
         if inlet is None or inlet.generation != self._generation or not self._codec.rtx:
@@ -397,9 +366,9 @@ class Outlet:
         _, ts, marker, payload = entry
         self._rtx_seq += 1
         header = self._header(
-            self._codec.rtx | marker, self._rtx_seq, (ts + self._ts_delta) & 0xFFFFFFFF, self.rtx_ssrc, sent_at
+            self._codec.rtx | marker, self._rtx_seq, (ts + self._ts_delta) & 0xFFFFFFFF, self.rtx_ssrc, now
         )
-        return self._send(header, _OSN.pack(seq) + payload)
+        return self._send(header + _OSN.pack(seq) + payload)
 
     def note_block(self, block: rtcp.Block, now: float) -> None:
         """The receiver's report on this stream."""

@@ -77,7 +77,7 @@ class Tap(asyncio.DatagramProtocol):
     def opened_rtcp(self, datagram: bytes) -> bytes | None:
         return None  # the reports stay between Janus and the browser
 
-    def send(self, header: bytes, payload: bytes) -> bool:
+    def send(self, packet: bytes) -> bool:
         return False
 
     def send_rtcp(self, packet: bytes) -> bool:
