@@ -6,7 +6,7 @@ register of releases before it leaves.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import jinja2
 from rvr.core.moment import iso
 from rvr.evaluation import milestones
 from rvr.evaluation.disclosure import ROUNDED_TO, THRESHOLD
-from rvr.evaluation.exhibits import Exhibit, Guard, exhibits
+from rvr.evaluation.exhibits import WITHHELD, Exhibit, Guard, exhibits, percent
 from rvr.evaluation.guarded import guarded
 from rvr.evaluation.measures import Measures
 from rvr.evaluation.releases import Releases
@@ -72,26 +72,42 @@ def made(
     return Report(window, force, tuple(sorted(stored)), threshold, tuple(rows), tuple(pictures), tuple(sorted(bases)))
 
 
+Table = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
+"""Head and rows."""
+
+_HEAD = ("interval", "cases", "measured", "mean (s)", "median (s)", "p10 (s)", "p90 (s)", "limit (s)", "within it")
+
+
+def tables(report: Report) -> dict[str, Table]:
+    """The timings as text: `literature`, the clocks of other people's studies, and `own`, every other interval."""
+    told = {"literature": True, "own": False}
+    return {
+        name: (_HEAD, tuple(_row(row) for row in report.timings if bool(row["source"]) == theirs))
+        for name, theirs in told.items()
+    }
+
+
+def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    meaning = f"{row['timing']}: {row['meaning']}" + (f". {row['source']}" if row["source"] else "")
+    counts = (WITHHELD if row[name] is None else str(row[name]) for name in ("cases", "n"))
+    seconds = (
+        WITHHELD if row[name] is None else f"{row[name]:,.1f}" for name in ("mean_s", "median_s", "p10_s", "p90_s")
+    )
+    limit = "" if row["limit_s"] is None else str(row["limit_s"])
+    share = WITHHELD if row["share"] is None else percent(row["share"])
+    return (meaning, *counts, *seconds, limit, share if limit else "")
+
+
 def html(report: Report) -> str:
     """The report as one HTML file."""
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     window = report.window
-    return template.render(
+    times = {"from": window.start, "to": window.end, "cut": window.cut}
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         report=report,
-        literature=[row for row in report.timings if row["source"]],
-        own=[row for row in report.timings if not row["source"]],
+        tables=tables(report),
         rounded_to=ROUNDED_TO,
-        times={name: iso(at) if at else "" for name, at in _times(window).items()},
-        seconds=lambda value: "withheld" if value is None else f"{value:,.1f}",
-        count=lambda value: "withheld" if value is None else str(value),
-        share=lambda row: (
-            "" if row["limit_s"] is None else ("withheld" if row["share"] is None else f"{row['share']:.0%}")
-        ),
+        times={name: iso(at) if at else "" for name, at in times.items()},
     )
-
-
-def _times(window: Window) -> dict[str, Any]:
-    return {"from": window.start, "to": window.end, "cut": window.cut}
