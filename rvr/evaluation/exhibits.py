@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from rvr.evaluation import control_charts, km, svg
 from rvr.evaluation.control_charts import Period, Point
-from rvr.evaluation.disclosure import THRESHOLD, Cell, protect, rounded
+from rvr.evaluation.disclosure import THRESHOLD, Cell, protect, published
 from rvr.evaluation.measures import OUTCOME_DAYS, STAGES, Measures, months
 
 Row = tuple[str, ...]
@@ -54,7 +54,7 @@ class Guard:
         gone = protect(cells, self.threshold, hidden=close)
         counts = {cell.key: cell.count for cell in cells if gone is not None and cell.key not in gone}
         self.released |= {(name, key): count for key, count in counts.items()}
-        return lambda key: rounded(counts[key]) if key in counts else None
+        return lambda key: published(counts[key], self.threshold) if key in counts else None
 
 
 def exhibits(measures: Measures, guard: Guard, bases: Collection[str] = ()) -> list[Exhibit]:
@@ -133,7 +133,7 @@ def distribution(measures: Measures, guard: Guard) -> Exhibit:
 
 
 def _about(count: int, guard: Guard) -> str:
-    return str(rounded(count)) if count >= guard.threshold else f"fewer than {guard.threshold}"
+    return str(published(count, guard.threshold)) if count >= guard.threshold else f"fewer than {guard.threshold}"
 
 
 def _curve(times: list[float], guard: Guard, name: str) -> list[tuple[float, float]]:
@@ -428,7 +428,7 @@ def outcomes(measures: Measures, guard: Guard) -> Exhibit:
 
 
 def _about_or_none(count: int, guard: Guard) -> int | None:
-    return rounded(count) if count >= guard.threshold else None
+    return published(count, guard.threshold) if count >= guard.threshold else None
 
 
 def _one_row(counts: Mapping[str, int]) -> list[Cell]:

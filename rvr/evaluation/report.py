@@ -6,20 +6,23 @@ register of releases before it leaves.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from rvr.core import events as e
 from rvr.core.moment import iso
 from rvr.evaluation import milestones
 from rvr.evaluation.disclosure import ROUNDED_TO, THRESHOLD
 from rvr.evaluation.exhibits import WITHHELD, Exhibit, Guard, exhibits, percent
-from rvr.evaluation.guarded import guarded
+from rvr.evaluation.guarded import REASONS, guarded
 from rvr.evaluation.measures import Measures
+from rvr.evaluation.milestones import Moments
 from rvr.evaluation.releases import Releases
 from rvr.evaluation.summary import Summing
 from rvr.evaluation.window import Window
@@ -54,22 +57,39 @@ def made(
     """Reads every case of the window once. For a thread of the caller's own. `bases`: months at which new baselines of
     the control charts begin; `releases`: the register, read and written where it is given.
     """
-    stored = window.definitions(store)
-    summing, force = Summing(window, stored), ""
-    measures = Measures(window.cut) if window.cut else None
+    making = Making(window, window.definitions(store), threshold)
     for log in window.cases(store):
-        found = milestones.moments(log)
-        summing.add(log, found)
-        if measures:
-            measures.add(log, found, summing.zone(log))
-        force = log[0].force
-    too_close = partial(releases.too_close, "report") if releases else (lambda name, cell, count: False)
-    guard = Guard(threshold, too_close)
-    rows, released = guarded(summing.summary(), threshold, too_close)
-    pictures = exhibits(measures, guard, bases) if measures else []
-    if releases and window.cut:
-        releases.add("report", released | guard.released, window.cut)
-    return Report(window, force, tuple(sorted(stored)), threshold, tuple(rows), tuple(pictures), tuple(sorted(bases)))
+        making.add(log, milestones.moments(log))
+    return making.report(bases, releases)
+
+
+class Making:
+    """Gathers what a report tells, case by case."""
+
+    def __init__(
+        self, window: Window, stored: Mapping[str, e.DefinitionStored], threshold: int = THRESHOLD, *, by: str = ""
+    ) -> None:
+        self._window, self._versions, self._threshold = window, tuple(sorted(stored)), threshold
+        self._summing = Summing(window, stored, by=by)
+        self._measures = Measures(window.cut or datetime.max.replace(tzinfo=UTC))
+        self._force = ""
+
+    def add(self, log: Sequence[e.Recorded], found: Moments) -> None:
+        """One case. `found`: its moments."""
+        self._summing.add(log, found)
+        self._measures.add(log, found, self._summing.zone(log))
+        self._force = log[0].force
+
+    def report(self, bases: Collection[str] = (), releases: Releases | None = None) -> Report:
+        """What was gathered, after disclosure control."""
+        too_close = partial(releases.too_close, "report") if releases else (lambda name, cell, count: False)
+        guard = Guard(self._threshold, too_close)
+        rows, released = guarded(self._summing.summary(), self._threshold, too_close)
+        pictures = exhibits(self._measures, guard, bases)
+        if releases and self._window.cut:
+            releases.add("report", released | guard.released, self._window.cut)
+        told = (tuple(rows), tuple(pictures), tuple(sorted(bases)))
+        return Report(self._window, self._force, self._versions, self._threshold, *told)
 
 
 Table = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
@@ -96,6 +116,25 @@ def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     limit = "" if row["limit_s"] is None else str(row["limit_s"])
     share = WITHHELD if row["share"] is None else percent(row["share"])
     return (meaning, *counts, *seconds, limit, share if limit else "")
+
+
+COLUMNS = (
+    *("timing", "from", "to", "meaning", "source", "among", "group", "limit_s", "cases", "n", *REASONS),
+    *("mean_s", "median_s", "p10_s", "p90_s", "within", "beyond", "share", "withheld"),
+)
+
+
+def csv_tables(report: Report) -> dict[str, Table]:
+    """The same as tables for programs: `timings`, and one for each picture. Nothing stands in a cell that is withheld
+    there."""
+    rows = (tuple(_cell(row[name]) for name in COLUMNS) for row in report.timings)
+    return {"timings": (COLUMNS, tuple(rows))} | {one.id: (one.head, one.rows) for one in report.exhibits}
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
 
 
 def html(report: Report) -> str:

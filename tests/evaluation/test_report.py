@@ -19,10 +19,13 @@ from rvr.core.moment import iso
 from rvr.evaluation import km, milestones, svg
 from rvr.evaluation.exhibits import _GRID, WITHHELD, Exhibit, Guard, duration, exhibits
 from rvr.evaluation.measures import STAGES, Measures, Month, months, safeguarding
+from rvr.evaluation.pseudonyms import CannotExport
 from rvr.evaluation.report import html, made
+from rvr.evaluation.timings import TIMINGS
 from rvr.evaluation.window import window_of
 from rvr.store import Store
 from tests.evaluation.conftest import Week
+from tests.evaluation.recompute import read
 from tests.evaluation.test_timings import Happened, a_log, contact
 from tests.store.builders import START
 
@@ -314,3 +317,24 @@ def test_no_count_below_the_threshold_is_anywhere_in_a_register(week: Week, tmp_
     guard = Guard()
     exhibits(many(), guard)
     assert [key for key, count in guard.released.items() if 0 < count < guard.threshold] == []
+
+
+def test_a_package_has_the_tables_that_may_be_published_when_they_are_asked_for(
+    week: Week, package: Path, tmp_path: Path
+) -> None:
+    assert not (package / "tables").exists()
+    for name, k in (("guarded", 10), ("exact", 1)):
+        week.exports(tmp_path / name, disclosure_k=k)
+    exact, hidden = (read(tmp_path / name / "tables" / "timings.csv") for name in ("exact", "guarded"))
+    assert [row["timing"] for row in exact if row["group"] == "all"] == [one.name for one in TIMINGS]
+    assert "2026-11" in {row["group"] for row in exact}
+    assert {int(row["cases"] or 0) % 5 for row in hidden} == {int(row["n"] or 0) % 5 for row in hidden} == {0}
+    assert {int(row["n"]) % 5 for row in exact} != {0}
+    assert sum(row["median_s"] != "" for row in hidden) < sum(row["median_s"] != "" for row in exact)
+    assert {path.stem for path in (tmp_path / "exact" / "tables").iterdir()} == {
+        "timings",
+        *(one.id for one in exhibits(measured(), Guard())),
+    }
+    assert "tables/funnel.csv" in (tmp_path / "exact" / "MANIFEST.sha256").read_text()
+    with pytest.raises(CannotExport, match="tell months"):
+        week.exports(tmp_path / "relative", disclosure_k=10, times="relative")
