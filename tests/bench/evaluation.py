@@ -1,7 +1,8 @@
 """What evaluation costs, and that its memory does not grow with cases: `python3 run.py bench evaluation [--cases N]`.
 
 A store is filled with invented cases of sixteen events, N and then four times as many. A process of its own each time
-writes the package in every format, sums up the timings, or makes the report.
+writes the package, sums up the timings, or makes the report; the last also beside a loop that wants to wake every five
+milliseconds, as a desk does while an evaluator looks at figures. And what disclosure control hides of random tables.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.core.moment import iso
 from rvr.evaluation import report, summary
+from rvr.evaluation.disclosure import THRESHOLD, grid, protect
 from rvr.evaluation.formats import FORMATS
 from rvr.evaluation.package import export
 from rvr.evaluation.window import window_of
@@ -35,6 +37,7 @@ TIMES = 4
 """How many times as many cases the second store holds."""
 
 A_JOB = 1_000
+EVERY_S = 0.005
 
 
 def facts(dice: Random) -> list[tuple[float, e.Fact]]:
@@ -121,6 +124,45 @@ async def a_report(store: Store, folder: Path) -> None:
     report.html(report.made(store, await window_of(store)))
 
 
+async def beside_a_loop(store: Store, folder: Path) -> None:
+    """Prints by how much a loop in the same process wakes too late while a report is made."""
+    late: list[float] = []
+    done = asyncio.Event()
+
+    async def wakes() -> None:
+        while not done.is_set():
+            began = perf_counter()
+            await asyncio.sleep(EVERY_S)
+            late.append(perf_counter() - began - EVERY_S)
+
+    waking = asyncio.create_task(wakes())
+    await asyncio.to_thread(report.made, store, await window_of(store))
+    done.set()
+    await waking
+    late.sort()
+    told = (late[len(late) // 2], late[len(late) * 99 // 100], late[-1])
+    median, most, last = (f"{seconds * 1e3:.1f} ms" for seconds in told)
+    sys.stderr.write(f"a loop beside a report wakes late by {median} (median), {most} (99 of 100), {last} (most)\n")
+
+
+def disclosure() -> None:
+    """Prints what is hidden of the tables that the test of disclosure control attacks."""
+    from tests.evaluation.test_disclosure import TABLES, a_table  # its solver is large: not in the other processes
+
+    dice, cells, small, hidden, withheld = Random(2022), 0, 0, 0, 0
+    began = perf_counter()
+    for _ in range(TABLES):
+        told = grid(a_table(dice))
+        gone = protect(told)
+        cells, small = cells + len(told), small + sum(0 < cell.count < THRESHOLD for cell in told)
+        hidden, withheld = hidden + len(gone or ()), withheld + (gone is None)
+    each = (perf_counter() - began) / TABLES * 1e3
+    sys.stdout.write(
+        f"{TABLES} tables: {small / cells:.0%} of the cells too small, {hidden / cells:.0%} hidden, {withheld} tables"
+        f" withheld whole, {each:.2f} ms a table\n"
+    )
+
+
 async def nothing(store: Store, folder: Path) -> None:
     """What a process has that opened the store and loaded the same modules."""
 
@@ -131,6 +173,7 @@ WORK: dict[str, Callable[[Store, Path], Awaitable[None]]] = {
     "package in every format": package,
     "timings by area": timings,
     "report": a_report,
+    "report beside a loop": beside_a_loop,
 }
 
 
@@ -158,7 +201,8 @@ def one(folder: Path, name: str) -> None:
 
 def measured(folder: Path, name: str) -> tuple[float, float]:
     command = [sys.executable, "-P", "-m", "tests.bench.evaluation", "--child", str(folder), name]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]).stdout
+    root = Path(__file__).parents[2]
+    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=root).stdout
     seconds, mib = told.split()
     return float(seconds), float(mib)
 
@@ -171,6 +215,7 @@ def main() -> None:
     if given.child:
         one(Path(given.child[0]), given.child[1])
         return
+    disclosure()
     for cases in (given.cases, TIMES * given.cases):
         with tempfile.TemporaryDirectory(prefix="rvr-bench-") as scratch:
             folder = Path(scratch)
