@@ -7,29 +7,38 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from rvr.config import Settings
-from rvr.evaluation import summary, timings
+from rvr.evaluation import report, summary, timings
 from rvr.evaluation.disclosure import ROUNDED_TO, THRESHOLD
 from rvr.evaluation.guarded import guarded
+from rvr.evaluation.releases import Releases
 from rvr.evaluation.window import window_of
 from rvr.opening import Fault, open_store
 from rvr.store import access
-from rvr.terminal import entry, say
+from rvr.terminal import entry, say, user
 
-VERBS = ("timings",)
+VERBS = ("timings", "report")
 
 
 def add_verbs(verbs: Any, store: argparse.ArgumentParser, time: Callable[[str], datetime]) -> None:
     """The verbs with their options. `store`: the options of everything that opens a store; `time`: reads a time."""
-    one = verbs.add_parser("timings", parents=[store], help="sum up how long everything took, by replay of the log")
-    one.add_argument("--from", dest="start", type=time, metavar="TIME", help="cases opened at or after")
-    one.add_argument("--to", dest="end", type=time, metavar="TIME", help="cases opened before")
+    cases = argparse.ArgumentParser(add_help=False)
+    cases.add_argument("--from", dest="start", type=time, metavar="TIME", help="cases opened at or after")
+    cases.add_argument("--to", dest="end", type=time, metavar="TIME", help="cases opened before")
+    cases.add_argument("--disclosure-k", type=int, default=THRESHOLD, metavar="N", help="hide fewer cases; 1: none")
+    one = verbs.add_parser("report", parents=[store, cases], help="write charts and tables as one HTML file")
+    one.add_argument("--out", type=Path, required=True, metavar="FILE.html")
+    one.add_argument("--rebase", action="append", default=[], metavar="YYYY-MM", help="a new baseline from there on")
+    one.add_argument("--project", type=Path, metavar="KEYFILE", help="whose register of releases it goes into")
+    one.add_argument("--recipient", default="", metavar="NAME", help="who gets it, for the access log (default: you)")
+    told = "sum up how long everything took, by replay of the log"
+    one = verbs.add_parser("timings", parents=[store, cases], help=told)
     one.add_argument("--by", choices=tuple(summary.BY), default="", help="a line for each of these, too")
     one.add_argument("--interval", type=_interval, action="append", metavar="T5-T11", help="these pairs of points only")
     one.add_argument("--under", default="", metavar="VERSION", help="measure against that workflow's targets instead")
-    one.add_argument("--disclosure-k", type=int, default=THRESHOLD, metavar="N", help="hide fewer cases; 1: none")
     one.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -44,6 +53,9 @@ def _interval(text: str) -> timings.Timing:
 
 def run(given: argparse.Namespace, settings: Settings) -> int:
     """Runs one of the verbs; the exit code. Raises Fault, CannotOpen, and what the desk refuses."""
+    if given.verb == "report":
+        asyncio.run(_report(given, settings))
+        return 0
     found = asyncio.run(_timings(given, settings))
     k = given.disclosure_k
     rows = guarded(found, k)[0] if k > 1 else summary.told(found)
@@ -65,6 +77,24 @@ async def _timings(given: argparse.Namespace, settings: Settings) -> summary.Sum
             return await asyncio.to_thread(summary.summarise, store, window, wanted, by=given.by, under=given.under)
         except ValueError as wrong:
             raise Fault(str(wrong)) from None
+
+
+async def _report(given: argparse.Namespace, settings: Settings) -> None:
+    """Figures that leave are a disclosure, small counts or none: in the access log before the file is written."""
+    key, recipient = given.project or settings.project_key_path, given.recipient or user()
+    async with open_store(settings, existing=True) as store:
+        window = await window_of(store, given.start, given.end)
+        told = entry("disclosure", "report", recipient=recipient)
+        await store.write(lambda connection: access.record(connection, told))
+        try:
+            releases = Releases(key, given.disclosure_k)
+            made = await asyncio.to_thread(
+                report.made, store, window, threshold=given.disclosure_k, bases=given.rebase, releases=releases
+            )
+            given.out.write_text(report.html(made), encoding="utf-8")
+        except OSError as error:
+            raise Fault(f"{error.filename} cannot be used: {error.strerror}") from None
+    say(f"{given.out}: written")
 
 
 def document(found: summary.Summary, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

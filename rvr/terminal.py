@@ -19,6 +19,7 @@ ACCESS: Mapping[str, tuple[str, ...]] = {
     "import": ("collection",),
     "keys": ("alteration", "disclosure"),
     "replay": ("alteration",),
+    "report": ("disclosure",),
     "restore": ("alteration",),
     "retention": ("consultation",),
     "timings": ("consultation",),

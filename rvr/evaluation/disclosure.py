@@ -152,3 +152,8 @@ def _path(came: _Came, source: Node, target: Node) -> Iterator[tuple[Hashable, b
 def rounded(count: int, to: int = ROUNDED_TO) -> int:
     """The nearest multiple, halves up: what a shown count is shown as."""
     return (2 * count + to) // (2 * to) * to
+
+
+def published(count: int, threshold: int) -> int:
+    """A count that is shown, as it is shown: exactly only where nothing is to be hidden."""
+    return rounded(count) if threshold > 1 else count

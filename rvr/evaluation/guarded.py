@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rvr.evaluation.disclosure import THRESHOLD, Cell, grid, protect, rounded
+from rvr.evaluation.disclosure import THRESHOLD, Cell, grid, protect, published
 from rvr.evaluation.summary import ALL, Summary, Tally, told
 from rvr.evaluation.timings import Timing
 
@@ -161,14 +161,14 @@ def _row(
     measured = 0 in shown.get("n", ()) and n >= threshold
     kept = {0, 1} <= shown.get("kept", frozenset()) and row["within"] is not None
     figures = {
-        "cases": rounded(tally.cases - tally.voided) if shown else None,
-        "n": rounded(n) if 0 in shown.get("n", ()) else None,
-        **{name: rounded(getattr(tally, name)) if reasons and shown else None for name in REASONS},
+        "cases": published(tally.cases - tally.voided, threshold) if shown else None,
+        "n": published(n, threshold) if 0 in shown.get("n", ()) else None,
+        **{name: published(getattr(tally, name), threshold) if reasons and shown else None for name in REASONS},
         "voided": None,
         **{name: row[name] if measured else None for name in ("mean_s", "median_s")},
         **{name: row[name] if measured and n >= 10 * threshold else None for name in ("p10_s", "p90_s")},
-        "within": rounded(tally.within) if kept else None,
-        "beyond": rounded(tally.beyond) if kept else None,
+        "within": published(tally.within, threshold) if kept else None,
+        "beyond": published(tally.beyond, threshold) if kept else None,
         "share": round(row["share"], 2) if kept and row["share"] is not None else None,
     }
     whole = shown.get("n") == frozenset({0, 1}) and (measured or n == 0)

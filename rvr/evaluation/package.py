@@ -8,6 +8,7 @@ recorded, codes as codes; a sealed field is never read, and a text that is no co
 from __future__ import annotations
 
 import asyncio
+import csv
 import hashlib
 import json
 import os
@@ -32,6 +33,7 @@ from rvr.evaluation import (
     gaps,
     milestones,
     pseudonyms,
+    report,
     rows,
     scripts,
     sessions,
@@ -85,6 +87,8 @@ class _Plan:
     """One of `leaving_times.WAYS`."""
     formats: tuple[str, ...] = ()
     """Of `formats.FORMATS`, beside CSV."""
+    disclosure_k: int = 0
+    """Threshold of the tables that may be published; nought: without them."""
 
 
 async def export(
@@ -98,16 +102,20 @@ async def export(
     internal_ids: bool = False,
     times: str = AS_RECORDED,
     also: Sequence[str] = (),
+    disclosure_k: int = 0,
 ) -> Summary:
     """Writes the package to `out`: a zip file where its name ends in `.zip`, else a folder.
 
     `project_key`: the file of the project's key, made at first use; it must not lie inside the package. `proofs`: with
     the proof of each row, which needs `internal_ids`, for the ids of the desk are in it. `times`: how they leave, one
-    of `leaving_times.WAYS`. `also`: which of `formats.FORMATS` are made of the CSV files, too. Raises Refused when
-    the window is empty, CannotExport when `out` holds something else than an earlier export, for a key file that cannot
-    be used, for proofs without their ids or with changed times, for a format whose library is not there, or when the
+    of `leaving_times.WAYS`. `also`: which of `formats.FORMATS` are made of the CSV files, too. `disclosure_k`: the
+    threshold of the tables that are added then (`report.csv_tables`). Raises Refused when the window is empty,
+    CannotExport when `out` holds something else than an earlier export, for a key file that cannot be used, for proofs
+    without their ids, for changed times with proofs or tables, for a format whose library is not there, or when the
     log's head cannot be signed.
     """
+    if disclosure_k and times != AS_RECORDED:
+        raise CannotExport("the tables tell months: leave out --times or --disclosure-k")
     window = await window_of(store, from_, to)
     if proofs and not internal_ids:
         raise CannotExport(_DISCLOSES)
@@ -117,7 +125,7 @@ async def export(
         head = await store.head_over(window.last)
     except RefusesToSign as refusal:
         raise CannotExport(f"the log's head cannot be signed: {refusal}", refusal.code) from None
-    plan = _Plan(window, head, proofs, times, tuple(sorted(set(also))))
+    plan = _Plan(window, head, proofs, times, tuple(sorted(set(also))), disclosure_k)
     return await asyncio.to_thread(_export, store, out, project_key, plan)
 
 
@@ -176,16 +184,29 @@ def _write_data(store: Store, folder: Path, plan: _Plan, writing: rows.Writing) 
     with ExitStack() as opened:
         put = {table.name: rows_into(opened, folder, table, writing.times) for table in codebook.DATA_TABLES}
         prove = _proofs_into(opened, store, folder, plan.head) if plan.proofs else None
+        sums = report.Making(plan.window, writing.definitions, plan.disclosure_k, by="month")
         for log in plan.window.cases(store):
-            _write_case(log, writing, put, measured)
+            found = milestones.moments(log)
+            _write_case(log, found, writing, put, measured)
+            if plan.disclosure_k:
+                sums.add(log, found)
             if prove:
                 prove.put(rows.case_of(writing.alias, log[0]), log)
         if not writing.times.changed:
             for row in writing.clock.rows():
                 put["desk_clock"](row)
+    if plan.disclosure_k:
+        _write_tables(folder, report.csv_tables(sums.report()))
     if writing.times.changed:
         for table in codebook.CASE_TABLES:
             by_pseudonym(folder / table.path)
+
+
+def _write_tables(folder: Path, tables: Mapping[str, report.Table]) -> None:
+    (folder / "tables").mkdir()
+    for name, (head, lines) in tables.items():
+        with new_file(folder / "tables" / f"{name}.csv") as out:
+            csv.writer(out, lineterminator="\n").writerows([head, *lines])
 
 
 def _write_more(folder: Path, plan: _Plan, times: LeavingTimes) -> None:
@@ -205,8 +226,14 @@ def _proofs_into(opened: ExitStack, store: Store, folder: Path, head: Checkpoint
     return Proofs(store, head, opened.enter_context(new_file(folder / ROWS)))
 
 
-def _write_case(log: list[e.Recorded], writing: rows.Writing, put: Mapping[str, Put], measured: sessions.LogOf) -> None:
-    found, runs = milestones.moments(log), clock_runs.clock_runs(log)
+def _write_case(
+    log: list[e.Recorded],
+    found: milestones.Moments,
+    writing: rows.Writing,
+    put: Mapping[str, Put],
+    measured: sessions.LogOf,
+) -> None:
+    runs = clock_runs.clock_runs(log)
     case = rows.case_of(writing.alias, log[0])
     writing.times.begin(log, case, rows.people(log)["victim"], writing.cut)
     row = rows.case_row(log, found, writing)

@@ -138,17 +138,27 @@ print(summary(survfit(Surv(time, what) ~ 1), times = c(180, 600, 3600, 86400), e
 # --- SPSS and Stata ----------------------------------------------------------------------------------------------
 
 
+_SPSS_WORDS = frozenset(["all", "and", "by", "eq", "ge", "gt", "le", "lt", "ne", "not", "or", "to", "with"])
+"""What no variable may be called there."""
+
+
+def _spss_name(column: Column) -> str:
+    return f"{column.name}_" if column.name in _SPSS_WORDS else column.name
+
+
 def _spss(tables: tuple[Table, ...]) -> str:
-    return "* The tables of this package. CD to its folder first.\n" + "".join(_spss_table(table) for table in tables)
+    return "* The tables of this package, each saved as .sav. CD to its folder first.\n" + "".join(
+        _spss_table(table) for table in tables
+    )
 
 
 def _spss_table(table: Table) -> str:
-    formats = "\n  ".join(f"{column.name} {_spss_format(column)}" for column in table.columns)
-    labels = "\n  /".join(f"{column.name} {_quoted(label(column), SPSS_LABEL)}" for column in table.columns)
+    formats = "\n  ".join(f"{_spss_name(column)} {_spss_format(column)}" for column in table.columns)
+    labels = "\n  /".join(f"{_spss_name(column)} {_quoted(label(column), SPSS_LABEL)}" for column in table.columns)
     return (
         f"GET DATA /TYPE=TXT /FILE='{table.path}' /ENCODING='UTF8' /ARRANGEMENT=DELIMITED /DELIMITERS=','\n"
         f"  /QUALIFIER='\"' /FIRSTCASE=2 /VARIABLES=\n  {formats}.\n"
-        f"DATASET NAME {table.name}.\nVARIABLE LABELS\n  {labels}.\n"
+        f"VARIABLE LABELS\n  {labels}.\nSAVE OUTFILE='{table.name}.sav'.\n"
     )
 
 

@@ -115,15 +115,10 @@ def summarise(
     """Replays the window's cases. For a thread of the caller's own. `by`: one of BY, or nothing; `under`: the content
     hash of a workflow, or how it begins. Raises ValueError for one that the log does not hold, or holds twice.
     """
-    stored = window.definitions(store)
-    version, targets = _restated(stored, under)
-    summing = _Summing(tuple(wanted), by, targets, window.cut or datetime.max.replace(tzinfo=UTC), stored)
-    cases = 0
+    summing = Summing(window, window.definitions(store), wanted, by=by, under=under)
     for log in window.cases(store):
-        summing.add(log)
-        cases += 1
-    tallies = {name: dict(sorted(groups.items(), key=_all_first)) for name, groups in summing.tallies.items()}
-    return Summary(summing.wanted, by, version, window.cut, cases, tallies, summing.limits())
+        summing.add(log, milestones.moments(log))
+    return summing.summary()
 
 
 def _all_first(group: tuple[str, Any]) -> tuple[bool, str]:
@@ -139,31 +134,46 @@ def _restated(stored: Mapping[str, e.DefinitionStored], under: str) -> tuple[str
     return found[0], stored_text.clock_targets(stored[found[0]])
 
 
-class _Summing:
+class Summing:
+    """Sums up case by case. Raises ValueError as `summarise` does."""
+
     def __init__(
         self,
-        wanted: tuple[Timing, ...],
-        by: str,
-        targets: Mapping[str, int],
-        cut: datetime,
+        window: Window,
         stored: Mapping[str, e.DefinitionStored],
+        wanted: Iterable[Timing] = timings.TIMINGS,
+        *,
+        by: str = "",
+        under: str = "",
     ) -> None:
-        self.wanted, self._by, self._targets, self._cut = wanted, by, targets, cut
+        self._wanted, self._by, self._window = tuple(wanted), by, window
+        self._version, self._targets = _restated(stored, under)
+        self._cut = window.cut or datetime.max.replace(tzinfo=UTC)
         self._zones = {version: ZoneInfo(stored_text.zone(one)) for version, one in stored.items()}
-        self.tallies: dict[str, dict[str, Tally]] = {timing.name: {ALL: Tally()} for timing in wanted}
+        self._tallies: dict[str, dict[str, Tally]] = {timing.name: {ALL: Tally()} for timing in self._wanted}
+        self._cases = 0
 
-    def add(self, log: Sequence[e.Recorded]) -> None:
-        found = milestones.moments(log)
+    def zone(self, log: Sequence[e.Recorded]) -> ZoneInfo:
+        """The time zone on the wall of the force whose definition the case began with."""
+        return self._zones.get(log[0].event.definition, ZoneInfo("UTC"))
+
+    def add(self, log: Sequence[e.Recorded], found: Moments) -> None:
+        """One case. `found`: its moments."""
+        self._cases += 1
         groups = [ALL]
         if self._by:
-            zone = self._zones.get(log[0].event.definition, ZoneInfo("UTC"))
-            groups.append(BY[self._by](log, found, zone))
+            groups.append(BY[self._by](log, found, self.zone(log)))
         voided = log[-1].event.state == VOIDED
-        for timing in self.wanted:
+        for timing in self._wanted:
             if _is_among(timing.among, found):
-                tallies = self.tallies[timing.name]
+                tallies = self._tallies[timing.name]
                 for group in groups:
                     self._count(timing, found, tallies.setdefault(group, Tally()), voided=voided)
+
+    def summary(self) -> Summary:
+        """All that was added."""
+        tallies = {name: dict(sorted(groups.items(), key=_all_first)) for name, groups in self._tallies.items()}
+        return Summary(self._wanted, self._by, self._version, self._window.cut, self._cases, tallies, self._limits())
 
     def _count(self, timing: Timing, found: Moments, tally: Tally, *, voided: bool) -> None:
         tally.cases += 1
@@ -193,9 +203,8 @@ class _Summing:
             return None
         return self._targets.get(timing.limit.restated_by) or timings.limit_of(timing.limit, found)
 
-    def limits(self) -> dict[str, int | None]:
-        """The limit of each timing that has one."""
-        told = {timing.name: timing.limit for timing in self.wanted if timing.limit}
+    def _limits(self) -> dict[str, int | None]:
+        told = {timing.name: timing.limit for timing in self._wanted if timing.limit}
         return {name: self._targets.get(one.restated_by) or one.limit_s or None for name, one in told.items()}
 
 

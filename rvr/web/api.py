@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast, get_args
 
 import orjson
@@ -17,10 +14,8 @@ from rvr import joining, links
 from rvr.attendance import Word
 from rvr.core import presence
 from rvr.core.commands import Actor, MakeMove, OpenCase, SetDuty
-from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, Refused, Unavailable
-from rvr.core.moment import iso, parse_iso
-from rvr.evaluation import package
-from rvr.evaluation.pseudonyms import CannotExport
+from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, Refused
+from rvr.core.moment import iso
 from rvr.store import messages
 from rvr.store.tables import LinkRow
 from rvr.web import auth, ice, rendering, stills, views, workflow_views
@@ -348,51 +343,7 @@ def device_of(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: member(body, name, bool) for name in ("camera", "microphone")}
 
 
-# --- Evaluation, demo, health ------------------------------------------------------------------------------------
-
-
-async def make_export(request: web.Request) -> web.StreamResponse:
-    """The evaluator's data package as a zip. A disclosure: written into the access log before it leaves."""
-    given: Mapping[str, Any] = (
-        await body_of(request) if request.content_type == "application/json" else dict(await auth.form_of(request))
-    )
-    window = [_time(given, name) for name in ("from", "to")]
-    signed = request[SIGNED_IN]
-    with tempfile.TemporaryDirectory(prefix="rvr-export-") as folder:
-        out = Path(folder) / "rvr-export.zip"
-        key = request.app[SETTINGS].project_key_path
-        try:
-            await package.export(request.app[DESK].store, out, project_key=key, from_=window[0], to=window[1])
-        except CannotExport as fault:
-            raise _not_exported(fault) from None
-        await auth.note(request, "disclosure", "export", to=signed.username)
-        response = web.StreamResponse()
-        response.content_type = "application/zip"
-        response.headers["Content-Disposition"] = 'attachment; filename="rvr-export.zip"'
-        response.content_length = (await asyncio.to_thread(out.stat)).st_size
-        await response.prepare(request)
-        with out.open("rb") as file:
-            while chunk := await asyncio.to_thread(file.read, 1 << 18):
-                await response.write(chunk)
-        await response.write_eof()
-        return response
-
-
-def _not_exported(fault: CannotExport) -> Unavailable:
-    """The message names files of the machine: that is for its operator, the code for whoever asked."""
-    log.error("export_refused", code=fault.code or "package", error=str(fault))
-    reason = Reason("export-unsigned", {"code": f"log-{fault.code}"}) if fault.code else Reason("export-not-made")
-    return Unavailable(reason)
-
-
-def _time(given: Mapping[str, Any], name: str) -> Any:
-    raw = given.get(name)
-    if raw in (None, ""):
-        return None
-    try:
-        return parse_iso(str(raw) if "T" in str(raw) else f"{raw}T00:00:00Z")
-    except ValueError:
-        raise BadInput(Reason("not-a-time", {"label": name}, name)) from None
+# --- Demo, health ------------------------------------------------------------------------------------------------
 
 
 async def demo_outbox(request: web.Request) -> web.StreamResponse:

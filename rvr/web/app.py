@@ -30,6 +30,8 @@ from rvr.web import (
     case_page,
     errors,
     evidence,
+    exports,
+    figures,
     guest,
     live,
     openapi,
@@ -134,7 +136,9 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/v1/media/{seat}/{what}", whip.tell, ANYBODY, ("no_case_data",)),
     Route("DELETE", "/api/v1/media/{seat}", whip.leave, ANYBODY, ("no_case_data",)),
     # Evaluation
-    Route("POST", "/api/v1/exports", api.make_export, EVALUATOR, EXPORT),
+    Route("GET", "/api/v1/timings", figures.summed_up, EVALUATOR, LOOK),
+    Route("GET", "/api/v1/measures", figures.measured, EVALUATOR, LOOK),
+    Route("POST", "/api/v1/exports", exports.make_export, EVALUATOR, EXPORT),
     # The access log
     Route("GET", "/api/v1/access", audit.found, AUDITOR, LOOK),
     # Demo mode only, on this machine only
@@ -157,8 +161,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/live", live.fragments, STAFF | {"advocate"}, LOOK),
     Route("GET", "/j", pages.join_page, ANYBODY, ("own_data",)),
     Route("GET", "/g", guest.page, ANYBODY, ("own_data",)),
-    Route("GET", "/evaluation", pages.evaluation_page, EVALUATOR, ("no_case_data",)),
-    Route("POST", "/evaluation/export", api.make_export, EVALUATOR, EXPORT),
+    Route("GET", "/evaluation", figures.page, EVALUATOR, LOOK),
+    Route("POST", "/evaluation/report", figures.download, EVALUATOR, EXPORT),
+    Route("POST", "/evaluation/export", exports.make_export, EVALUATOR, EXPORT),
     Route("GET", "/audit", audit.page, AUDITOR, LOOK),
     Route("POST", "/audit/rows.csv", audit.download, AUDITOR, EXPORT),
     Route("GET", "/admin", pages.admin_page, ADMINISTRATOR, ("staff",)),
@@ -200,6 +205,7 @@ def build(desk: Desk, media: MediaEngine, settings: Settings, anchoring: Anchori
     app[TEMPLATES] = rendering.environment(words, settings, asset=asset)
     app[PAGES] = {}
     auth.set_up(app)
+    figures.set_up(app)
     openapi.set_up(app, ROUTES)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _with(route))

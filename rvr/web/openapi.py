@@ -14,6 +14,8 @@ from typing import Any, Protocol
 from aiohttp import web
 
 import rvr
+from rvr.evaluation.formats import FORMATS
+from rvr.evaluation.leaving_times import WAYS
 
 
 class Described(Protocol):
@@ -56,7 +58,13 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         },
     },
     ("POST", "/join"): {"properties": {"token": {"type": "string", "maxLength": 200}}},
-    ("POST", "/exports"): {"properties": {name: {"type": "string", "format": "date-time"} for name in ("from", "to")}},
+    ("POST", "/exports"): {
+        "properties": {
+            **{name: {"type": "string", "format": "date-time"} for name in ("from", "to")},
+            "times": {"enum": list(WAYS)},
+            "formats": {"type": "array", "items": {"enum": ["csv", *FORMATS]}},
+        }
+    },
 }
 
 ANSWERS: dict[tuple[str, str], tuple[int, str]] = {

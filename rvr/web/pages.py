@@ -200,13 +200,7 @@ async def outbox_page(request: web.Request) -> web.StreamResponse:
     return _page(request, "outbox.html", messages=shown)
 
 
-# --- Evaluation, administration, workflows -----------------------------------------------------------------------
-
-
-async def evaluation_page(request: web.Request) -> web.StreamResponse:
-    """Where the data package is downloaded."""
-    flows = request.app[DESK].definitions.workflows.values()
-    return _page(request, "evaluation.html", flows=list(flows), position=await request.app[DESK].store.position())
+# --- Administration ----------------------------------------------------------------------------------------------
 
 
 async def admin_page(request: web.Request) -> web.StreamResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -175,6 +176,13 @@ def test_statas_short_names_stay_apart() -> None:
         names = [column.name[: scripts.STATA_NAME] for column in described.columns]
         names += [f"{name[: scripts.STATA_NAME - 2]}_t" for name in names]
         assert len({name for name in names if not name.endswith("_t")}) == len(described.columns), described.name
+
+
+def test_no_variable_is_called_by_a_word_of_spss(package: Path) -> None:
+    """Found by running it: `by` is one, and reading stopped there."""
+    named = re.findall(r"^  (\w+) [AFS]", (package / "scripts" / "load.sps").read_text(), re.MULTILINE)
+    assert "by_" in named
+    assert not {"by", "to", "with", "all", "not"} & set(named)
 
 
 def test_every_column_is_named_in_every_script(package: Path) -> None:

@@ -52,6 +52,11 @@ def test_what_is_shown_is_rounded_and_voided_cases_are_in_no_count() -> None:
     assert (found["share"], found["voided"]) == (0.61, None)
 
 
+def test_where_nothing_is_to_be_hidden_counts_are_exact() -> None:
+    found = rows(a_summary(coventry=a_tally(51, 32), dudley=a_tally(1)), threshold=1)
+    assert [found[group]["n"] for group in (ALL, "coventry", "dudley")] == [84, 83, 1]
+
+
 def test_a_mean_needs_the_threshold_and_a_tenth_percentile_ten_times_as_much() -> None:
     def told(n: int) -> list[bool]:
         row = rows(a_summary(coventry=a_tally(n, 0, missing=40)))[ALL]

@@ -296,6 +296,21 @@ async def a_package_is_exported(story: Story, path: str) -> list[Row]:
     return [("evaluator", "disclosure", "", "export")]
 
 
+async def figures_are_looked_at(story: Story, path: str) -> list[Row]:
+    evaluator = await story.someone("evaluator")
+    assert (await evaluator.get("/evaluation")).status == 200, "the form alone shows none"
+    assert (await evaluator.get(f"{path}?show=yes&from=2020-01-01")).status == 200
+    return [("evaluator", "consultation", "", "figures")]
+
+
+async def a_report_is_downloaded(story: Story, path: str) -> list[Row]:
+    evaluator = await story.someone("evaluator")
+    answer = await evaluator.call("POST", path, data=form(evaluator))
+    assert answer.status == 200
+    assert not named_in(answer)
+    return [("evaluator", "disclosure", "", "report")]
+
+
 async def the_log_is_searched(story: Story, path: str) -> list[Row]:
     auditor = await story.someone("auditor")
     assert (await auditor.get(f"{path}?case={story.cases['now']}&purpose=lawfulness")).status == 200
@@ -379,6 +394,10 @@ DEEDS: Mapping[tuple[str, str], Callable[[Story, str], Awaitable[list[Row]]]] = 
     ("POST", "/api/v1/media/{seat}/receive"): a_call_is_joined_and_nothing_is_to_be_received_apart,
     ("POST", "/api/v1/exports"): a_package_is_exported,
     ("POST", "/evaluation/export"): a_package_is_exported,
+    ("GET", "/api/v1/timings"): figures_are_looked_at,
+    ("GET", "/api/v1/measures"): figures_are_looked_at,
+    ("GET", "/evaluation"): figures_are_looked_at,
+    ("POST", "/evaluation/report"): a_report_is_downloaded,
     ("GET", "/api/v1/access"): the_log_is_searched,
     ("GET", "/audit"): the_log_is_searched,
     ("POST", "/audit/rows.csv"): the_log_is_downloaded,

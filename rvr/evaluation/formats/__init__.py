@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from rvr.evaluation.codebook import WITHHELD, Table
@@ -48,3 +49,11 @@ def writers() -> Mapping[str, Writer]:
 
 FORMATS = ("ocel", "parquet", "xes")
 """Their names, without loading them."""
+
+NEEDS = {"parquet": "pyarrow"}
+"""Format -> the library that it needs, an optional one."""
+
+
+def available() -> tuple[str, ...]:
+    """The formats that can be made here."""
+    return tuple(name for name in FORMATS if name not in NEEDS or find_spec(NEEDS[name]))
