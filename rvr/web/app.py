@@ -31,6 +31,7 @@ from rvr.web import (
     errors,
     evidence,
     guest,
+    join,
     live,
     openapi,
     pages,
@@ -119,11 +120,11 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/v1/duty", api.duty, DUTY, ("staff",)),
     Route("GET", "/api/v1/live", live.feed, STAFF, LOOK),
     # The victim's page: a link token or the join cookie decides
-    Route("POST", "/api/v1/join", api.join, ANYBODY, ("own_data",)),
+    Route("POST", "/api/v1/join", join.enter, ANYBODY, ("own_data",)),
     Route("GET", "/api/v1/join/live", live.victim, ANYBODY, ("own_data",)),
-    Route("POST", "/api/v1/join/{action}", api.join_action, ANYBODY, ("own_data",)),
+    Route("POST", "/api/v1/join/{action}", join.action, ANYBODY, ("own_data",)),
     # A guest's page, likewise
-    Route("POST", "/api/v1/guest", guest.join, ANYBODY, ("own_data",)),
+    Route("POST", "/api/v1/guest", guest.enter, ANYBODY, ("own_data",)),
     Route("GET", "/api/v1/guest/live", guest.feed, ANYBODY, ("own_data",)),
     Route("POST", "/api/v1/guest/{action}", guest.action, ANYBODY, ("own_data",)),
     # Signalling: the seat's own person
@@ -155,7 +156,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/cases/{id}/exhibits/{exhibit}/copies", evidence.give, WATCHES, EXPORT),
     Route("POST", "/duty", pages.set_duty, DUTY, ("staff",)),
     Route("GET", "/live", live.fragments, STAFF | {"advocate"}, LOOK),
-    Route("GET", "/j", pages.join_page, ANYBODY, ("own_data",)),
+    Route("GET", "/j", join.page, ANYBODY, ("own_data",)),
     Route("GET", "/g", guest.page, ANYBODY, ("own_data",)),
     Route("GET", "/evaluation", pages.evaluation_page, EVALUATOR, ("no_case_data",)),
     Route("POST", "/evaluation/export", api.make_export, EVALUATOR, EXPORT),

@@ -62,8 +62,9 @@ RECORDING = ("stop_recording", "start_recording", "take_still", "ask_consent")
 PLACED = frozenset(
     [
         *("dispatch_emergency", "clear_line", "clear_line_with_plan"),
-        *("voice_to_phone", "voice_to_call"),
+        *("voice_to_phone", "voice_to_call", "continue_without_picture", "ask_camera", "write_to_victim"),
         *("invite_guest", "supervise_call", "take_seat", "leave_seat"),
+        *("note_risk", "take_account"),
         *RECORDING,
     ]
 )
@@ -219,6 +220,7 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
         "desk_open": views.desk_is_open(flow.force, desk.observe()),
         "wording": flow.wording,
         "assessed": question_views.assessed(case, flow, words),
+        "noted": question_views.noted(case, flow),
         "criteria": flow.criteria,
         "history": _history(around.log, around.people, words) if whole else [],
     }
