@@ -21,7 +21,7 @@ class MessageSent(Fact):
 
 @fact
 class VictimNotAlone(Fact):
-    """The victim signalled that somebody has come in, by a button that reads as a complaint about the picture."""
+    """The victim signalled that somebody has come in, by a button that reads as a complaint about the connection."""
 
 
 @fact

@@ -195,6 +195,7 @@ class VictimPage extends LinkPage {
     say("say", this.words[`${state}_say${waits ? this.#waited() : ""}`]);
     say("line", own ? "" : this.#sentences());
     el("screen").dataset.state = this.told.state === "connected" ? "connected" : "waiting";
+    for (const id of ["screen", "mute", "camera"]) el(id).hidden = !this.call && this.line === "idle";
     el("check").hidden = !(waits && this.call);
     if (waits && this.call) this.#sound.watch(async () => (await this.call?.stats())?.micLevel ?? 0);
     else this.#sound.stop();
@@ -239,12 +240,13 @@ class VictimPage extends LinkPage {
     if (!status) say("note", this.words.offline);
   };
 
-  /** Somebody has come in: whoever looks on reads a complaint about the picture, and what was written is gone. */
+  /** Somebody has come in: whoever looks on reads a complaint about the connection, and what was written is gone. */
   async #unclear() {
     this.#covered = true;
     this.#conversation.show([]);
-    say("note", this.words.unclear_say);
+    say("note", this.words.joining);
     await this.desk.insist("/not-alone", { command_id: randomId() });
+    say("note", this.words.unclear_say); // by this, and by nothing else, the victim knows that it was heard
     this.#covered = false;
   }
 

@@ -86,6 +86,7 @@ class OfficerCall extends HTMLElement {
     const quiet = running && this.#state === "connected" && now.presence === "on_video" && !own.heard;
     const told = [
       now.voice === "phone" ? words.voice_phone : words[`other_mic_${now.microphone}`],
+      now.presence === "opened" || now.presence === "waiting" ? words[`fault_${now.fault}`] : "",
       running && words[`own_mic_${own.microphone}`],
       quiet ? words.other_quiet : now.ring ? "" : words[`other_${now.picture}`],
       running && words[`own_${own.picture}`],

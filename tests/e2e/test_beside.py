@@ -77,13 +77,14 @@ def test_who_is_on_the_telephone_is_seen_and_writes_and_a_bystander_reads_nothin
     picture(page, "beside-2-officer")
     has_no_fault(victim, "victim writes")
 
-    victim.get_by_role("button", name="Bad picture").click()
+    victim.get_by_role("button", name="Bad connection").click()
     expect(victim.locator("#note")).to_have_text("Thank you. It is being looked at.")
     expect(victim.get_by_text("I cannot speak")).to_have_count(0)
     expect(page.locator("#not-alone")).to_contain_text("somebody is there")
     expect(page.get_by_role("button", name="Send to the victim's screen")).to_have_count(0)
     picture(victim, "beside-3-victim-not-alone")
     picture(page, "beside-4-officer-not-alone")
+    has_no_fault(page, "officer, not alone")
     officer.group("Is the victim alone").get_by_role("radio", name="Yes", exact=True).check()
     officer.group("Was the place verified").get_by_role("radio", name="Yes").check()
     officer.press("Confirm safety")
@@ -137,10 +138,18 @@ def test_help_and_the_exit_are_in_reach_on_the_narrowest_screen_and_the_camera_c
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
     picture(page, "beside-7-waiting-narrow")
     has_no_fault(page, "waiting")
+    page.locator("#write summary").click()
+    page.get_by_label("Write to the officer").focus()
+    for _ in range(3):
+        page.keyboard.press("Shift")
+    expect(page.locator("#state")).to_have_text("Please wait")
     page.get_by_role("button", name="Camera on").click()
     until(lambda: page.locator("#self").evaluate(kinds) == "audio,video")
     meeting.until(lambda: meeting.seen()["session"]["camera"], MEDIA)
-    meeting.until(lambda: meeting.log("VictimConnected") and meeting.seen()["session"]["victim"] == "connected", MEDIA)
+    meeting.until(lambda: meeting.seen()["session"]["victim"] == "connected", MEDIA)
+    meeting.leaves()
+    page.go_back()
+    assert page.url == "about:blank", "nothing of ours stands behind Back"
 
 
 def test_the_welcome_speaks_welsh_at_a_press_and_tells_the_way_out_of_another_app(
@@ -181,6 +190,8 @@ def test_who_only_writes_is_asked_for_no_device_and_is_there_for_the_officer(mee
     expect(page.locator("#state")).to_have_text("You are connected")
     expect(officer.page.locator("#form-assess_risk")).to_be_visible()
     assert page.evaluate("window.asked") is None
+    expect(page.locator("#screen")).to_be_hidden()
+    expect(page.locator("#mute")).to_be_hidden()
     picture(page, "beside-9-writes")
     picture(officer.page, "beside-10-officer-writes")
     until(lambda: meeting.seen()["session"]["presence"] == "in_contact")

@@ -1,4 +1,4 @@
-"""What is written beside the call, and a button that says to whoever looks on that the picture is bad."""
+"""What is written beside the call, and a button that says to whoever looks on that the connection is bad."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_nobody_but_the_officer_and_the_victim_writes_or_reads(call: Call)
     assert (await call.guest.call("POST", "/api/v1/join/message", {"text": "Hello"})).status == 401
 
 
-async def test_a_complaint_about_the_picture_clears_the_screen_until_safety_is_confirmed(call: Call) -> None:
+async def test_a_complaint_about_the_connection_clears_the_screen_until_safety_is_confirmed(call: Call) -> None:
     assert await writes(call, "Can you speak?") == 200
     assert await says(call, "not-alone") == 204
     assert (await told(call))["messages"] == []
@@ -107,7 +107,7 @@ async def test_an_officer_goes_on_by_sound_with_the_reason_and_the_victims_page_
     assert "transfer" in {clock["id"] for clock in answer.body["clocks"]}, "writing alone meets no promise"
     page = (await call.officer.get(f"/cases/{call.case}")).body
     assert OPENING["code_word"] in page
-    assert "press “Bad picture”" in page
+    assert "press “Bad connection”" in page
 
 
 async def test_the_risk_form_is_saved_while_it_is_filled_in_and_stands_there_again(call: Call) -> None:
