@@ -10,8 +10,8 @@ from rvr.core import beside_facts as b
 from rvr.core.commands import VICTIM
 
 if TYPE_CHECKING:
-    from rvr.core.fact import Fact
     from rvr.core.asked import Asked
+    from rvr.core.fact import Fact
 
 SHOWN = 50
 """So many of the newest messages are shown; all of them are in the log."""
