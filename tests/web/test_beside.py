@@ -154,3 +154,18 @@ async def test_an_account_is_kept_as_it_was_told_and_a_better_one_stands_beside_
     assert "Pushed &lt;hard&gt;" in page
     handler = await call.house.sign_in("handler")
     assert "Pushed" not in (await handler.get(f"/cases/{call.case}")).body
+
+
+async def test_what_was_written_can_be_read_when_the_call_is_over(call: Call) -> None:
+    await says(call, "message", text="The blue door")
+    form = {"contact_mode": "text", "picture_reason": "not_safe"}
+    for move, told in (
+        ("continue_without_picture", form),
+        ("confirm_safety", {"alone": "yes", "place_verified": "yes"}),
+        ("end_session", {"end_reason": "completed"}),
+    ):
+        assert (await call.officer.move(call.case, move, told)).status == 200
+    page = (await call.officer.get(f"/cases/{call.case}")).body
+    assert "The blue door" in page
+    assert "form-write_to_victim" not in page
+    assert await says(call, "message", text="Too late") == 401
