@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rvr.core import beside_facts as b
 from rvr.core.commands import VICTIM
+from rvr.core.errors import Reason, Refused
 
 if TYPE_CHECKING:
     from rvr.core.asked import Asked
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 SHOWN = 50
 """So many of the newest messages are shown; all of them are in the log."""
+
+MOST = 500
+"""In one session: nobody writes more in two hours, and whoever holds a link cannot make the case's log endless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,9 @@ def after(beside: Beside, fact: BesideFact, at: str) -> Beside:
 
 
 def _write(asked: Asked) -> list[Fact]:
+    written = _now(asked).messages
+    if written and written[-1].n >= MOST:
+        raise Refused(Reason("messages-full", {"count": MOST}, "message"))
     side = "victim" if VICTIM in asked.by.roles else "officer"
     return [b.MessageSent(side=side, text=asked.form["message"])]
 

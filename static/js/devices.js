@@ -100,7 +100,7 @@ export class Devices extends EventTarget {
   /** Have again what ended while the page was in the background, and a microphone that something else had. */
   restore() {
     for (const track of this.stream?.getTracks() ?? []) if (track.readyState === "ended") this.#recapture(track);
-    if (this.stream && !this.track("audio")) this.#obtain("audio");
+    if (this.stream && !this.track("audio")) this.#obtain("audio", true);
   }
 
   async #capture() {
@@ -172,13 +172,13 @@ export class Devices extends EventTarget {
     await this.#obtain(track.kind === "video" ? "video" : "audio");
   }
 
-  /** @param {"audio"|"video"} kind */
-  async #obtain(kind) {
+  /** @param {"audio"|"video"} kind @param {boolean} [known]  that it cannot be had is known, and not told again */
+  async #obtain(kind, known = false) {
     try {
       const stream = await navigator.mediaDevices.getUserMedia(this.#constraints(kind));
       this.#adopt(stream.getTracks()[0]);
     } catch (error) {
-      this.#tell("deviceerror", { code: deviceError(error).code, kind });
+      if (!known) this.#tell("deviceerror", { code: deviceError(error).code, kind });
     }
   }
 

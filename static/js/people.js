@@ -68,8 +68,8 @@ export class People {
   /** @param {Sitting} one */
   #line(one) {
     const line = document.createElement("li");
-    const words = this.#roles;
-    line.append(one.at === null ? words.you : [words[one.role] ?? one.role, words[one.state]].filter(Boolean).join(", "));
+    const roles = this.#roles;
+    line.append(one.at === null ? roles.you : [roles[one.role] ?? one.role, roles[one.state]].filter(Boolean).join(", "));
     if (one.guest && (one.mine || ["here", "away", "held"].includes(one.state))) line.append(this.#hold(one));
     return line;
   }

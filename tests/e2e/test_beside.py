@@ -91,8 +91,10 @@ def test_who_is_on_the_telephone_is_seen_and_writes_and_a_bystander_reads_nothin
     expect(page.locator("#not-alone")).to_have_count(0)
     expect(victim.locator("#write li")).to_have_count(2)
 
+    victim.evaluate("() => { document.dispatchEvent(new Event('visibilitychange')); }")
     victim.evaluate("() => { window.onThePhone = false; document.dispatchEvent(new Event('visibilitychange')); }")
     meeting.until(lambda: meeting.seen()["session"]["microphone"], MEDIA)
+    expect(victim.locator("#note")).to_have_text("Thank you. It is being looked at.")
     expect(page.locator("[data-part='line']")).not_to_contain_text("no microphone", timeout=MEDIA)
     assert victim.locator("#self").evaluate("(it) => it.srcObject.getTracks().length") == 2
 
