@@ -55,7 +55,7 @@ from rvr.media import MediaEngine, MediaUnavailable, Observation
 from rvr.media.elsewhere import Elsewhere
 from rvr.media.janus.listed import BadList, listed
 from rvr.media.rooms import OnJanus, Rooms
-from rvr.messages import catalogue
+from rvr.messages import catalogue, languages, missing
 from rvr.observing import Observing
 from rvr.opening import Fault, open_desk, open_store
 from rvr.outbox import Outbox
@@ -282,6 +282,10 @@ def check(path: Path, force: str) -> int:
             for flow in flows:
                 count = f"{len(flow.states)} states, {len(flow.moves)} moves"
                 say(f"{flow.id} for {name}: {count}, version {flow.hash[:12]}")
+    for code in languages():
+        lacks = missing(code)
+        told = f"lacks {len(lacks)} sentences, from {lacks[0]} on: it is not offered" if lacks else "is whole"
+        say(f"the victim's page in {code} {told}")
     if not faults:
         faults = unshown(path)
     for fault in faults:

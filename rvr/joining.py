@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from rvr import links
@@ -21,23 +20,12 @@ from rvr.store import LinkRow, Store
 from rvr.store.tables import every
 
 
-@dataclass(frozen=True, slots=True)
-class Redeemed:
-    """A link that was opened: the seat, and the case that it belongs to."""
-
-    case: str
-    seat: str
-    link: str
-    guest: str
-    """Id of the guest; empty for the victim."""
-    again: bool
-    """The same browser came back."""
-
-
 async def redeem(
     desk: Desk, token: str, browser: str, *, guest: bool = False, form: Mapping[str, Any] | None = None
-) -> Redeemed:
-    """A tap on Join. `browser` is the value of the join cookie that the browser has, or is about to be given.
+) -> LinkRow:
+    """A tap on Join: the link, which is this browser's from now on.
+
+    `browser`: the value of the join cookie that it has, or is about to be given.
 
     `form`: what a guest says of oneself.
 
@@ -54,7 +42,7 @@ async def redeem(
         if verdict == "bound" and not await _bind(desk, link, browser_hash, form or {}):
             continue
         if verdict in ("bound", "again"):
-            return Redeemed(link.case_id, link.seat, link.id, link.guest, again=verdict == "again")
+            return link
         await _note_refused(desk, link, verdict)
         raise Refused(Reason(f"link-{verdict.replace('_', '-')}"))
     raise Stale(Reason("busy"))

@@ -33,7 +33,7 @@ class MicrophoneStopped(Fact):
     """No sound comes from a side's microphone any more, as that side's browser sees it."""
 
     side: str = public("victim or officer")
-    cause: str = public("taken (the browser says so: a telephone call) or silent (nothing but zeros)")
+    cause: str = public("none (it could not be had), taken (a telephone call, the browser says) or silent (zeros)")
 
 
 @fact

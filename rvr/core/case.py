@@ -120,6 +120,8 @@ class Case:
     attended: bool = False
     """An officer has been with the victim since that."""
     risk: e.RiskAssessed | None = None
+    risk_noted: e.RiskNoted | None = None
+    """The answers of the risk form that is being filled in, together; None once it is assessed by them."""
     risk_level: str = ""
     risk_highest: str = ""
     """The highest level that this case ever had."""
@@ -438,7 +440,17 @@ def _(fact: e.VictimExited, case: Case, event: e.Event) -> dict[str, Any]:
 
 @_changes.register
 def _(fact: e.SafetyConfirmed, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"safety": fact}
+    """Who is known to be alone, or with somebody safe, is overlooked no more."""
+    if case.session is None or fact.alone not in ("yes", "no"):
+        return {"safety": fact}
+    return {"safety": fact} | _in_session(case, beside=replace(case.session.beside, overlooked=False))
+
+
+@_changes.register
+def _(fact: e.VictimNotAlone, case: Case, event: e.Event) -> dict[str, Any]:
+    """Whoever is overlooked is not safe on the strength of what was said before."""
+    changed = session_after(case.session, fact, iso(event.at.at)) if case.session else None
+    return {"safety": None, "session": changed}
 
 
 @_changes.register
@@ -501,7 +513,13 @@ def _(fact: e.OfficerAttended, case: Case, event: e.Event) -> dict[str, Any]:
 
 @_changes.register
 def _(fact: e.RiskAssessed, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"risk": fact, **_graded(case, fact.risk_level)}
+    return {"risk": fact, "risk_noted": None, **_graded(case, fact.risk_level)}
+
+
+@_changes.register
+def _(fact: e.RiskNoted, case: Case, event: e.Event) -> dict[str, Any]:
+    known = case.risk_noted.answers if case.risk_noted and case.risk_noted.tool == fact.tool else {}
+    return {"risk_noted": replace(fact, answers={**known, **fact.answers})}
 
 
 def _graded(case: Case, level: str) -> dict[str, Any]:

@@ -108,6 +108,15 @@ def _checked_move(workflow: Workflow, case: Case, move_id: str, by: Actor) -> Mo
     return move
 
 
+PASSING = frozenset(
+    [
+        *("DeviceChecked", "GuestDeviceChecked", "LinkDelivered", "MicrophoneResumed", "MicrophoneStopped"),
+        *("MessageSent", "QualityStepped", "RiskNoted"),
+    ]
+)
+"""Facts that make nobody's form stale: they come many times in a call, and whoever decides something beside it would
+decide the same."""
+
 # --- The decisions -----------------------------------------------------------------------------------------------
 
 

@@ -704,6 +704,7 @@ class OrderEnded(Fact):
 # --- The end of a case's names, the desk's clock, recordings: registered here, so that they stand behind the others in
 # every list
 
+from rvr.core.beside_facts import *  # noqa: E402, F403
 from rvr.core.call_facts import DeviceChecked as DeviceChecked  # noqa: E402
 from rvr.core.call_facts import MicrophoneResumed as MicrophoneResumed  # noqa: E402
 from rvr.core.call_facts import MicrophoneStopped as MicrophoneStopped  # noqa: E402

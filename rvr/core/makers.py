@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from rvr.core import clocks, criteria, guests, recording, risk, routing
+from rvr.core import beside, clocks, criteria, guests, recording, risk, routing
 from rvr.core import events as e
 from rvr.core.asked import Asked
 from rvr.core.call_facts import FULL_PICTURE
@@ -186,6 +186,10 @@ def _two_way(asked: Asked) -> list[e.Fact]:
     return [*started, *_contact(asked, "video")]
 
 
+def _without_picture(asked: Asked) -> list[e.Fact]:
+    return [*plain(asked), *_contact(asked, asked.form["contact_mode"])]
+
+
 def _contact(asked: Asked, mode: str) -> list[e.Fact]:
     """The first live contact with an officer in this mode. A telephone call is one too, and meets no service level."""
     return [] if mode in asked.case.contacts else [e.OfficerContactStarted(mode=mode)]
@@ -234,6 +238,17 @@ def _assess(asked: Asked) -> list[e.Fact]:
         rationale=rationale,
     )
     return [assessed]
+
+
+def _note_risk(asked: Asked) -> list[e.Fact]:
+    """What is new of a form that is being filled in; it may be far from whole, and grades nothing."""
+    instrument, answers = asked.workflow.instruments[asked.form["risk_tool"]], asked.form["risk_answers"]
+    if faults := risk.faults_of(instrument, answers):
+        raise Refused(*faults)
+    noted = asked.case.risk_noted
+    known = noted.answers if noted and noted.tool == instrument.id else {}
+    new = {name: answer for name, answer in answers.items() if known.get(name) != answer}
+    return [e.RiskNoted(tool=instrument.id, answers=new)] if new else []
 
 
 def _override_level(asked: Asked) -> list[e.Fact]:
@@ -457,6 +472,7 @@ MAKERS: dict[str, Callable[[Asked], list[e.Fact]]] = {
     "ReferralMade": _refer,
     "ReferralReceived": _referral,
     "RiskAssessed": _assess,
+    "RiskNoted": _note_risk,
     "SafeguardingDone": _action_done,
     "SafeguardingPlanned": _plan,
     "SafetyConfirmed": _safety,
@@ -465,6 +481,8 @@ MAKERS: dict[str, Callable[[Asked], list[e.Fact]]] = {
     "TwoWayVideoStarted": _two_way,
     "VictimAway": _away,
     "VictimReturned": _returned,
+    "ContactWithoutPicture": _without_picture,
+    **beside.MAKERS,
     **guests.MAKERS,
     **recording.MAKERS,
 }
@@ -475,6 +493,7 @@ FORM_OF: dict[str, tuple[str, ...]] = {
     "CaseFiled": ("filing_checks",),
     "AppointmentMade": ("appointment_at",),
     "ConsentGiven": ("consent_kind", "consent_answer"),
+    "ContactWithoutPicture": ("contact_mode",),
     "CriterionAnswered": ("answers",),
     "DeviceChecked": ("camera", "microphone"),
     "GradeOverridden": ("risk_level", "rationale"),
@@ -493,10 +512,12 @@ FORM_OF: dict[str, tuple[str, ...]] = {
     "ReferralMade": ("partner", "referral_basis"),
     "ReferralReceived": ("referral",),
     "RiskAssessed": ("risk_tool", "risk_answers", "risk_level"),
+    "RiskNoted": ("risk_tool", "risk_answers"),
     "SafeguardingDone": ("action",),
     "SafeguardingPlanned": ("action_kind", "action_owner"),
     "SuspectStatusChanged": ("suspect_status",),
     "VictimAway": ("away_because", "away_since"),
+    **beside.FORM_OF,
     **recording.FORM_OF,
 }
 """The fields by their own names that these makers cannot do without."""
@@ -504,7 +525,7 @@ FORM_OF: dict[str, tuple[str, ...]] = {
 FILLED = frozenset(
     [
         *("AppointmentMade", "CaseFiled", "ContactAttempted", "HandoverAccepted", "HandoverOffered", "LinkOpened"),
-        *("DeviceChecked", "VictimAway"),
+        *("ContactWithoutPicture", "DeviceChecked", "VictimAway"),
         *("OutcomeRecorded", "ReferralClosed", "ReferralReceived", "SafeguardingDone", "SafetyConfirmed"),
     ]
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rvr.core.beside import Message
 from rvr.core.call_facts import FULL_PICTURE, RING_BACK
 from rvr.core.case import Case
 from rvr.core.session import Guest, Session, seats, sittings
@@ -72,6 +73,8 @@ def presence_of(case: Case) -> str:
         return "none"
     if session.flowing:
         return "on_video"
+    if session.in_contact and not session.away:
+        return "in_contact"
     if session.victim == "connected":
         return "away" if session.away else "waiting"
     if not session.link_opened_at:  # a new link, not yet opened, hides how the one before ended
@@ -89,7 +92,7 @@ def victim_sees(case: Case) -> str:
     session = case.session
     if session is None or session.ended_at or case.exited:
         return "ended"
-    if session.flowing:
+    if session.in_contact:
         return "connected"
     return "interrupted" if session.two_way_at else "waiting"
 
@@ -97,7 +100,7 @@ def victim_sees(case: Case) -> str:
 def victim_told(case: Case) -> dict[str, Any]:
     """What the victim's page is told of the call, and nothing else about the case goes there: its state in one word,
     what the officer's side sends, why the officer's microphone brings no sound, where both talk, who is in it, by role,
-    whether it is being recorded, and which questions of consent are open.
+    whether it is being recorded, which questions are open, and what was written, unless somebody may read along.
 
     Of a guest also the id, for the victim answers for guests: whether one comes in, and whom the victim holds.
     """
@@ -115,8 +118,13 @@ def victim_told(case: Case) -> dict[str, Any]:
         "voice": session.voice,
         "people": people,
         "recording": case.exhibits.running is not None,
-        "asks": sorted(case.exhibits.asked),
+        "asks": [*sorted(case.exhibits.asked), *(["camera"] if session.beside.camera_asked else [])],
+        "messages": [] if session.beside.overlooked else [_told(one) for one in session.beside.messages],
     }
+
+
+def _told(message: Message) -> dict[str, Any]:
+    return {"n": message.n, "side": message.side, "text": message.text}
 
 
 def guest_told(case: Case, guest: str) -> dict[str, Any]:

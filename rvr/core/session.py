@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rvr.core import beside
 from rvr.core import call_facts as call
 from rvr.core import session_facts as s
 from rvr.core.commands import Actor
@@ -114,6 +115,15 @@ class Session:
     """Where both talk: call, or phone beside the picture."""
     guests: Mapping[str, Guest] = field(default_factory=dict)
     """Whoever was asked into this session, in that order."""
+    beside: beside.Beside = field(default_factory=beside.Beside)
+    """What is written, signalled and asked beside the picture."""
+
+    @property
+    def in_contact(self) -> bool:
+        """Whether both speak, or write where that was agreed, at this moment."""
+        if self.flowing or self.beside.without == "text":
+            return True
+        return bool(self.beside.without) and self.victim == self.officer == "connected"
 
     @property
     def live_guests(self) -> list[Guest]:
@@ -198,6 +208,7 @@ GuestFact = (
 
 SessionFact = (
     GuestFact
+    | beside.BesideFact
     | call.DeviceChecked
     | call.MicrophoneResumed
     | call.MicrophoneStopped
@@ -219,6 +230,8 @@ SessionFact = (
 
 def session_after(session: Session, fact: SessionFact, at: str) -> Session:
     """The session after this fact, which was seen at this UTC time."""
+    if isinstance(fact, beside.BesideFact):
+        return replace(session, beside=beside.after(session.beside, fact, at))
     if isinstance(fact, s.GuestInvited):
         return replace(session, guests={**session.guests, fact.guest: _invited(fact, at)})
     if not isinstance(fact, GuestFact):
@@ -254,7 +267,8 @@ def _of_media(session: Session, fact: SessionFact, at: str) -> dict[str, Any]:
         case s.OfficerConnected():
             return {"officer": "connected", "quality": _reached(session, "officer")}
         case s.TwoWayVideoStarted():
-            return {"flowing": True, "victim": "connected", "officer": "connected", "two_way_at": at}
+            both = {"victim": "connected", "officer": "connected", "beside": replace(session.beside, without="")}
+            return {"flowing": True, "two_way_at": at, **both}
         case s.MediaResumed():
             quality = _reached(session, "victim", "officer")
             return {"flowing": True, "victim": "connected", "officer": "connected", "quality": quality}

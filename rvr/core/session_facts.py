@@ -74,7 +74,7 @@ class TwoWayVideoStarted(Fact):
 class OfficerContactStarted(Fact):
     """The first live contact with an officer. It stops the clocks that its mode may stop."""
 
-    mode: str = public("video, audio or phone")
+    mode: str = public("video, audio, phone, or text: by writing alone")
 
 
 @fact

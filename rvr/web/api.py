@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
-from typing import Any, cast, get_args
+from collections.abc import Container, Mapping
+from typing import Any
 
 import orjson
 import structlog
 from aiohttp import web
 
-from rvr import joining, links
-from rvr.attendance import Word
-from rvr.core import presence
 from rvr.core.commands import Actor, MakeMove, OpenCase, SetDuty
-from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, Refused
+from rvr.core.errors import BadInput, Forbidden, NotFound, Reason
 from rvr.core.moment import iso
 from rvr.store import messages
-from rvr.store.tables import LinkRow
-from rvr.web import auth, ice, rendering, stills, views, workflow_views
+from rvr.web import auth, rendering, stills, views, workflow_views
 from rvr.web.around import gather, gathered, seen
 from rvr.web.case_parts import Around
-from rvr.web.context import ANCHORING, ATTENDANCE, DESK, MEDIA, SETTINGS, SIGNED_IN, WORDS
+from rvr.web.context import ANCHORING, DESK, SETTINGS, SIGNED_IN, WORDS
 
 log = structlog.get_logger()
 
@@ -67,6 +62,14 @@ def command_id(body: Mapping[str, Any]) -> str:
     given = member(body, "command_id", str)
     if not 8 <= len(given) <= 64:
         raise BadInput(Reason("body-field", {"name": "command_id"}, "command_id"))
+    return str(given)
+
+
+def one_of(body: Mapping[str, Any], name: str, known: Container[str]) -> str:
+    """A member of the body that is one of these. Raises BadInput."""
+    given = member(body, name, str)
+    if given not in known:
+        raise BadInput(Reason("body-field", {"name": name}, name))
     return str(given)
 
 
@@ -205,142 +208,6 @@ async def duty(request: web.Request) -> web.StreamResponse:
     officer = member(body, "officer", str, default=actor.id)
     await request.app[DESK].handle(SetDuty(command_id(body), officer, member(body, "status", str)), actor)
     return web.Response(status=204)
-
-
-# --- The victim's page -------------------------------------------------------------------------------------------
-
-
-async def join(request: web.Request) -> web.StreamResponse:
-    """Redeems a link by a tap, or finds the seat again by the cookie of the browser that redeemed it."""
-    auth.check_origin(request)
-    body = await body_of(request)
-    token = member(body, "token", str, default="")
-    cookie = request.cookies.get(auth.cookie_name(request, "rvr_j"), "")
-    browser = cookie or secrets.token_urlsafe(32)
-    if token:
-        redeemed = await joining.redeem(request.app[DESK], token[:200], browser)
-        case_id, seat = redeemed.case, redeemed.seat
-    else:
-        link = await joining.seat_of(request.app[DESK].store, cookie) if cookie else None
-        if link is None:
-            raise NotSignedIn(Reason("not-joined"))
-        case_id, seat = link.case_id, link.seat
-    found = await request.app[DESK].case(case_id)
-    wording = (await request.app[DESK].definition_of(found)).wording
-    response = answer(
-        {
-            "seat": seat,
-            "csrf": join_csrf(browser),
-            **presence.victim_told(found),
-            "wording": {kind: wording.get(kind, "") for kind in ASKED},
-            **ice.told(request, victim=True),
-        }
-    )
-    auth.set_cookie(response, request, "rvr_j", browser)
-    return response
-
-
-def join_csrf(browser: str) -> str:
-    """The token of the page of whoever joined by a link: known only to who holds the cookie."""
-    return links.hash_of(f"csrf:{browser}")
-
-
-async def joined(request: web.Request, *, leaving: bool = False, guest: bool = False) -> LinkRow:
-    """The link that this browser opened, the victim's or a guest's. Raises NotSignedIn for any other browser.
-
-    Leaving needs no token: a page that was just reloaded has none yet, and the worst that a forgery does is to leave.
-    """
-    cookie = request.cookies.get(auth.cookie_name(request, "rvr_g" if guest else "rvr_j"), "")
-    link = await joining.seat_of(request.app[DESK].store, cookie, guest=guest) if cookie else None
-    if link is None:
-        raise NotSignedIn(Reason("not-joined"))
-    if leaving:
-        auth.check_origin(request)
-    elif request.method not in auth.SAFE_METHODS:
-        await auth.check_csrf(request, join_csrf(cookie))
-    return link
-
-
-JOIN_MOVES = {
-    "device": "check_device",
-    "unsafe": "victim_unsafe",
-    "exit": "victim_exit",
-    "consent": "answer_consent",
-    "admit": "admit_guest",
-    "refuse": "refuse_guest",
-    "hold": "hold_guest",
-    "back": "let_guest_back",
-}
-"""What the victim's page may ask for, with the move that it is."""
-
-ABOUT_GUESTS = ("admit", "refuse", "hold", "back")
-
-ASKED = ("recording", "still")
-"""Kinds of consent that the victim's page answers; all else is asked by a person."""
-
-ANSWERS = ("given", "refused", "withdrawn")
-
-
-async def join_action(request: web.Request) -> web.StreamResponse:
-    """What the victim's page tells: how it is, what the device can do, an answer about a guest or recording, help,
-    or quick exit."""
-    action = request.match_info["action"]
-    link = await joined(request, leaving=action == "exit")
-    body = await body_of(request) if request.can_read_body else {}
-    if action == "present":
-        request.app[ATTENDANCE].heard(link.case_id, word_of(body))
-        return web.Response(status=204)
-    desk, move = request.app[DESK], JOIN_MOVES.get(action)
-    if move is None:
-        raise NotFound(Reason("no-such-page"))
-    response = web.Response(status=204)
-    command = MakeMove(press_of(action, body), link.case_id, move, _told(action, body))
-    try:
-        await desk.handle(command, joining.holder_of(link))
-    except Refused:
-        if action != "exit":  # leaving is never refused, whatever the case's state
-            raise
-    if action == "exit":
-        found = await desk.case(link.case_id)
-        if found.session is not None:
-            await request.app[MEDIA].leave(found.session.id, link.seat)
-        auth.drop_cookie(response, request, "rvr_j")
-        response.headers["Clear-Site-Data"] = '"cache", "storage"'
-    return response
-
-
-def press_of(action: str, body: Mapping[str, Any]) -> str:
-    """The command's id: of a press that the page names, so that a repeat is known as one."""
-    return f"{action}:{command_id(body)}" if "command_id" in body else secrets.token_hex(16)
-
-
-def word_of(body: Mapping[str, Any]) -> Word:
-    told = member(body, "state", str)
-    if told not in get_args(Word):
-        raise BadInput(Reason("body-field", {"name": "state"}, "state"))
-    return cast("Word", told)
-
-
-def _told(action: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    if action in ABOUT_GUESTS:
-        return {"guest": member(body, "guest", str)}
-    if action == "consent":
-        return {"consent_kind": _one_of(body, "kind", ASKED), "consent_answer": _one_of(body, "answer", ANSWERS)}
-    if action != "device":
-        return {}
-    more = {"network": "network", "device_fault": "fault"}
-    return device_of(body) | {name: member(body, said, str, default="") for name, said in more.items()}
-
-
-def _one_of(body: Mapping[str, Any], name: str, known: tuple[str, ...]) -> str:
-    given = member(body, name, str)
-    if given not in known:
-        raise BadInput(Reason("body-field", {"name": name}, name))
-    return str(given)
-
-
-def device_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: member(body, name, bool) for name in ("camera", "microphone")}
 
 
 # --- Demo, health ------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from rvr.web import (
     exports,
     figures,
     guest,
+    join,
     live,
     openapi,
     pages,
@@ -121,11 +122,11 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/v1/duty", api.duty, DUTY, ("staff",)),
     Route("GET", "/api/v1/live", live.feed, STAFF, LOOK),
     # The victim's page: a link token or the join cookie decides
-    Route("POST", "/api/v1/join", api.join, ANYBODY, ("own_data",)),
+    Route("POST", "/api/v1/join", join.enter, ANYBODY, ("own_data",)),
     Route("GET", "/api/v1/join/live", live.victim, ANYBODY, ("own_data",)),
-    Route("POST", "/api/v1/join/{action}", api.join_action, ANYBODY, ("own_data",)),
+    Route("POST", "/api/v1/join/{action}", join.action, ANYBODY, ("own_data",)),
     # A guest's page, likewise
-    Route("POST", "/api/v1/guest", guest.join, ANYBODY, ("own_data",)),
+    Route("POST", "/api/v1/guest", guest.enter, ANYBODY, ("own_data",)),
     Route("GET", "/api/v1/guest/live", guest.feed, ANYBODY, ("own_data",)),
     Route("POST", "/api/v1/guest/{action}", guest.action, ANYBODY, ("own_data",)),
     # Signalling: the seat's own person
@@ -159,7 +160,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/cases/{id}/exhibits/{exhibit}/copies", evidence.give, WATCHES, EXPORT),
     Route("POST", "/duty", pages.set_duty, DUTY, ("staff",)),
     Route("GET", "/live", live.fragments, STAFF | {"advocate"}, LOOK),
-    Route("GET", "/j", pages.join_page, ANYBODY, ("own_data",)),
+    Route("GET", "/j", join.page, ANYBODY, ("own_data",)),
     Route("GET", "/g", guest.page, ANYBODY, ("own_data",)),
     Route("GET", "/evaluation", figures.page, EVALUATOR, LOOK),
     Route("POST", "/evaluation/report", figures.download, EVALUATOR, EXPORT),

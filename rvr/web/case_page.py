@@ -62,8 +62,9 @@ RECORDING = ("stop_recording", "start_recording", "take_still", "ask_consent")
 PLACED = frozenset(
     [
         *("dispatch_emergency", "clear_line", "clear_line_with_plan"),
-        *("voice_to_phone", "voice_to_call"),
+        *("voice_to_phone", "voice_to_call", "continue_without_picture", "ask_camera", "write_to_victim"),
         *("invite_guest", "supervise_call", "take_seat", "leave_seat"),
+        *("note_risk", "take_account"),
         *RECORDING,
     ]
 )
@@ -182,6 +183,7 @@ async def fragment(request: web.Request, case_id: str) -> str:
 
 
 async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble: Trouble) -> str:
+    """The part of the page that is swapped: of a referral for the organisation that it went to, else of the case."""
     desk, words, actor = app[DESK], app[WORDS], signed.actor
     case, flow = around.case, around.flow
     whole, partner = views.sees_whole(case, actor), views.is_partner(case, actor)
@@ -197,21 +199,17 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
         "trouble": trouble,
         "labels": _labels(flow),
         "beside": _beside(made, around, trouble),
+        **_seated(case, actor),
     }
-    context |= _seated(case, actor)
     if partner:
         contact = views.labelled(shown["safe_contact"], flow)
         return rendering.render(app, "_referral.html", signed, contact=contact, **context)
-    first, seat = [made[name] for name in flow.states[case.state].next if name in made], views.live_seat(case, actor)
     context |= {
         "whole": whole,
         "facts": views.facts_shown(case, flow, actor),
         "presence": presence_of(case),
         "line": views.line_told(case, actor),
-        "next": first,
-        "groups": _groups(made, {form.id for form in first} | IN_STEPS.get(case.state, frozenset())),
         "roles": actor.roles,
-        "recording_moves": [made[name] for name in RECORDING if name in made and seat],
         "may_watch": views.may_watch(case, actor),
         "look_reasons": evidence.REASONS,
         "turn": _turn(case, flow, words, actor),
@@ -219,8 +217,10 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
         "desk_open": views.desk_is_open(flow.force, desk.observe()),
         "wording": flow.wording,
         "assessed": question_views.assessed(case, flow, words),
+        "noted": question_views.noted(case, flow),
         "criteria": flow.criteria,
         "history": _history(around.log, around.people, words) if whole else [],
+        **_placed(made, case, flow, actor),
     }
     return rendering.render(app, "_case.html", signed, **context)
 
@@ -300,6 +300,17 @@ def _about_guest(found: dict[str, dict[str, FormView]], guest: Guest) -> None:
     found.get("hold_guest" if "officer" in guest.held_by else "let_guest_back", {}).pop(guest.id, None)
     if not guest.arrived_at:
         found.get("hold_guest", {}).pop(guest.id, None)
+
+
+def _placed(made: Mapping[str, FormView], case: Case, flow: Workflow, actor: Actor) -> dict[str, Any]:
+    """The forms by their place: what the state is there for, what is about recording, all others in groups."""
+    first = [made[name] for name in flow.states[case.state].next if name in made]
+    in_call = views.live_seat(case, actor)
+    return {
+        "next": first,
+        "recording_moves": [made[name] for name in RECORDING if name in made and in_call],
+        "groups": _groups(made, {form.id for form in first} | IN_STEPS.get(case.state, frozenset())),
+    }
 
 
 def _groups(made: Mapping[str, FormView], elsewhere: set[str]) -> list[tuple[str, list[FormView]]]:

@@ -272,6 +272,20 @@ def _name(around: Around, person: str) -> str:
     return row.name if row else ""
 
 
+def accounts(around: Around) -> list[dict[str, Any]]:
+    """What the victim told, as it was written down, the newest first."""
+    return [
+        {
+            "at": iso(event.at.at),
+            "who": _name(around, event.by),
+            "text": fact.text,
+            "read_back": fact.read_back == "yes",
+        }
+        for fact, event in reversed(around.facts(e.AccountTaken))
+        if fact.text
+    ]
+
+
 def line_cleared(around: Around) -> dict[str, Any] | None:
     """When and on what ground the caller was let go."""
     cleared = around.facts(e.LineCleared)

@@ -22,7 +22,7 @@ from rvr.core.case import Case
 from rvr.core.errors import BadInput, NotFound, Reason, Unavailable
 from rvr.desk import BOARD, ON_BOARD
 from rvr.realtime import Listener, Message
-from rvr.web import api, auth, boards, case_page, views
+from rvr.web import auth, boards, by_link, case_page, views
 from rvr.web.context import DESK, SIGNED_IN
 
 PING_S = 10
@@ -241,7 +241,7 @@ async def _missed(request: web.Request, topics: list[str]) -> list[tuple[dict[st
 
 async def victim(request: web.Request) -> web.StreamResponse:
     """The victim's own feed: the state of the call in one word, who is in it by role, and nothing about the case."""
-    link = await api.joined(request)
+    link = await by_link.joined(request)
     return await of_the_call(request, link.case_id, presence.victim_told)
 
 

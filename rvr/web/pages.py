@@ -1,4 +1,4 @@
-"""The screens around the case: signing in, homes, the opening form, the victim's page, administration.
+"""The screens around the case: signing in, homes, the opening form, administration.
 
 Every page works without script as ordinary forms and links. A page asks the desk, never the log; what somebody may be
 shown is decided in `views`, and what was shown is in the access log before it leaves.
@@ -7,7 +7,6 @@ shown is decided in `views`, and what was shown is in the access log before it l
 from __future__ import annotations
 
 import dataclasses
-import secrets
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -165,18 +164,7 @@ def _general(error: RvrError, request: web.Request) -> tuple[str, ...]:
     return tuple(request.app[WORDS].reason(reason) for reason in error.reasons if not reason.field)
 
 
-# --- The victim's page, the demo's outbox ------------------------------------------------------------------------
-
-
-async def join_page(request: web.Request) -> web.StreamResponse:
-    """The victim's only page: the same for everybody, and looking at it changes nothing here.
-
-    The browser gets its cookie before the first tap: if the answer to that is lost, the next tap is still its own.
-    """
-    response = _page(request, "join.html")
-    if auth.cookie_name(request, "rvr_j") not in request.cookies:
-        auth.set_cookie(response, request, "rvr_j", secrets.token_urlsafe(32))
-    return response
+# --- The demo's outbox ------------------------------------------------------------------------------------------
 
 
 async def outbox_page(request: web.Request) -> web.StreamResponse:

@@ -259,6 +259,13 @@ def boxes_of(answers: Mapping[str, Any], field: str, tool: risk.Instrument) -> d
     return boxes
 
 
+def noted(case: Case, workflow: Workflow) -> dict[str, str]:
+    """The boxes of the risk form that is being filled in, as far as it was saved."""
+    found = case.risk_noted
+    tool = workflow.instruments.get(found.tool) if found else None
+    return {TOOL: tool.id, **boxes_of(found.answers, risk.FIELD, tool)} if found and tool else {}
+
+
 # --- Telling -----------------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from rvr.config import Settings
 from rvr.core import wall_clock
 from rvr.core.force import Force
 from rvr.core.moment import Moment, iso, parse_iso
-from rvr.messages import Catalogue
+from rvr.messages import Catalogue, catalogue, offered
 from rvr.web.context import DESK, SETTINGS, TEMPLATES, SignedIn
 
 HOMES = (
@@ -47,6 +47,19 @@ def environment(words: Catalogue, settings: Settings, *, asset: Callable[[str], 
     }
     env.filters |= {"clock": _clock_time, "day": _day_time, "date": _date, "second": _second, "linked": _linked}
     return env
+
+
+def spoken(words: Catalogue) -> dict[str, Any]:
+    """What a template needs to speak another language than English."""
+    links = {key.removeprefix("reason."): words.say(key) for key in words if key.startswith("reason.link-")}
+    return {
+        "t": words.say,
+        "texts": lambda prefix: _texts(words, prefix),
+        "link_reasons": json.dumps(links),
+        "language": words.language,
+        "direction": words.say("language.direction"),
+        "languages": [(code, catalogue(code).say("language.name")) for code in offered()],
+    }
 
 
 def _texts(words: Catalogue, prefix: str) -> str:

@@ -56,6 +56,9 @@ FOR_PARTNERS = ("victim_name", "safe_number", "safe_to_text", "who_sees_phone")
 """The answers that an advocate needs to make contact safely: whom to ask for, and how. No other answer is shown to a
 partner organisation."""
 
+TOLD_IN_CALL = ("AccountTaken", "MessageSent", "RiskNoted")
+"""Facts that hold what the victim said in the call: shown to whoever sees the risk."""
+
 SHOWN_TO_PARTNERS = ("safe_contact", "risk_level", "children", "referral")
 """What the access log calls a look at a referral."""
 
@@ -135,7 +138,7 @@ def shown_classes(around: Around, actor: Actor) -> list[str]:
     has |= {"details"} if case.handover_note else set()
     has |= {"people"} if known.history or known.candidates else set()
     has |= {"orders"} if known.orders else set()
-    has |= {"risk"} if case.risk else set()
+    has |= {"risk"} if case.risk or not case.first.keys().isdisjoint(TOLD_IN_CALL) else set()
     has |= {"safeguarding"} if case.actions or case.safety or case.referrals or case.contact_plan else set()
     return [name for name in ALL_CLASSES if name in has & classes_for(case, actor)]
 
@@ -296,6 +299,7 @@ def _whole(around: Around, actor: Actor, words: Catalogue) -> dict[str, Any]:
         "orders": case_parts.live_orders(around, words),
         "order_breached": "yes" in case.orders.values(),
         "safety": None,
+        "accounts": [],
         "risk": None,
         "escalations": [],
         "actions": [],
@@ -330,12 +334,16 @@ def _session(case: Case, actor: Actor) -> dict[str, Any] | None:
     """The session; a seat is told to whoever sits in it, and the link's id to nobody."""
     if case.session is None:
         return None
-    hidden = {"victim_seat", "link", "officer_seat", "guests"}
+    hidden = {"victim_seat", "link", "officer_seat", "guests", "beside"}
     shown = {f.name: getattr(case.session, f.name) for f in dataclasses.fields(case.session) if f.name not in hidden}
     seat = live_seat(case, actor)
     shown["officer_seat"] = seat if seat == case.session.officer_seat else None
     shown["seat"] = seat or None
     shown["presence"] = presence_of(case)
+    shown["overlooked"], shown["without_picture"] = case.session.beside.overlooked, case.session.beside.without or None
+    shown["camera_asked"] = case.session.beside.camera_asked
+    messages = case.session.beside.messages if "risk" in classes_for(case, actor) else ()
+    shown["messages"] = [dataclasses.asdict(one) for one in messages if one.text]  # none once the case is erased
     shown["people"] = case_parts.company(case, names="contact" in classes_for(case, actor))
     return shown
 
@@ -355,6 +363,7 @@ def _risk(around: Around) -> dict[str, Any]:
     proposal = routing.propose(workflow.routes, Facts(case))
     return {
         "safety": dataclasses.asdict(case.safety) if case.safety else None,
+        "accounts": case_parts.accounts(around),
         "risk": {**dataclasses.asdict(case.risk), "because": list(case.risk.because)} if case.risk else None,
         "escalations": case_parts.escalations(around),
         "evidence_led": case.evidence_led or None,
@@ -383,7 +392,8 @@ def _safeguarding(around: Around) -> dict[str, Any]:
 
 def line_told(case: Case, actor: Actor) -> dict[str, str]:
     """What the officer's panel is told of the line beside the victim's presence: how much the victim's side sends, why
-    its microphone brings no sound, where both talk, and the number to ring when nothing gets through."""
+    its microphone brings no sound, what keeps its devices from working, where both talk, and the number to ring when
+    nothing gets through."""
     session = case.session
     if session is None or case.officer != actor.id or not live_seat(case, actor):
         return {}
@@ -391,6 +401,7 @@ def line_told(case: Case, actor: Actor) -> dict[str, str]:
         "picture": session.quality.get("victim", FULL_PICTURE),
         "microphone": session.microphones.get("victim", ""),
         "voice": session.voice,
+        "fault": session.fault,
         "ring": str(case.personal.get("safe_number", "")) if ring(case) else "",
     }
 

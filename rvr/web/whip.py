@@ -33,7 +33,7 @@ from rvr.core.errors import (
 )
 from rvr.media import MediaRefused, MediaUnavailable
 from rvr.store.tables import CaseRow, every
-from rvr.web import api, auth, ice
+from rvr.web import api, auth, by_link, ice
 from rvr.web.context import DESK, MEDIA, PAGES, SIGNED_IN
 
 AGAIN: Final = "X-RVR-Again"
@@ -183,7 +183,7 @@ async def _is_theirs(request: web.Request, row: CaseRow, seat: str) -> bool:
 
 async def _by_link(request: web.Request, seat: str, *, guest: bool) -> bool:
     try:
-        link = await api.joined(request, guest=guest)
+        link = await by_link.joined(request, guest=guest)
     except NotSignedIn:
         return False
     return hmac.compare_digest(link.seat, seat)

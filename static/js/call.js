@@ -26,6 +26,7 @@ import { Telling } from "./telling.js";
  * @property {string} csrf  sent as `X-CSRF-Token`
  * @property {import("./signalling.js").Ice} [ice]  the servers, as the page was told; without them they are asked for
  * @property {number} [others]  how many people beside the first may be seen and heard
+ * @property {boolean} [camera] false: it is not asked for before it is switched on
  */
 
 const LOOK_MS = 250;
@@ -51,13 +52,13 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * Events (all CustomEvent):
- * `state` {state, code?}; `localstream` {stream, video, audio}; `audioonly` {code};
+ * `state` {state, code?}; `localstream` {stream, video, audio, facing}; `audioonly` {code}; `pictureonly` {code};
  * `remotestream` {at, stream, video, audio}: a new stream each time that sound or picture of somebody begins; `at` is
  * that person's place, the other seats of the room in their order, from 0;
  * `deviceerror` {code, kind} when a camera or microphone stops during the call and cannot be had again;
  * `quality` {before, after, reason} when more or less is sent; `microphone` {cause} when no sound comes from it any
  * more, and with the cause `works` when it does again; `other` {heard} when the other side falls silent or is back.
- * After `leave()` a Call is spent: make another.
+ * After `leave()` a Call is spent and tells nothing more: make another.
  */
 export class Call extends EventTarget {
   /** @type {CallState} */ #state = "idle";
@@ -80,15 +81,17 @@ export class Call extends EventTarget {
   #resume = false;
 
   /** @param {CallOptions} options */
-  constructor({ url, csrf, ice, others = 0 }) {
+  constructor({ url, csrf, ice, others = 0, camera = true }) {
     super();
     this.#others = others;
+    this.#devices.camera(camera);
     this.#signalling = new Signalling(url, csrf, ice);
     this.#telling = new Telling((what, body) => this.#signalling.tell(what, body));
     const pass = (/** @type {string} */ name) => (/** @type {Event} */ event) =>
       this.#tell(name, /** @type {CustomEvent} */ (event).detail);
     this.#devices.addEventListener("stream", pass("localstream"));
     this.#devices.addEventListener("audioonly", pass("audioonly"));
+    this.#devices.addEventListener("pictureonly", pass("pictureonly"));
     this.#devices.addEventListener("deviceerror", pass("deviceerror"));
     this.#devices.addEventListener("track", this.#onTrack);
     this.#quality.addEventListener("quality", this.#onQuality);
@@ -103,9 +106,19 @@ export class Call extends EventTarget {
     return this.#state;
   }
 
+  /** What one of its events tells. @param {string} type @param {(detail: any) => void} act */
+  on(type, act) {
+    this.addEventListener(type, (event) => act(/** @type {CustomEvent} */ (event).detail));
+  }
+
   /** What is sent of the picture now. */
   get step() {
     return this.#quality.step;
+  }
+
+  /** How it gets through: what is sent of the picture, why the microphone brings no sound, whether the other is heard. */
+  get own() {
+    return { picture: this.step, microphone: this.#microphone.cause, heard: this.#otherHeard };
   }
 
   /** A CSRF token that the page has renewed; used from the next request on. @param {string} csrf */
@@ -114,7 +127,8 @@ export class Call extends EventTarget {
   }
 
   /**
-   * Ask for camera and microphone. Without a usable camera it goes on with sound alone and says so (`audioonly`).
+   * Ask for camera and microphone. Where one cannot be used it goes on with the other alone and says so (`audioonly`,
+   * `pictureonly`).
    * @returns {Promise<MediaStream>}
    * @throws {CallError}
    */
@@ -129,7 +143,7 @@ export class Call extends EventTarget {
    * Enter the call, and come back into it by itself until `leave()`. Resolves after the first exchange with the server;
    * whether and when the line is up is told by `state`.
    * @returns {Promise<void>}
-   * @throws {CallError} when the server refuses for good, or without a microphone; anything else is tried again
+   * @throws {CallError} when the server refuses for good, or without any device; anything else is tried again
    */
   async join() {
     if (this.#state === "ended") throw new CallError("ended");
@@ -390,7 +404,7 @@ export class Call extends EventTarget {
     const sender = this.#line.sender(track.kind);
     if (sender && track.kind === "video") this.#quality.film(track);
     else if (sender) sender.replaceTrack(track).catch(() => {});
-    // A call that began without a camera has a video section that only receives; a new join offers both.
+    // A call that began without this device has a section that only receives; a new join offers both.
     else this.#open(++this.#attempt, true).then((line) => line && this.#carries(line)).catch(() => this.#comeBack());
   };
 
@@ -423,6 +437,7 @@ export class Call extends EventTarget {
 
   /** @param {string} type @param {object} detail */
   #tell(type, detail) {
+    if (this.#state === "ended") return;
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }

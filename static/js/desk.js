@@ -4,6 +4,7 @@ import { alertsButton, connectionBanner, sayThresholds, watchBoard, watchCase } 
 import { focusTrouble, sendForms } from "./forms.js";
 import { follow } from "./live.js";
 import "./timer.js";
+import "./notes.js";
 import "./officer-call.js";
 
 connectionBanner();

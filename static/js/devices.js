@@ -1,9 +1,9 @@
 /**
  * The camera and the microphone of one person: asked for, switched, and had again when the phone took them away.
  *
- * Events (CustomEvent): `stream` {stream, video, audio} when the tracks are others; `track` {track} for one that takes
- * another's place in a running call; `audioonly` {code}; `deviceerror` {code, kind} when one stopped and cannot be had
- * again.
+ * Events (CustomEvent): `stream` {stream, video, audio, facing} when the tracks are others; `track` {track} for one that takes
+ * another's place in a running call; `audioonly` {code}, `pictureonly` {code} when the other device cannot be had;
+ * `deviceerror` {code, kind} when one stopped and cannot be had again.
  */
 
 import { CallError } from "./call-error.js";
@@ -36,7 +36,8 @@ export class Devices extends EventTarget {
   }
 
   /**
-   * Ask for camera and microphone. Without a usable camera it goes on with sound alone and says so (`audioonly`).
+   * Ask for the microphone, and for the camera unless that is switched off. Where one of them cannot be used it goes on
+   * with the other and says so.
    * @returns {Promise<MediaStream>}
    * @throws {CallError} `ended` among them, when it was closed while the person was being asked
    */
@@ -67,10 +68,11 @@ export class Devices extends EventTarget {
     this.#applySwitches();
   }
 
-  /** @param {boolean} on */
+  /** Switched on for the first time, it is asked for then. @param {boolean} on */
   camera(on) {
     this.#cameraOff = !on;
     this.#applySwitches();
+    if (on && this.stream && !this.track("video")) this.#obtain("video");
   }
 
   /**
@@ -83,10 +85,11 @@ export class Devices extends EventTarget {
     // Many phones open one camera at a time: the first is released before the second is asked for.
     this.stream?.getVideoTracks().forEach((track) => this.#discard(track));
     try {
-      await this.#replaceVideo({ ...VIDEO, facingMode: { exact: wanted } });
       this.#facing = wanted;
+      await this.#replaceVideo({ ...VIDEO, facingMode: { exact: wanted } });
     } catch (error) {
       const why = deviceError(error);
+      this.#facing = before;
       await this.#replaceVideo({ ...VIDEO, facingMode: before }).catch((again) => {
         this.#tell("deviceerror", { code: deviceError(again).code, kind: "video" });
       });
@@ -94,36 +97,48 @@ export class Devices extends EventTarget {
     }
   }
 
-  /** Have again what ended while the page was in the background. */
+  /** Have again what ended while the page was in the background, and a microphone that something else had. */
   restore() {
     for (const track of this.stream?.getTracks() ?? []) if (track.readyState === "ended") this.#recapture(track);
+    if (this.stream && !this.track("audio")) this.#obtain("audio", true);
   }
 
   async #capture() {
     if (!globalThis.isSecureContext) throw new CallError("insecure");
     if (!navigator.mediaDevices?.getUserMedia) throw new CallError("unsupported");
+    const both = this.#cameraOff ? this.#constraints("audio") : { ...this.#constraints("audio"), ...this.#constraints("video") };
     try {
-      return await navigator.mediaDevices.getUserMedia({ audio: AUDIO, video: { ...VIDEO, facingMode: this.#facing } });
+      return await navigator.mediaDevices.getUserMedia(both);
     } catch (error) {
-      return this.#captureSound(deviceError(error));
+      return this.#captureOne(deviceError(error));
     }
   }
 
   /**
-   * Sound alone. A refusal may be meant for the camera only, so it is asked as well; a second refusal is final.
+   * Sound alone. A refusal may be meant for the camera only, so it is asked as well; a second refusal is final. Or the
+   * picture alone: whoever is still on the telephone has no microphone for this page.
    * @param {CallError} why
    */
-  async #captureSound(why) {
-    let stream;
-    try {
-      stream = await navigator.mediaDevices.getUserMedia({ audio: AUDIO });
-    } catch (error) {
-      const second = deviceError(error);
-      // "No microphone" after "camera busy" would send the person to look at the wrong device.
-      throw second.code === "denied" ? second : why;
+  async #captureOne(why) {
+    let lacks = why;
+    for (const [kind, event] of /** @type {const} */ ([["audio", "audioonly"], ["video", "pictureonly"]])) {
+      if (kind === "video" && this.#cameraOff) break;
+      try {
+        const stream = await navigator.mediaDevices.getUserMedia(this.#constraints(kind));
+        this.#tell(event, { code: lacks.code });
+        return stream;
+      } catch (error) {
+        lacks = deviceError(error);
+        if (lacks.code === "denied") throw lacks;
+      }
     }
-    this.#tell("audioonly", { code: why.code });
-    return stream;
+    // "No microphone" after "camera busy" would send the person to look at the wrong device.
+    throw why;
+  }
+
+  /** @param {"audio"|"video"} kind @returns {MediaStreamConstraints} */
+  #constraints(kind) {
+    return kind === "audio" ? { audio: AUDIO } : { video: { ...VIDEO, facingMode: this.#facing } };
   }
 
   /** @param {MediaTrackConstraints} constraints */
@@ -154,13 +169,16 @@ export class Devices extends EventTarget {
   /** @param {MediaStreamTrack} track */
   async #recapture(track) {
     if (!this.stream?.getTracks().includes(track) || document.hidden) return;
+    await this.#obtain(track.kind === "video" ? "video" : "audio");
+  }
+
+  /** @param {"audio"|"video"} kind @param {boolean} [known]  that it cannot be had is known, and not told again */
+  async #obtain(kind, known = false) {
     try {
-      const video = track.kind === "video";
-      const constraints = video ? { video: { ...VIDEO, facingMode: this.#facing } } : { audio: AUDIO };
-      const stream = await navigator.mediaDevices.getUserMedia(constraints);
+      const stream = await navigator.mediaDevices.getUserMedia(this.#constraints(kind));
       this.#adopt(stream.getTracks()[0]);
     } catch (error) {
-      this.#tell("deviceerror", { code: deviceError(error).code, kind: track.kind });
+      if (!known) this.#tell("deviceerror", { code: deviceError(error).code, kind });
     }
   }
 
@@ -180,7 +198,7 @@ export class Devices extends EventTarget {
     const stream = this.stream;
     if (!stream) return;
     const [video, audio] = [stream.getVideoTracks().length > 0, stream.getAudioTracks().length > 0];
-    this.#tell("stream", { stream, video, audio });
+    this.#tell("stream", { stream, video, audio, facing: this.#facing });
   }
 
   /** @param {string} type @param {object} detail */

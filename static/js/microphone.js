@@ -4,11 +4,11 @@
  */
 
 /** @typedef {import("./line-stats.js").LineStats} LineStats */
-/** @typedef {"works"|"taken"|"silent"} Cause  taken: the browser says so; silent: nothing but zeros */
+/** @typedef {"works"|"none"|"taken"|"silent"} Cause  none: it could not be had; taken: the browser says so; silent: nothing but zeros */
 
 const SILENT_MS = 6000;
 /** How long it must be so before it is told. */
-const PATIENCE_MS = { works: 500, taken: 1000, silent: 0 };
+const PATIENCE_MS = { works: 500, none: 0, taken: 1000, silent: 0 };
 
 /** Events (CustomEvent): `microphone` {cause}, when that is another. */
 export class Microphone extends EventTarget {
@@ -27,9 +27,8 @@ export class Microphone extends EventTarget {
     const now = performance.now();
     if (stats.micEnergy !== this.#energy || switchedOff || !track) this.#movedAt = now;
     this.#energy = stats.micEnergy;
-    if (!track) return;
     // Switched off it brings nothing either way; only that the browser gave it back can be seen then.
-    const given = this.cause === "taken" && !track.muted ? "works" : this.cause;
+    const given = ["none", "taken"].includes(this.cause) && track && !track.muted ? "works" : this.cause;
     const cause = switchedOff ? given : this.#seenOn(track, now);
     if (cause !== this.#seen) {
       this.#seen = cause;
@@ -40,8 +39,9 @@ export class Microphone extends EventTarget {
     this.dispatchEvent(new CustomEvent("microphone", { detail: { cause } }));
   }
 
-  /** @param {MediaStreamTrack} track @param {number} now @returns {Cause} */
+  /** @param {MediaStreamTrack|undefined} track @param {number} now @returns {Cause} */
   #seenOn(track, now) {
+    if (!track) return "none";
     if (track.muted) return "taken";
     return now - this.#movedAt > SILENT_MS ? "silent" : "works";
   }

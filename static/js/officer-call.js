@@ -4,27 +4,24 @@
  */
 
 import { Call } from "./call.js";
-import { mainWords, OTHERS, Tiles } from "./tiles.js";
+import { OTHERS, Tiles } from "./tiles.js";
 
 /** @typedef {import("./call.js").CallState} CallState */
 
 class OfficerCall extends HTMLElement {
   /** @type {Call|null} */ #call = null;
   /** @type {Record<string, string>} */ #words = {};
-  /** @type {Record<string, string>} */ #roles = {};
   /** @type {CallState} */ #state = "idle";
   #seat = "";
   #code = "";
   #muted = false;
   #cameraOff = false;
   /** @type {Tiles|null} */ #tiles = null;
-  /** What this browser sends, whether its microphone brings sound, and whether the victim is heard. */
-  #own = { picture: "video_480", microphone: "works", heard: true };
 
   connectedCallback() {
     this.#words = JSON.parse(this.dataset.words ?? "{}");
-    this.#roles = JSON.parse(this.#part("tiles").dataset.words ?? "{}");
-    this.#tiles = new Tiles(this.#part("tiles"), this.#roles);
+    const [large, tiles] = [this.#video("remote"), this.#part("tiles")];
+    this.#tiles = new Tiles({ large, label: this.#part("main"), tiles }, JSON.parse(tiles.dataset.words ?? "{}"));
     this.#part("join").onclick = () => this.#join();
     this.#part("leave").onclick = () => this.#leave();
     this.#part("mute").onclick = () => this.#switch("mute");
@@ -50,6 +47,10 @@ class OfficerCall extends HTMLElement {
     return /** @type {HTMLVideoElement} */ (this.querySelector(`.rvr-call__${kind}`));
   }
 
+  get #self() {
+    return this.#video("self");
+  }
+
   get #running() {
     return ["joining", "connected", "reconnecting"].includes(this.#state);
   }
@@ -67,11 +68,8 @@ class OfficerCall extends HTMLElement {
     this.closest(".rvr-case")?.toggleAttribute("data-call", Boolean(seat));
     // While both talk on the phone, this page is silent both ways: nobody is heard twice.
     this.#call?.mute(this.#muted || now.voice === "phone");
-    this.#video("remote").muted = now.voice === "phone";
     this.#tiles?.mute(now.voice === "phone");
-    const people = JSON.parse(now.people || "[]");
-    this.#tiles?.show(people);
-    setText(this.#part("main"), mainWords(people, this.#roles));
+    this.#tiles?.show(JSON.parse(now.people || "[]"));
     // A guest is told how the own seat stands; the officer, how the victim is.
     this.#show(now.own && now.own !== "here" && now.own !== "away" ? now.own : now.presence ?? "none");
     this.#part("rec").hidden = now.recording === undefined;
@@ -80,13 +78,15 @@ class OfficerCall extends HTMLElement {
 
   /** How the call gets through, in words. @param {DOMStringMap|Record<string, string>} now */
   #tellLine(now) {
-    const [words, running, own] = [this.#words, this.#running, this.#own];
+    const [words, running] = [this.#words, this.#running];
+    const own = this.#call?.own ?? { picture: "", microphone: "", heard: true };
     const ring = this.#part("ring");
     setText(ring, now.ring ? words.ring.replace("{number}", now.ring) : "");
     ring.hidden = !now.ring;
     const quiet = running && this.#state === "connected" && now.presence === "on_video" && !own.heard;
     const told = [
       now.voice === "phone" ? words.voice_phone : words[`other_mic_${now.microphone}`],
+      now.presence === "opened" || now.presence === "waiting" ? words[`fault_${now.fault}`] : "",
       running && words[`own_mic_${own.microphone}`],
       quiet ? words.other_quiet : now.ring ? "" : words[`other_${now.picture}`],
       running && words[`own_${own.picture}`],
@@ -101,41 +101,24 @@ class OfficerCall extends HTMLElement {
 
   async #join() {
     const csrf = document.body.dataset.csrf ?? "";
-    const call = new Call({ url: `/api/v1/media/${this.#seat}`, csrf, others: OTHERS });
-    this.#call = call;
+    const seat = { url: `/api/v1/media/${this.#seat}`, csrf, others: OTHERS };
+    const call = (this.#call = new Call({ ...seat, camera: !this.#cameraOff }));
     this.#code = "";
-    call.addEventListener("state", (event) => {
-      const { state, code } = /** @type {CustomEvent} */ (event).detail;
-      if (this.#call !== call) return;
+    call.on("state", ({ state, code }) => {
       if (state === "failed") return this.#fail(code);
       this.#state = state;
       this.#look();
     });
-    call.addEventListener("localstream", (event) => {
-      const self = this.#video("self");
-      self.srcObject = /** @type {CustomEvent} */ (event).detail.stream;
-      self.hidden = !(/** @type {CustomEvent} */ (event).detail.video);
+    call.on("localstream", ({ stream, video }) => {
+      this.#self.srcObject = stream;
+      this.#self.hidden = !video;
     });
-    call.addEventListener("remotestream", (event) => {
-      const { stream, at } = /** @type {CustomEvent} */ (event).detail;
-      if (at) return this.#tiles?.stream(at, stream);
-      const remote = this.#video("remote");
-      remote.srcObject = stream;
-      remote.play().catch(() => {});
-    });
-    this.#own = { picture: "video_480", microphone: "works", heard: true };
-    for (const [type, name, key] of [["quality", "after", "picture"], ["microphone", "cause", "microphone"], ["other", "heard", "heard"]]) {
-      call.addEventListener(type, (event) => {
-        if (this.#call !== call) return;
-        Object.assign(this.#own, { [key]: /** @type {CustomEvent} */ (event).detail[name] });
-        this.#look();
-      });
-    }
-    call.addEventListener("audioonly", () => this.#note("audioonly"));
-    call.addEventListener("deviceerror", (event) => this.#note(/** @type {CustomEvent} */ (event).detail.code));
+    call.on("remotestream", ({ stream, at }) => this.#tiles?.stream(at, stream));
+    for (const type of ["quality", "microphone", "other"]) call.on(type, this.#look);
+    for (const type of ["audioonly", "pictureonly"]) call.on(type, () => this.#note(type));
+    call.on("deviceerror", ({ code }) => this.#note(code));
     try {
       await call.join();
-      call.camera(!this.#cameraOff);
       this.#look();
     } catch (error) {
       call.leave();
@@ -156,9 +139,8 @@ class OfficerCall extends HTMLElement {
     this.#call = null;
     call?.leave();
     if (call) this.#state = "ended";
-    this.#video("self").srcObject = null;
-    this.#video("self").hidden = true;
-    this.#video("remote").srcObject = null;
+    this.#self.srcObject = null;
+    this.#self.hidden = true;
     this.#tiles?.clear();
     this.#code = "";
     if (call) this.#look();
@@ -167,7 +149,8 @@ class OfficerCall extends HTMLElement {
   /** @param {"mute"|"camera"} what */
   #switch(what) {
     if (what === "mute") this.#muted = !this.#muted;
-    else this.#call?.camera(!(this.#cameraOff = !this.#cameraOff));
+    else this.#cameraOff = !this.#cameraOff;
+    if (what === "camera") this.#call?.camera(!this.#cameraOff);
     this.#look();
   }
 

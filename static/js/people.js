@@ -5,26 +5,26 @@
 
 /** @typedef {import("./tiles.js").Sitting} Sitting */
 
-/** A press that was not heard is made again after this, in ms, for as long as the question stands. */
-const AGAIN_MS = 2000;
-
 export class People {
   #root;
   #ask;
   #words;
+  #roles;
   #send;
   /** The guest who is asked about now. */
   #asked = "";
 
   /**
    * @param {{list: HTMLElement, ask: HTMLElement}} parts  `ask` holds the question and its two buttons
-   * @param {Record<string, string>} words
-   * @param {(action: string, guest: string) => Promise<boolean>} send  whether the server heard it
+   * @param {Record<string, string>} words  what is asked
+   * @param {Record<string, string>} roles
+   * @param {(action: string, guest: string) => void} send  until the desk has heard it
    */
-  constructor({ list, ask }, words, send) {
+  constructor({ list, ask }, words, roles, send) {
     this.#root = list;
     this.#ask = ask;
     this.#words = words;
+    this.#roles = roles;
     this.#send = send;
     this.#button("yes").onclick = () => this.#answer("admit");
     this.#button("no").onclick = () => this.#answer("refuse");
@@ -60,19 +60,16 @@ export class People {
   }
 
   /** @param {"admit"|"refuse"} action */
-  async #answer(action) {
-    const guest = this.#asked;
+  #answer(action) {
     for (const name of /** @type {const} */ (["yes", "no"])) this.#button(name).disabled = true;
-    while (guest === this.#asked && !(await this.#send(action, guest))) {
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-    }
+    this.#send(action, this.#asked);
   }
 
   /** @param {Sitting} one */
   #line(one) {
     const line = document.createElement("li");
-    const words = this.#words;
-    line.append(one.at === null ? words.you : [words[one.role] ?? one.role, words[one.state]].filter(Boolean).join(", "));
+    const roles = this.#roles;
+    line.append(one.at === null ? roles.you : [roles[one.role] ?? one.role, roles[one.state]].filter(Boolean).join(", "));
     if (one.guest && (one.mine || ["here", "away", "held"].includes(one.state))) line.append(this.#hold(one));
     return line;
   }
@@ -83,9 +80,9 @@ export class People {
     button.type = "button";
     button.className = "govuk-button govuk-button--secondary join__hold";
     button.textContent = this.#words[one.mine ? "let_back" : "hold"];
-    button.onclick = async () => {
-      button.disabled = true;
-      button.disabled = await this.#send(one.mine ? "back" : "hold", one.guest ?? "");
+    button.onclick = () => {
+      button.disabled = true; // the list is made anew when it has changed
+      this.#send(one.mine ? "back" : "hold", one.guest ?? "");
     };
     return button;
   }

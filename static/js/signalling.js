@@ -4,6 +4,7 @@
  */
 
 import { CallError, TryLater } from "./call-error.js";
+import { randomId } from "./random-id.js";
 
 /**
  * @typedef {object} Ice      as the desk tells it
@@ -36,7 +37,7 @@ export class Signalling {
   #url;
   #location = "";
   /** By which the desk tells two pages in one seat apart: the newest one keeps it. */
-  #page = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  #page = randomId(12);
   /** @type {Ice|undefined} */ #ice;
   #told = 0;
 

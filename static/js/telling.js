@@ -4,6 +4,7 @@
  */
 
 import { CallError, TryLater } from "./call-error.js";
+import { randomId } from "./random-id.js";
 
 /** A fact that could not be told for this long is no news any more. */
 const OLD_MS = 60_000;
@@ -26,8 +27,7 @@ export class Telling {
 
   /** @param {string} what @param {object} fact */
   async tell(what, fact) {
-    const press = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0"));
-    this.#untold.set(what, { body: { ...fact, command_id: press.join("") }, seenAt: performance.now() });
+    this.#untold.set(what, { body: { ...fact, command_id: randomId() }, seenAt: performance.now() });
     if (this.#busy.has(what)) return;
     this.#busy.add(what);
     for (let next = this.#untold.get(what); next && !this.#stopped; next = this.#untold.get(what)) {

@@ -1,6 +1,7 @@
 /**
- * Who is in the call beside the one in the large picture: a tile each, with the role under it, all the time, whether or
- * not a picture comes. Nobody is in the call without a tile.
+ * The pictures of everybody else in the call: one large, a tile each for the others, with the role under it all the
+ * time, whether or not a picture comes. Nobody is in the call without one. A press makes a tile's picture the large one:
+ * whoever follows an interpreter's hands needs them large.
  */
 
 /** @typedef {{role: string, state: string, at: number|null, guest?: string, mine?: boolean}} Sitting */
@@ -8,44 +9,81 @@
 /** Pictures beside the large one: a room has four seats. */
 export const OTHERS = 2;
 
+/**
+ * @typedef {object} Parts
+ * @property {HTMLVideoElement} large
+ * @property {HTMLElement} label   who is in the large picture
+ * @property {HTMLElement} tiles
+ */
+
 export class Tiles {
   /** @type {Map<number, HTMLElement>} */ #tiles = new Map();
   /** @type {Map<number, MediaStream>} */ #streams = new Map();
+  /** @type {Map<number, Sitting>} */ #people = new Map();
+  /** The place whose picture is large; the tile of that place shows the first one's meanwhile. */
+  #large = 0;
   #muted = false;
-  #root;
+  #hidden = false;
+  #parts;
   #words;
 
-  /** @param {HTMLElement} root @param {Record<string, string>} words */
-  constructor(root, words) {
-    this.#root = root;
+  /** @param {Parts} parts @param {Record<string, string>} words */
+  constructor(parts, words) {
+    this.#parts = parts;
     this.#words = words;
   }
 
-  /** Everybody in the room; the large picture is the one that arrives first. @param {Sitting[]} people */
+  /** Everybody in the room; whoever arrives first is large, unless another was chosen. @param {Sitting[]} people */
   show(people) {
-    const here = people.filter((one) => one.at !== null && one.at > 0);
-    const places = new Set(here.map((one) => one.at));
-    for (const [at, tile] of this.#tiles) if (!places.has(at)) this.#drop(at, tile);
-    for (const one of here) this.#put(/** @type {number} */ (one.at), one);
-    this.#root.hidden = !here.length;
+    this.#people = new Map(people.filter((one) => one.at !== null).map((one) => [/** @type {number} */ (one.at), one]));
+    for (const [at, tile] of this.#tiles) if (!this.#people.has(at)) this.#drop(at, tile);
+    if (!this.#people.has(this.#large)) this.#enlarge(0);
+    for (const at of this.#people.keys()) if (at && !this.#tiles.has(at)) this.#make(at);
+    for (const [at, tile] of this.#tiles) this.#caption(this.#place(at), tile);
+    const said = this.#role(this.#large);
+    if (this.#parts.label.textContent !== said) this.#parts.label.textContent = said;
+    this.#parts.tiles.hidden = !this.#tiles.size;
   }
 
   /** What arrives in this place. @param {number} at @param {MediaStream} stream */
   stream(at, stream) {
     this.#streams.set(at, stream);
-    this.#play(at);
+    this.#play();
   }
 
-  /** Whether the tiles' sound is off. @param {boolean} muted */
+  /** Whether everybody's sound is off. @param {boolean} muted */
   mute(muted) {
     this.#muted = muted;
-    for (const tile of this.#tiles.values()) /** @type {HTMLVideoElement} */ (tile.querySelector("video")).muted = muted;
+    this.#play();
+  }
+
+  /** On hold nothing is seen, not even a picture that stands still. @param {boolean} hidden */
+  hide(hidden) {
+    this.#hidden = hidden;
+    this.#play();
   }
 
   /** Nothing arrives any more. */
   clear() {
     this.#streams.clear();
-    for (const tile of this.#tiles.values()) /** @type {HTMLVideoElement} */ (tile.querySelector("video")).srcObject = null;
+    this.#play();
+  }
+
+  /** Whose picture the tile of this place shows. @param {number} at */
+  #place(at) {
+    return at === this.#large ? 0 : at;
+  }
+
+  /** @param {number} at */
+  #role(at) {
+    const role = this.#people.get(at)?.role ?? "";
+    return this.#words[role] ?? role;
+  }
+
+  /** @param {number} at */
+  #enlarge(at) {
+    this.#large = at;
+    this.#play();
   }
 
   /** @param {number} at @param {HTMLElement} tile */
@@ -55,14 +93,15 @@ export class Tiles {
     this.#streams.delete(at);
   }
 
-  /** @param {number} at @param {Sitting} one */
-  #put(at, one) {
-    const tile = this.#tiles.get(at) ?? this.#make(at);
-    tile.dataset.state = one.state;
-    const words = this.#words;
+  /** @param {number} at of the person @param {HTMLElement} tile */
+  #caption(at, tile) {
+    const one = this.#people.get(at);
+    tile.dataset.state = one?.state ?? "";
     const caption = /** @type {HTMLElement} */ (tile.querySelector("figcaption"));
-    const said = [words[one.role] ?? one.role, words[one.state]].filter(Boolean).join(", ");
+    const said = [this.#role(at), this.#words[one?.state ?? ""]].filter(Boolean).join(", ");
     if (caption.textContent !== said) caption.textContent = said;
+    const button = /** @type {HTMLElement} */ (tile.querySelector("button"));
+    button.setAttribute("aria-label", `${this.#words.larger}: ${this.#role(at)}`);
   }
 
   /** @param {number} at */
@@ -71,27 +110,34 @@ export class Tiles {
     tile.className = "rvr-tile";
     const video = document.createElement("video");
     video.autoplay = video.playsInline = true;
-    video.muted = this.#muted;
-    tile.append(video, document.createElement("figcaption"));
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "rvr-tile__larger";
+    button.textContent = this.#words.larger;
+    button.onclick = () => {
+      this.#enlarge(at === this.#large ? 0 : at);
+      this.show([...this.#people.values()]);
+    };
+    tile.append(video, document.createElement("figcaption"), button);
     const before = [...this.#tiles].filter(([other]) => other < at).length;
-    this.#root.insertBefore(tile, this.#root.children[before] ?? null);
+    this.#parts.tiles.insertBefore(tile, this.#parts.tiles.children[before] ?? null);
     this.#tiles.set(at, tile);
-    this.#play(at);
-    return tile;
+    this.#play();
   }
 
-  /** @param {number} at */
-  #play(at) {
-    const [tile, stream] = [this.#tiles.get(at), this.#streams.get(at)];
-    if (!tile || !stream) return;
-    const video = /** @type {HTMLVideoElement} */ (tile.querySelector("video"));
-    if (video.srcObject !== stream) video.srcObject = stream;
-    video.play().catch(() => {});
+  #play() {
+    this.#put(this.#parts.large, this.#large);
+    for (const [at, tile] of this.#tiles) {
+      this.#put(/** @type {HTMLVideoElement} */ (tile.querySelector("video")), this.#place(at));
+    }
   }
-}
 
-/** Who is in the large picture, by role. @param {Sitting[]} people @param {Record<string, string>} words */
-export function mainWords(people, words) {
-  const one = people.find((sitting) => sitting.at === 0);
-  return one ? words[one.role] ?? one.role : "";
+  /** @param {HTMLVideoElement} video @param {number} at of the person */
+  #put(video, at) {
+    const stream = this.#hidden ? null : (this.#streams.get(at) ?? null);
+    video.muted = this.#muted;
+    if (video.srcObject === stream) return;
+    video.srcObject = stream;
+    if (stream) video.play().catch(() => {});
+  }
 }

@@ -73,7 +73,7 @@ def a_form(story: Story, who: Actor, move: Move, dice: Random) -> dict[str, Any]
             return None
         if value is not None:
             form |= value if isinstance(value, dict) and name == "risk_tool" else {name: value}
-    return form
+    return {name: value for name, value in form.items() if name in (*move.asks, *move.may_ask)}
 
 
 ALWAYS = ("suspect", "override", "note", "marac_reason", "victim_supports", "evidence_led_done", "outcome_rationale")

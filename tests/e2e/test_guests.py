@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.test_screens import assigned
+from tests.e2e.test_screens import assigned, has_no_fault
 from tests.e2e.test_story import DESKTOP, MEDIA, Person, frames, picture, until
 from tests.e2e.test_victim import AWAY, Meeting
 from tests.serving import Served, served
@@ -193,6 +193,14 @@ def test_a_supervisor_takes_a_seat_from_the_case_and_four_are_in_the_call(browse
     for page in (meeting.page, officer.page, sergeant.page, guest.page):
         until(lambda page=page: all(plays(page, f".rvr-tile:nth-child({n}) video") for n in (1, 2)))
     picture(meeting.page, "guest-11-four-victim")
+    for person in (meeting.victim, officer, guest):
+        has_no_fault(person.page, "four in the call")
+    meeting.page.get_by_role("button", name="Larger: Interpreter").click()
+    expect(meeting.page.locator("#shown")).to_have_text("Interpreter")
+    expect(meeting.page.locator(".rvr-tile figcaption")).to_have_text(["Supervising officer", "Officer"])
+    until(lambda: plays(meeting.page, "#remote"))
+    meeting.page.get_by_role("button", name="Larger: Officer").click()
+    expect(meeting.page.locator("#shown")).to_have_text("Officer")
     meeting.page.set_viewport_size(DESKTOP)
     picture(meeting.page, "guest-12-four-victim-desktop")
     officer.page.evaluate("scrollTo(0, 0)")

@@ -142,7 +142,7 @@ def test_a_page_that_is_opened_twice_has_one_call_and_the_newer_keeps_it(meeting
     both_there(meeting, officer)
     second = meeting.victim.context.new_page()
     second.goto(f"{meeting.victim.desk.url}/j")
-    second.get_by_role("button", name="Join").click()
+    second.get_by_role("button", name="Join", exact=True).click()
     expect(second.locator("#state")).to_have_text("You are connected", timeout=MEDIA)
     expect(meeting.page.locator("#note")).to_contain_text("open a second time", timeout=15_000)
     expect(meeting.page.locator("#state")).to_have_text("Not connected")

@@ -154,6 +154,9 @@ def it_plays_after_a_reason(officer: Person, meeting: Meeting, kept: dict[str, l
     expect(opened.value.locator("img")).to_be_visible()
     assert opened.value.locator("img").evaluate("(it) => it.decode().then(() => it.naturalWidth)") == 640
     picture(opened.value, "recording-9-still")
+    opened.value.set_viewport_size({"width": 390, "height": 844})
+    picture(opened.value, "recording-10-still-phone")
+    assert opened.value.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def nothing_is_in_clear(data: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_new_link_in_the_same_tab_leads_back_to_the_beginning_and_in_again(mee
     meeting.joins()
     assert meeting.officer.move(meeting.case, "resend_link").status == 200
     meeting.open()
-    expect(meeting.page.get_by_role("button", name="Join")).to_be_focused()
+    expect(meeting.page.get_by_role("button", name="Join", exact=True)).to_be_focused()
     expect(meeting.page.locator("#call")).to_be_hidden()
     assert meeting.page.locator("#self").evaluate("(it) => it.srcObject") is None
     assert "#" not in meeting.page.url
@@ -240,7 +240,7 @@ def test_the_link_tapped_again_in_a_web_mail_leaves_whoever_has_joined_the_seat_
     again = meeting.victim.context.new_page()
     again.goto("https://mail.example/")
     again.get_by_role("link").click()
-    again.get_by_role("button", name="Join").click()
+    again.get_by_role("button", name="Join", exact=True).click()
     expect(again.locator("#state")).to_be_visible(timeout=MEDIA)
     assert meeting.log("LinkRefused") == 0
     again.close()

@@ -107,7 +107,7 @@ def test_a_victim_who_waits_while_the_desk_is_killed_is_met_on_video_without_pre
         assert officer.move(case, "send_link").status == 200
         victim = signed_in(browser, desk.client())
         victim.goto(f"{desk.url}/j#{newest_token(desk)}")
-        victim.get_by_role("button", name="Join").click()
+        victim.get_by_role("button", name="Join", exact=True).click()
         until(lambda: sergeant.call("GET", f"cases/{case}").body["session"]["presence"] == "waiting")
         desk.process.kill()
         desk.process.wait(10)

@@ -106,7 +106,7 @@ async def test_two_browsers_see_and_hear_each_other_and_find_back_after_a_crash(
     await victim.evaluate("call.leave()")
     gone = await notebook.until("gone", "victim", times=again + 1, within_s=2)
     assert gone.detail["cause"] == "left"
-    assert await victim.evaluate("states.at(-1)") == "ended"
+    assert await victim.evaluate("call.state") == "ended"
 
     await officer.close(run_before_unload=False)
     gone = await notebook.until("gone", "officer", within_s=2)
