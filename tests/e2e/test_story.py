@@ -184,7 +184,8 @@ def two_sergeants_accept_at_once(handler: Person, sergeants: list[Person], refer
     name = winner.page.locator(".rvr-header__who").inner_text().partition("\n")[0].split("  ")[0]
     expect(loser.page.locator("main")).to_contain_text(name.split(" ")[0])
     picture(loser.page, "sergeant-2-too-late")
-    expect(handler.page.locator("main")).to_contain_text("Accepted by the desk", timeout=2_000)
+    expect(handler.page.locator("#accepted-now")).to_contain_text(f"Accepted by {name.split(' ')[0]}", timeout=2_000)
+    expect(handler.page).to_have_title(re.compile("^Accepted by the desk – "))
     picture(handler.page, "handler-5-accepted")
     return winner
 

@@ -7,7 +7,7 @@ import re
 import uuid
 from urllib.parse import urlencode
 
-from tests.serving import OPENING, Answer, Client, Served
+from tests.serving import OPENING, Answer, Client, Served, ready_for_handover
 
 
 def sent(client: Client, path: str, form: dict[str, str], *, by_script: bool = True) -> Answer:
@@ -70,3 +70,17 @@ def test_consent_to_evaluation_is_asked_apart_from_consent_to_video(desk: Served
     for kind, answer in (("evaluation", "refused"), ("video", "given")):
         assert sent(handler, move, {"consent_kind": kind, "consent_answer": answer}).status == 200
     assert handler.call("GET", f"cases/{case}").body["consents"] == {"evaluation": "refused", "video": "given"}
+
+
+def test_who_speaks_the_victims_language_is_offered_first_and_says_so(desk: Served) -> None:
+    handler, sergeant = desk.client("handler"), desk.client("sergeant")
+    asked = {"victim_language": "polish", "officer_wish": "man"}
+    case = ready_for_handover(handler, **asked)
+    assert handler.move(case, "offer_handover").status == 200
+    assert sergeant.move(case, "accept_handover").status == 200
+    page = shown(sergeant.call("GET", f"/cases/{case}"))
+    select = re.search(r'<select[^>]*name="officer".*?</select>', page, re.DOTALL)[0]  # type: ignore[index]
+    options = re.findall(r'<option value="[^"]+">([^<]+)<', select)
+    assert [one.partition(" (")[0] for one in options] == ["Orla Officer", "Olu Officer"]
+    assert "speaks the victim's language, as the victim asked, honour-based abuse" in options[0]
+    assert "does not speak the victim's language, not as the victim asked, stalking" in options[1]
