@@ -12,7 +12,8 @@ LEADS = frozenset({"sergeant", "inspector"})
 
 
 def calls(row: Mapping[str, Any], alarms: Iterable[Mapping[str, str]], actor: Actor) -> list[str]:
-    """The kinds of call that a row of a board is to this person: handover, report, emergency, waiting, alarm.
+    """The kinds of call that a row of a board is to this person: handover, report, emergency, waiting, assigned,
+    deployment, alarm.
 
     A new one rings, once. An alarm carries what it is about and its time, so that its repetition is a new one.
     """
@@ -23,5 +24,7 @@ def calls(row: Mapping[str, Any], alarms: Iterable[Mapping[str, str]], actor: Ac
         "report": leads and row["state"] == "review",
         "emergency": bool(row["emergency"]),
         "waiting": (leads or mine) and row["presence"] == "waiting",
+        "assigned": mine and row["state"] == "accepted",
+        "deployment": "resourcing" in actor.roles and row["state"] == "deployment",
     }
     return [kind for kind, is_one in found.items() if is_one] + [f"alarm-{one['about']}-{one['at']}" for one in alarms]

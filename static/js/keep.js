@@ -12,8 +12,11 @@ const DEAD_MS = 8000;
 
 /** @param {HTMLElement|null} main */
 export function keepForm(main) {
-  if (!main) return;
+  const form = main?.querySelector("form[data-keep]");
+  if (!main || !form) return;
   let [typed, sending] = [false, false];
+  const first = form.querySelector("input:not([type=hidden])");
+  if (first instanceof HTMLElement && document.activeElement === document.body) first.focus();
   main.addEventListener("input", ({ target }) => (typed ||= kept(target)));
   addEventListener("beforeunload", (event) => typed && event.preventDefault());
   document.addEventListener("submit", async (event) => {

@@ -76,7 +76,7 @@ def test_a_call_is_taken_by_keyboard_alone_and_a_lost_line_loses_nothing(browser
 
 
 def type_what_the_caller_says(page: Page) -> None:
-    tab_to(page, page.get_by_role("radio", name="999", exact=True))
+    expect(page.get_by_role("radio", name="999", exact=True)).to_be_focused()
     page.keyboard.press("Space")
     tab_to(page, page.get_by_label("Safe number"))
     page.keyboard.type(OPENING["safe_number"])

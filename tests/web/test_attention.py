@@ -15,7 +15,7 @@ from rvr.store.projections import case_row
 from rvr.store.staff import Person
 from rvr.web import attention, roster_view
 from rvr.web.roster_view import Roster, Shift
-from tests.builders import INSPECTOR, OFFICER, SERGEANT, a_case
+from tests.builders import INSPECTOR, OFFICER, RESOURCING, SERGEANT, a_case
 
 WORDS = catalogue()
 
@@ -32,6 +32,8 @@ def row(**more: Any) -> dict[str, Any]:
         (row(emergency=True), ["emergency"], ["emergency"]),
         (row(presence="waiting"), ["waiting"], []),
         (row(presence="waiting", officer={"id": OFFICER.id}), ["waiting"], ["waiting"]),
+        (row(state="accepted", officer={"id": OFFICER.id}), [], ["assigned"]),
+        (row(state="deployment"), [], []),
         (row(), [], []),
     ],
 )
@@ -46,8 +48,13 @@ def test_an_alarm_that_is_raised_again_calls_again() -> None:
 
 
 def test_every_kind_of_call_has_its_sentence() -> None:
-    everything = row(accept="a", state="review", emergency=True, presence="waiting")
-    kinds = attention.calls(everything, [{"about": "x", "at": "y"}], SERGEANT)
+    all_roles = Actor(OFFICER.id, SERGEANT.roles | RESOURCING.roles, "All")
+    states = ("review", "accepted", "deployment")
+    rows = [
+        row(accept="a", state=one, emergency=True, presence="waiting", officer={"id": OFFICER.id}) for one in states
+    ]
+    kinds = {kind for one in rows for kind in attention.calls(one, [{"about": "x", "at": "y"}], all_roles)}
+    assert len(kinds) == 7
     assert [kind for kind in kinds if f"live.call_{kind.partition('-')[0]}" not in WORDS] == []
 
 
@@ -107,6 +114,10 @@ def test_the_free_officer_whom_the_victim_asked_for_is_offered_first_then_the_on
     ]
     away = roster_view.to_choose(Roster({OLU.id: Officer(OLU.id, 1, "break")}, {}, {}), PEOPLE, WORDS)
     assert away == ()
+
+
+def test_whoever_sends_officers_hears_of_a_deployment() -> None:
+    assert attention.calls(row(state="deployment"), (), RESOURCING) == ["deployment"]
 
 
 def test_nobody_else_hears_what_is_the_leads() -> None:
