@@ -655,8 +655,9 @@ def run_bench(arguments: list[str]) -> int:
         sys.stderr.write("What can be measured: {}\n".format(", ".join(known)))
         return 2 if arguments else 0
     set_up(for_tests=True)
-    if arguments[0] == "media":
+    if arguments[0] in ("board", "media"):
         os.environ["RVR_CHROMIUM"] = ensure_browser()
+    if arguments[0] == "media":
         ensure_programs()
     return hand_over([str(known[arguments[0]]), *arguments[1:]])
 

@@ -247,10 +247,16 @@ def test_contacts_are_checked_and_are_no_part_of_a_version(root: Path, change: C
     change("contacts/wmp.toml", "bswa =", "bsva =")
     change("contacts/wmp.toml", 'channel = "sms"', 'channel = "pigeon"')
     change("contacts/wmp.toml", 'role = "inspector"', 'role = "admiral"')
+    change("contacts/wmp.toml", '["polish"]', '["polnish"]')
+    change("contacts/wmp.toml", 'gender = "man"', 'gender = "gentleman"')
+    change("contacts/wmp.toml", 'skills = ["stalking"]', 'skills = "stalking"')
     assert faults(root) == [
         "contacts/wmp.toml: partners: unknown partner `bsva`",
         "contacts/wmp.toml: on_call: unknown role `admiral`",
         "contacts/wmp.toml: on_call: `channel` is one of sms, email, webhook",
+        "contacts/wmp.toml: officer.officer: `languages` and `skills` are lists of texts",
+        "contacts/wmp.toml: officer.officer2: `polnish` is no answer to `victim_language`",
+        "contacts/wmp.toml: officer.officer2: `gentleman` is no answer to `officer_wish`",
     ]
 
 

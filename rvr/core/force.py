@@ -103,6 +103,18 @@ class GuestContact:
 
 
 @dataclass(frozen=True, slots=True)
+class OfficerProfile:
+    """What an officer brings to a case, as the officer has stated it."""
+
+    languages: tuple[str, ...] = ()
+    """Codes of the answers to `victim_language`, English apart."""
+    skills: tuple[str, ...] = ()
+    """In the force's own words."""
+    gender: str = ""
+    """A code of the answers to `officer_wish`; empty: not stated. Asked for only where a victim has a wish."""
+
+
+@dataclass(frozen=True, slots=True)
 class Contacts:
     """Addresses of the force and its partners. No part of a workflow's version: a new telephone is no new rule."""
 
@@ -111,6 +123,8 @@ class Contacts:
     """Id of the partner -> its e-mail address."""
     guests: Mapping[str, GuestContact] = field(default_factory=dict)
     """Whom an officer can ask into a call without typing a number, by id."""
+    officers: Mapping[str, OfficerProfile] = field(default_factory=dict)
+    """User name -> what that officer brings."""
 
     @property
     def channels(self) -> frozenset[str]:

@@ -6,7 +6,7 @@ shares with others, the force's file and the risk instruments. Cases keep the ve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,12 +65,19 @@ def load(root: Path, force: str) -> Definitions:
         if flow is not None:
             flows[flow.id] = flow
     apart, partners = Reading(texts), {partner for flow in flows.values() for partner in flow.force.partners}
-    contacts = read_contacts(apart, f"contacts/{force}.toml", partners)
+    wishes = {name: _codes(flows.values(), name) for name in ("victim_language", "officer_wish")}
+    contacts = read_contacts(apart, f"contacts/{force}.toml", partners, wishes)
     retention = read_retention(apart)
     faults += apart.faults
     if faults:
         raise DefinitionFault(faults)
     return Definitions(flows, contacts, retention)
+
+
+def _codes(flows: Iterable[w.Workflow], field: str) -> frozenset[str]:
+    """The codes of the field's answers in any of these workflows."""
+    asked = (flow.fields[field] for flow in flows if field in flow.fields)
+    return frozenset(str(option.value) for one in asked for option in one.options)
 
 
 def load_stored(workflow_id: str, files: Mapping[str, str]) -> w.Workflow:

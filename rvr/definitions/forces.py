@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import time
 from typing import Any
 
 from rvr.core.commands import STAFF
-from rvr.core.force import CivilOrder, Contacts, Force, GuestContact, Hours, OnCall, Partner, ResponseGrade
+from rvr.core.force import (
+    CivilOrder,
+    Contacts,
+    Force,
+    GuestContact,
+    Hours,
+    OfficerProfile,
+    OnCall,
+    Partner,
+    ResponseGrade,
+)
 from rvr.core.session import GUEST_ROLES
 from rvr.definitions.reading import Reading
 
@@ -76,16 +86,20 @@ def _orders(reading: Reading, tables: Any) -> Iterator[CivilOrder]:
             yield CivilOrder(key, **table)
 
 
-def read_contacts(reading: Reading, file: str, partners: Collection[str]) -> Contacts:
+def read_contacts(
+    reading: Reading, file: str, partners: Collection[str], wishes: Mapping[str, Collection[str]]
+) -> Contacts:
     """Who is reached how: `contacts/<force>.toml`. A force without the file tells nobody away from the screens."""
     if file not in reading.files:
         return Contacts()
-    table = reading.keys(file, "", reading.toml(file), "", "on_call partners guest") or {}
+    table = reading.keys(file, "", reading.toml(file), "", "on_call partners guest officer") or {}
     for partner in table.get("partners", {}):
         if partner not in partners:
             reading.fault(file, "partners", f"unknown partner `{partner}`")
     guests = {one.id: one for one in _guests(reading, file, table.get("guest", {}), partners)}
-    return Contacts(tuple(_on_call(reading, file, table.get("on_call", ()))), table.get("partners", {}), guests)
+    on_call = tuple(_on_call(reading, file, table.get("on_call", ())))
+    officers = dict(_officers(reading, file, table.get("officer", {}), wishes))
+    return Contacts(on_call, table.get("partners", {}), guests, officers)
 
 
 def _on_call(reading: Reading, file: str, tables: Any) -> Iterator[OnCall]:
@@ -113,3 +127,23 @@ def _guests(reading: Reading, file: str, tables: Any, partners: Collection[str])
         if table.get("partner", "") not in ("", *partners):
             reading.fault(file, place, f"unknown partner `{table['partner']}`")
         yield GuestContact(id=key, **table)
+
+
+def _officers(
+    reading: Reading, file: str, tables: Any, wishes: Mapping[str, Collection[str]]
+) -> Iterator[tuple[str, OfficerProfile]]:
+    """`wishes`: the codes of the answers by which a victim asks for an officer; any other would never be met."""
+    for username, table in tables.items():
+        place = f"officer.{username}"
+        if reading.keys(file, place, table, "", "languages skills gender") is None:
+            continue
+        profile = {name: table.get(name, []) for name in ("languages", "skills")}
+        if not all(isinstance(one, list) and all(isinstance(each, str) for each in one) for one in profile.values()):
+            reading.fault(file, place, "`languages` and `skills` are lists of texts")
+            continue
+        gender = table.get("gender", "")
+        for name, told in (("victim_language", profile["languages"]), ("officer_wish", [gender] if gender else [])):
+            for code in told:
+                if wishes[name] and code not in wishes[name]:  # asked nowhere: then it harms nobody
+                    reading.fault(file, place, f"`{code}` is no answer to `{name}`")
+        yield username, OfficerProfile(tuple(profile["languages"]), tuple(profile["skills"]), gender)

@@ -25,6 +25,7 @@ from rvr.messages import catalogue
 from rvr.periodic import Periodic
 from rvr.web import (
     api,
+    attention,
     audit,
     auth,
     case_page,
@@ -38,6 +39,7 @@ from rvr.web import (
     openapi,
     pages,
     rendering,
+    shift_page,
     views,
     whip,
     workflow_page,
@@ -158,6 +160,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/cases/{id}/exhibits/{exhibit}", evidence.look, WATCHES, LOOK),
     Route("GET", "/cases/{id}/exhibits/{exhibit}", evidence.page, WATCHES, LOOK),
     Route("POST", "/cases/{id}/exhibits/{exhibit}/copies", evidence.give, WATCHES, EXPORT),
+    Route("GET", "/shift", shift_page.page, attention.LEADS, ("board",)),
     Route("POST", "/duty", pages.set_duty, DUTY, ("staff",)),
     Route("GET", "/live", live.fragments, STAFF | {"advocate"}, LOOK),
     Route("GET", "/j", join.page, ANYBODY, ("own_data",)),

@@ -17,7 +17,7 @@ from rvr.core.workflow import Workflow
 from rvr.desk import Desk
 from rvr.messages import Catalogue
 from rvr.store.tables import CaseRow, EventRow
-from rvr.web import case_parts, rendering, views
+from rvr.web import attention, case_parts, rendering, roster_view, views
 from rvr.web.context import DESK, WORDS, SignedIn
 
 ALARMS_H = 12
@@ -25,6 +25,9 @@ ALARMS_H = 12
 
 REFERRALS_D = 90
 """How far back an advocate's home looks for referrals."""
+
+WAITS = {"handover": "handovers", "report": "reports", "emergency": "emergencies"}
+"""What is counted beside every other page, each with its name in the catalogue."""
 
 DECIDED = ("allocated", "filed", "closed")
 
@@ -35,20 +38,32 @@ NEWEST = 200
 """Of those, so many of each state on one board: more are looked for by their reference, not by reading on."""
 
 
-async def fragment(app: web.Application, signed: SignedIn) -> str:
+URGENT = "urgent"
+
+ORDERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    URGENT: views.board_order,
+    "oldest": lambda row: row["opened_at"],
+    "officer": lambda row: (row["officer"] is None, (row["officer"] or {}).get("name", ""), views.board_order(row)),
+    "area": lambda row: (row["area"], views.board_order(row)),
+}
+"""How the rows of a table may be ordered, each with its code in the catalogue."""
+
+
+async def fragment(app: web.Application, signed: SignedIn, order: str = URGENT) -> str:
     """This person's home, without the page around it."""
     desk, words = app[DESK], app[WORDS]
     home = rendering.home_of(signed)
     if home == "advocate":
         return rendering.render(app, "_referrals.html", signed, referrals=await _referrals(desk, signed.actor, words))
-    people, roster = await desk.people(), await desk.roster()
-    rows = await board(app, signed, await (decided(desk) if home == "investigator" else desk.open_cases()))
-    alarms = await _alarms(desk, rows, signed.roles, words)
+    people, roster = await desk.people(), await roster_view.look(desk, await desk.roster())
+    rows = await board(app, signed, await (decided(desk) if home == "investigator" else desk.open_cases()), order)
+    alarms = await alarms_of(desk, rows, signed.roles, words)
     context = {
+        "calls": _calls(rows, alarms, signed.actor),
         "rows": rows,
         "sections": list(_sections(rows, home, signed.actor)),
         "alarms": alarms,
-        "roster": views.roster_rows(roster, people, words),
+        "roster": roster_view.rows(roster, people, words),
         "capacity": await desk.capacity(),
         "desk_open": views.desk_is_open(rendering.force_of(app), desk.observe()),
         "me": signed.actor.id,
@@ -56,8 +71,24 @@ async def fragment(app: web.Application, signed: SignedIn) -> str:
     return rendering.render(app, "_board.html", signed, **context)
 
 
-async def board(app: web.Application, signed: SignedIn, cases: Iterable[CaseRow]) -> list[dict[str, Any]]:
-    """The rows that are on this person's board, the most urgent first."""
+async def waiting(app: web.Application, signed: SignedIn) -> str:
+    """What calls a sergeant or inspector to the board, for the other pages. The same while nothing of it changes."""
+    desk, leads = app[DESK], bool(signed.roles & attention.LEADS)
+    rows = await board(app, signed, await desk.open_cases()) if leads else []
+    calls = _calls(rows, await alarms_of(desk, rows, signed.roles, app[WORDS]), signed.actor)
+    kinds = [kind for of_row in calls.values() for kind in of_row]
+    counts = [(f"waits_{name}", kinds.count(kind)) for kind, name in WAITS.items() if kind in kinds]
+    return rendering.render(app, "_waiting.html", signed, rows=rows, calls=calls, counts=counts)
+
+
+def _calls(rows: Iterable[Mapping[str, Any]], alarms: Mapping[str, Any], actor: Actor) -> dict[str, list[str]]:
+    return {row["id"]: attention.calls(row, alarms.get(row["id"], ()), actor) for row in rows}
+
+
+async def board(
+    app: web.Application, signed: SignedIn, cases: Iterable[CaseRow], order: str = URGENT
+) -> list[dict[str, Any]]:
+    """The rows that are on this person's board, the most urgent first or in another of `ORDERS`."""
     desk, words, home = app[DESK], app[WORDS], rendering.home_of(signed)
     people, flows = await desk.people(), desk.definitions.workflows
     rows = [
@@ -69,7 +100,7 @@ async def board(app: web.Application, signed: SignedIn, cases: Iterable[CaseRow]
         for row in cases
         if row.workflow in flows and _on_board(row, signed, home)
     ]
-    return sorted(rows, key=views.board_order)
+    return sorted(rows, key=ORDERS[order])
 
 
 def _on_board(row: CaseRow, signed: SignedIn, home: str) -> bool:
@@ -154,7 +185,7 @@ async def decided(desk: Desk) -> list[CaseRow]:
 # --- Alarms ------------------------------------------------------------------------------------------------------
 
 
-async def _alarms(
+async def alarms_of(
     desk: Desk, rows: Iterable[Mapping[str, Any]], roles: Iterable[str], words: Catalogue
 ) -> dict[str, list[dict[str, str]]]:
     """Alarms of the last hours that were for one of these roles, by case, each kind once with its last time."""

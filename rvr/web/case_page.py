@@ -14,6 +14,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from rvr.core import forms
+from rvr.core.assigning import wishes_of
 from rvr.core.case import Case
 from rvr.core.commands import Actor, MakeMove
 from rvr.core.decide import MoveView
@@ -25,10 +26,10 @@ from rvr.core.session import Guest
 from rvr.core.workflow import Workflow
 from rvr.messages import Catalogue
 from rvr.store.staff import Person
-from rvr.web import auth, case_parts, evidence, form_views, question_views, rendering, stills, views
+from rvr.web import auth, case_parts, evidence, form_views, question_views, rendering, roster_view, stills, views
 from rvr.web.around import gather
 from rvr.web.case_parts import Around
-from rvr.web.choices import Choices, officers_to_choose
+from rvr.web.choices import Choices
 from rvr.web.context import DESK, SIGNED_IN, WORDS, SignedIn
 from rvr.web.form_views import FormView
 
@@ -120,11 +121,12 @@ async def make_move(request: web.Request) -> web.StreamResponse:
     try:
         after = await gather(desk, case.id, actor)
     except NotFound:  # made, and by that no longer this person's
-        return _leave(request, "/")
-    return await _respond(request, after, NO_TROUBLE) if FRAGMENT in request.headers else _leave(request, case.id)
+        return leave(request, "/")
+    return await _respond(request, after, NO_TROUBLE) if FRAGMENT in request.headers else leave(request, case.id)
 
 
-def _leave(request: web.Request, case: str) -> web.Response:
+def leave(request: web.Request, case: str) -> web.Response:
+    """To the page of this case, or home: as a redirect, or as a word to the script that sent the form."""
     place = "/" if case == "/" else f"/cases/{case}"
     if FRAGMENT in request.headers:
         return web.Response(status=200, headers={"X-RVR-Go": place})
@@ -188,9 +190,11 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
     case, flow = around.case, around.flow
     whole, partner = views.sees_whole(case, actor), views.is_partner(case, actor)
     moves = [view for view in around.moves if whole or partner or not view.move.asks]
-    officers = officers_to_choose(around.officers.values(), around.people, words)
-    contacts = desk.definitions.contacts.guests
-    choices = Choices(flow, words, desk.observe(), case, actor, around.known, officers, contacts)
+    assigns = any(flow.fields[name].kind == "officer" for view in moves for name in view.move.fields)
+    roster = await roster_view.look(desk, around.officers if assigns else {})
+    contacts = desk.definitions.contacts
+    officers = roster_view.to_choose(roster, around.people, words, wishes_of(case.details), contacts.officers)
+    choices = Choices(flow, words, desk.observe(), case, actor, around.known, officers, contacts.guests)
     made = _forms(around, moves, choices, trouble)
     shown = views.case_json(around, moves, actor, words)
     context = {
@@ -216,6 +220,7 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
         "capacity": await desk.capacity(),
         "desk_open": views.desk_is_open(flow.force, desk.observe()),
         "wording": flow.wording,
+        "consents": _consents(made.get("record_consent"), flow, trouble),
         "assessed": question_views.assessed(case, flow, words),
         "noted": question_views.noted(case, flow),
         "criteria": flow.criteria,
@@ -223,6 +228,21 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
         **_placed(made, case, flow, actor),
     }
     return rendering.render(app, "_case.html", signed, **context)
+
+
+APART = ("recording", "evaluation")
+"""Consents that are asked for apart from the one to video, so that none of them is taken for another."""
+
+
+def _consents(form: FormView | None, flow: Workflow, trouble: Trouble) -> dict[str, FormView]:
+    """Kind -> its own form; recording where this workflow records."""
+    if form is None:
+        return {}
+    values = trouble.values if trouble.move == form.id else {}
+    kinds = [
+        kind for kind in APART if kind in flow.wording and (kind != "recording" or "start_recording" in flow.moves)
+    ]
+    return {kind: form.about(kind, values, consent_kind=kind) for kind in kinds}
 
 
 def _seated(case: Case, actor: Actor) -> dict[str, Any]:

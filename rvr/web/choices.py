@@ -17,12 +17,10 @@ from rvr.core.forms import options_of
 from rvr.core.identity import STRENGTH, Candidate
 from rvr.core.moment import Moment, parse_iso
 from rvr.core.orders import Order
-from rvr.core.roster import Officer
 from rvr.core.session import GUEST_ROLES
 from rvr.core.workflow import Criterion, Field, Workflow
 from rvr.messages import Catalogue
 from rvr.store.history import Known
-from rvr.store.staff import Person
 
 NOTHING_KNOWN = Known()
 
@@ -165,18 +163,6 @@ class Choices:
         states = self.workflow.suspect_states
         only = states.get(known[0].status) if len(known) == 1 else None
         return tuple(Choice(one.id, one.name) for one in states.values() if only is None or one.id in only.to)
-
-
-def officers_to_choose(
-    officers: Iterable[Officer], people: Mapping[str, Person], words: Catalogue
-) -> tuple[Choice, ...]:
-    """Officers on duty, the free ones first. A busy one is named, too: the refusal then says why."""
-    on_duty = [officer for officer in officers if officer.status == "on"]
-    named = [(bool(officer.case), people[officer.id].name, officer.id) for officer in on_duty if officer.id in people]
-    return tuple(
-        Choice(who, f"{name} ({words.say('page.busy') if busy else words.say('page.free')})")
-        for busy, name, who in sorted(named)
-    )
 
 
 # --- Names and lines that are said of people and organisations ---------------------------------------------------

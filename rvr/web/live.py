@@ -36,8 +36,14 @@ GATHER_S = 0.03
 TOPICS = 20
 """A stream has at most this many. A browser leaves out what is more, and says in those tabs that they are not live."""
 
+WAITING = "waiting"
+"""What waits on the board, in short, for every page that is not the board."""
+
 TOPIC = re.compile(rf"{BOARD}|case/[0-9A-Za-z-]{{1,64}}")
 """It is the name of an event on the wire: nothing that could break a line."""
+
+PAGES_TOPIC = re.compile(rf"{TOPIC.pattern}|{BOARD}/(?:{'|'.join(boards.ORDERS)})|{WAITING}")
+"""What a page may follow beside: the board in an order of its own, and what waits on it."""
 
 GONE = "gone"
 """The one event of the pages' feed that is not named for a topic: its data is the topic."""
@@ -100,16 +106,16 @@ async def _changes(listener: Listener) -> AsyncIterator[list[Message]]:
                 await pending
 
 
-def _topics(request: web.Request) -> list[str]:
+def _topics(request: web.Request, pattern: re.Pattern[str]) -> list[str]:
     topics = list(dict.fromkeys(topic for topic in request.query.get("topics", BOARD).split(",") if topic))
-    if not topics or len(topics) > TOPICS or not all(TOPIC.fullmatch(topic) for topic in topics):
+    if not topics or len(topics) > TOPICS or not all(pattern.fullmatch(topic) for topic in topics):
         raise BadInput(Reason("body-field", {"name": "topics"}))
     return topics
 
 
 async def _check_topics(request: web.Request, topics: list[str]) -> None:
     for topic in topics:
-        if topic != BOARD:
+        if topic.startswith("case/"):
             found = await request.app[DESK].case(topic.removeprefix("case/"))
             if not views.may_see(found, request[SIGNED_IN].actor):
                 raise NotFound(Reason("no-such-case"))
@@ -133,7 +139,7 @@ async def fragments(request: web.Request) -> web.StreamResponse:
     The page's CSRF token says which sign-in asks: a tab that outlived its own must not hear by the next one's cookie.
     """
     await auth.check_csrf(request, request[SIGNED_IN].csrf)
-    shown = dict.fromkeys(_topics(request), "")
+    shown = dict.fromkeys(_topics(request, PAGES_TOPIC), "")
     # The board changes with the roster; a case page shows the desk's capacity, so it hears the board as well.
     async with _stream(request, [*shown, BOARD]) as (response, changes):
         first = Message(await request.app[DESK].store.position(), BOARD, "snapshot")
@@ -167,9 +173,13 @@ async def _show(
 
 
 async def _render(request: web.Request, topic: str) -> str:
-    if topic == BOARD:
-        return await boards.fragment(request.app, request[SIGNED_IN])
-    return await case_page.fragment(request, topic.removeprefix("case/"))
+    signed = request[SIGNED_IN]
+    kind, _, which = topic.partition("/")
+    if kind == BOARD:
+        return await boards.fragment(request.app, signed, which or boards.URGENT)
+    if kind == WAITING:
+        return await boards.waiting(request.app, signed)
+    return await case_page.fragment(request, which)
 
 
 # --- The programs' feed, the victim's ----------------------------------------------------------------------------
@@ -180,7 +190,7 @@ async def feed(request: web.Request) -> web.StreamResponse:
 
     Of the board it tells that a case changed; what happened is told to those whom the whole case concerns.
     """
-    topics = _topics(request)
+    topics = _topics(request, TOPIC)
     for topic in topics:
         try:
             await _check_whole(request, [topic])

@@ -19,7 +19,7 @@ from rvr.core.errors import Forbidden, NotFound, Reason, Refused, RvrError
 from rvr.core.moment import iso
 from rvr.core.workflow import Group, Workflow
 from rvr.store import messages
-from rvr.web import auth, boards, form_views, rendering
+from rvr.web import auth, boards, case_page, form_views, rendering
 from rvr.web.choices import Choices
 from rvr.web.context import ANCHORING, DESK, SETTINGS, SIGNED_IN, WORDS
 
@@ -56,8 +56,11 @@ async def home(request: web.Request) -> web.StreamResponse:
         case "plain":
             return _page(request, "plain.html")
     opens = opened_by(request.app[DESK].definitions.workflows.values(), signed.actor)
-    board = Markup(await boards.fragment(request.app, signed))  # noqa: S704 - made by our own template
-    return _page(request, "home.html", board=board, opens=opens)
+    order = request.query.get("order", "")
+    order = order if order in boards.ORDERS else boards.URGENT
+    board = Markup(await boards.fragment(request.app, signed, order))  # noqa: S704 - made by our own template
+    wall = "wall" in request.query
+    return _page(request, "home.html", board=board, opens=opens, order=order, orders=list(boards.ORDERS), wall=wall)
 
 
 async def sign_in(request: web.Request) -> web.StreamResponse:
@@ -130,7 +133,7 @@ async def open_case(request: web.Request) -> web.StreamResponse:
         values = {name: str(value) for name, value in post.items()}
         errors = form_views.errors_of(refused, request.app[WORDS])
         return await _opening(request, flow, values, errors, _general(refused, request))
-    return _see_other(f"/cases/{outcome.case.id}")
+    return case_page.leave(request, outcome.case.id)
 
 
 async def _opening(

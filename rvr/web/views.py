@@ -21,7 +21,6 @@ from rvr.core.force import Force
 from rvr.core.forms import json_schema, options_of
 from rvr.core.moment import Moment, iso, parse_iso
 from rvr.core.presence import presence_of, ring
-from rvr.core.roster import Officer
 from rvr.core.vocabulary import Facts
 from rvr.core.workflow import Field, State, Workflow
 from rvr.messages import Catalogue
@@ -479,28 +478,6 @@ def _option(workflow: Workflow, field: str, value: Any) -> str:
     if known is None:
         return str(value)
     return next((str(o.label) for o in options_of(workflow, known) if o.value == value), str(value))
-
-
-def roster_rows(
-    officers: Mapping[str, Officer], people: Mapping[str, Person], words: Catalogue
-) -> list[dict[str, Any]]:
-    """Every officer with duty and occupation; those who have never been on duty are off."""
-    rows = []
-    for person in people.values():
-        if "officer" not in person.roles or person.disabled:
-            continue
-        officer = officers.get(person.id, Officer(person.id))
-        rows.append(
-            {
-                "id": person.id,
-                "name": person.name,
-                "status": officer.status,
-                "status_name": words.name("duty", officer.status),
-                "busy": bool(officer.case),
-                "case": officer.case,
-            }
-        )
-    return sorted(rows, key=lambda row: ({"on": 0, "break": 1}.get(str(row["status"]), 2), row["busy"], row["name"]))
 
 
 def desk_is_open(force: Force, at: Moment) -> bool:

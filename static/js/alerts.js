@@ -1,13 +1,31 @@
 /**
- * What a board says besides showing it: one short sentence in a status region, a count in the tab's title, and, after
- * "Turn on alerts", a sound. References and counts only, never a name: screens are shared.
+ * What a desk screen says besides showing it: one short sentence in a status region, a count in the tab's title, and,
+ * after "Turn on alerts", a sound and a notice of the desktop, in hidden tabs too. References and counts only, never a
+ * name: screens are shared.
  */
 
 const words = JSON.parse(document.body.dataset.words || "{}");
-const plainTitle = document.title;
+
+/** The tab's title: how many handovers wait, how the case stands, and what the page is. */
+const title = { waiting: 0, state: "", page: document.title };
+
+function retitle() {
+  const named = title.state ? `${title.state} – ${title.page}` : title.page;
+  document.title = title.waiting ? `(${title.waiting}) ${named}` : named;
+}
+
+/** That this browser wants alerts, and what this tab has told already: a page that is left on the way to another one
+ * must not lose a handover that comes in between. Ids and kinds alone. */
+const WANTED = "rvr-alerts";
+const TOLD = "rvr-told";
 
 /** @type {AudioContext|null} */
 let sound = null;
+
+/** Of several tabs with alerts one rings: the one that holds this lock. Where there are no locks, each does. */
+let rings = !("locks" in navigator);
+/** @type {() => void} */
+let letGo = () => {};
 
 /** @param {string} text */
 export function say(text) {
@@ -17,7 +35,7 @@ export function say(text) {
 
 /** Two short tones; higher for an emergency. @param {boolean} urgent */
 function ring(urgent) {
-  if (!sound) return;
+  if (!sound || !rings) return;
   for (const [at, frequency] of [[0, urgent ? 988 : 660], [0.22, urgent ? 1319 : 880]]) {
     const [tone, volume] = [sound.createOscillator(), sound.createGain()];
     tone.frequency.value = frequency;
@@ -31,69 +49,122 @@ function ring(urgent) {
   }
 }
 
-/** A browser plays no sound before a person asks for it. @param {HTMLElement|null} button */
+/** On the desktop, for whoever looks at another window. One replaces the other. @param {string} text */
+function notice(text) {
+  if (!sound || !rings || document.hasFocus() || !("Notification" in window) || Notification.permission !== "granted") return;
+  const shown = new Notification(words.notice, { body: text, tag: "rvr", silent: true });
+  shown.onclick = () => {
+    window.focus();
+    shown.close();
+  };
+}
+
+/** A browser plays no sound before a person asks for it; what was asked for once holds on the next page. @param {HTMLElement|null} button */
 export function alertsButton(button) {
-  button?.addEventListener("click", async () => {
-    if (sound) {
+  if (!button) return;
+  const show = () => {
+    const on = sound?.state === "running";
+    button.setAttribute("aria-pressed", String(on));
+    button.textContent = on ? words.alerts_on : words.alerts_off;
+  };
+  const start = async () => {
+    sound ??= new AudioContext();
+    sound.onstatechange = show;
+    if (!rings) hold();
+    await sound.resume();
+  };
+  button.addEventListener("click", async () => {
+    if (sound?.state === "running") {
+      localStorage.removeItem(WANTED);
+      letGo();
       await sound.close();
       sound = null;
     } else {
-      sound = new AudioContext();
-      await sound.resume();
+      localStorage.setItem(WANTED, "on");
+      await start();
+      if ("Notification" in window) await Notification.requestPermission();
       ring(false);
     }
-    button.setAttribute("aria-pressed", String(Boolean(sound)));
-    button.textContent = sound ? words.alerts_off : words.alerts_on;
+    show();
+  });
+  if (localStorage.getItem(WANTED) !== "on") return;
+  start().then(show);
+  // Some browsers want a press on every page: the first one anywhere will do.
+  for (const press of ["pointerdown", "keydown"]) {
+    addEventListener(press, () => sound?.state === "suspended" && sound.resume(), { once: true });
+  }
+}
+
+/** Kept until alerts are turned off or the tab is closed. */
+function hold() {
+  navigator.locks.request(WANTED, () => {
+    rings = true;
+    return new Promise((resolve) => {
+      letGo = () => {
+        rings = false;
+        resolve(undefined);
+      };
+    });
   });
 }
 
-/** @param {HTMLElement} target */
+/**
+ * Rings for whatever the server says this person is called to (`data-calls`), each once.
+ * @param {HTMLElement} target
+ */
 export function watchBoard(target) {
-  let before = seen(target);
+  let before = told();
   const look = () => {
-    const now = seen(target);
-    const waiting = [...now.values()].filter((row) => row.state === "handover").length;
-    document.title = waiting ? `(${waiting}) ${plainTitle}` : plainTitle;
-    for (const [id, row] of now) {
-      const old = before.get(id);
-      if (row.emergency && !old?.emergency) tell(words.emergency, row, true);
-      else if (row.state === "handover" && old?.state !== "handover") tell(words.new_handover, row, false);
-    }
-    before = now;
+    const rows = [...target.querySelectorAll("[data-calls]")].map((row) => /** @type {HTMLElement} */ (row).dataset);
+    const now = new Map(rows.flatMap((row) => calls(row).map((call) => [`${row.case} ${call}`, row.reference ?? ""])));
+    title.waiting = rows.filter((row) => calls(row).includes("handover")).length;
+    retitle();
+    for (const [key, reference] of now) if (before && !before.has(key)) tell(key.split(" ")[1].split("-")[0], reference);
+    before = new Set(now.keys());
+    sessionStorage.setItem(TOLD, JSON.stringify([...before]));
+  };
+  target.addEventListener("fragment", look);
+  if (target.firstElementChild) look();
+}
+
+/** @param {DOMStringMap} row */
+function calls(row) {
+  return (row.calls ?? "").split(" ").filter(Boolean);
+}
+
+/** Null: this tab is new, and what waits already is no news. @returns {Set<string>|null} */
+function told() {
+  const kept = sessionStorage.getItem(TOLD);
+  return kept ? new Set(JSON.parse(kept)) : null;
+}
+
+/** @param {string} kind @param {string} reference */
+function tell(kind, reference) {
+  const text = words[`call_${kind}`].replace("{reference}", reference);
+  say(text);
+  ring(kind === "emergency");
+  notice(text);
+}
+
+/** A case page says when its state changes, and the verdict on the safety questions. @param {HTMLElement} target */
+export function watchCase(target) {
+  const now = () => ({
+    .../** @type {HTMLElement|null} */ (target.querySelector("#case-now"))?.dataset,
+    verdict: target.querySelector("[data-verdict]")?.textContent ?? "",
+  });
+  let before = now();
+  const look = () => {
+    const shown = now();
+    title.state = shown.stateName ?? "";
+    retitle();
+    if (shown.state !== before.state || shown.presence !== before.presence) {
+      const what = shown.presence === "none" ? shown.stateName : `${shown.stateName}, ${shown.presenceName}`;
+      say(words.state_is.replace("{reference}", shown.reference ?? "").replace("{state}", what ?? ""));
+    } else if (shown.verdict && shown.verdict !== before.verdict) say(shown.verdict);
+    before = shown;
   };
   target.addEventListener("fragment", look);
   look();
-}
-
-/** @param {string} text @param {{reference: string}} row @param {boolean} urgent */
-function tell(text, row, urgent) {
-  say(text.replace("{reference}", row.reference));
-  ring(urgent);
-}
-
-/** @param {HTMLElement} target */
-function seen(target) {
-  const rows = [...target.querySelectorAll("tr[data-case]")].map((row) => /** @type {HTMLElement} */ (row).dataset);
-  return new Map(
-    rows.map((row) => [
-      row.case,
-      { state: row.state, reference: row.reference ?? "", emergency: row.emergency !== undefined },
-    ]),
-  );
-}
-
-/** A case page says when its state changes. @param {HTMLElement} target */
-export function watchCase(target) {
-  const now = () => /** @type {HTMLElement|null} */ (target.querySelector("#case-now"))?.dataset ?? {};
-  let { state, presence } = now();
-  target.addEventListener("fragment", () => {
-    const shown = now();
-    if (shown.state !== state || shown.presence !== presence) {
-      const what = shown.presence === "none" ? shown.stateName : `${shown.stateName}, ${shown.presenceName}`;
-      say(words.state_is.replace("{reference}", shown.reference ?? "").replace("{state}", what ?? ""));
-    }
-    ({ state, presence } = shown);
-  });
 }
 
 /** Each threshold of a clock is said once. */

@@ -1,15 +1,20 @@
 /** Every staff page: the clocks, the live part, the forms, the call. */
 
 import { alertsButton, connectionBanner, sayThresholds, watchBoard, watchCase } from "./alerts.js";
+import "./answers.js";
+import "./filter.js";
 import { focusTrouble, sendForms } from "./forms.js";
-import { follow } from "./live.js";
+import { keepForm } from "./keep.js";
+import { follow, followBeside } from "./live.js";
 import "./timer.js";
 import "./notes.js";
+import "./wall.js";
 import "./officer-call.js";
 
 connectionBanner();
 sayThresholds();
 focusTrouble(document);
+keepForm(document.getElementById("main"));
 alertsButton(document.getElementById("alerts"));
 
 const live = document.querySelector("[data-live]");
@@ -17,5 +22,10 @@ sendForms(live instanceof HTMLElement ? live : document.body);
 if (live instanceof HTMLElement) {
   if (live.id === "case") watchCase(live);
   else watchBoard(live);
-  follow(live);
+  follow(live, live.dataset.live ?? "");
+}
+const beside = document.getElementById("waiting");
+if (beside) {
+  watchBoard(beside);
+  followBeside(beside, "waiting");
 }

@@ -35,7 +35,7 @@ function busy(form) {
 export function sendForms(target) {
   document.addEventListener("submit", async (event) => {
     const form = event.target;
-    if (!(form instanceof HTMLFormElement) || form.method !== "post") return;
+    if (!(form instanceof HTMLFormElement) || form.method !== "post" || form.dataset.keep !== undefined) return;
     if (busy(form)) {
       event.preventDefault();
       return;
@@ -56,7 +56,7 @@ async function send(form, target) {
     const body = new URLSearchParams(new FormData(form));
     const response = await fetch(form.action, { method: "POST", body, headers: { "X-RVR-Fragment": "1" } });
     if (response.status === 401) {
-      location.assign("/");
+      document.dispatchEvent(new CustomEvent("signedout"));
       return;
     }
     const go = response.headers.get("X-RVR-Go");

@@ -26,12 +26,20 @@ export async function morph(target, html) {
 }
 
 /**
+ * A small part beside the page's own. Without a stream that is shared it would take a connection of its own from a
+ * browser that has six: the page does without.
+ * @param {HTMLElement} target @param {string} topic
+ */
+export function followBeside(target, topic) {
+  if ("SharedWorker" in window) follow(target, topic);
+}
+
+/**
  * Events on `target`: `fragment` after each swap; `live` {since: Date|null} when the line is lost or back;
  * `signedout` when nothing more will come.
- * @param {HTMLElement} target
+ * @param {HTMLElement} target @param {string} topic
  */
-export function follow(target) {
-  const topic = new URL(target.dataset.live ?? "", location.href).searchParams.get("topics") ?? "";
+export function follow(target, topic) {
   const show = newest((html) => morph(target, html));
   /** @type {Date|null} */
   let lost = null;

@@ -149,6 +149,7 @@ SCREENS = (
     ("handler", "/cases/{call_taking}", "handler-case"),
     ("handler", "/cases/{handover}", "handler-waits"),
     ("sergeant", "/", "board"),
+    ("sergeant", "/shift", "shift"),
     ("sergeant", "/cases/{handover}", "sergeant-handover"),
     ("sergeant", "/cases/{review}", "sergeant-review"),
     ("officer", "/", "officer-home"),

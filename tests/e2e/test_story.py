@@ -141,15 +141,12 @@ def take_the_call(handler: Person) -> str:
 
     danger = handler.group("Has the suspect left")
     danger.get_by_role("radio", name="No", exact=True).check()
-    handler.press("Save the answers")
     verdict = page.locator("#verdict")
     expect(verdict).to_contain_text("The suspect is, or may be, with the victim")
     expect(verdict).to_contain_text("emergency response now")
     picture(page, "handler-3-danger")
-    page.get_by_text("Questions and answers").click()
     for question in page.locator("fieldset.rvr-question").all():
         question.get_by_role("radio", name="Yes").check()
-    handler.press("Save the answers")
     expect(verdict).to_contain_text("video can be offered")
     handler.group("The victim's answer").get_by_role("radio", name="Agrees", exact=True).check()
     handler.press("Record the answer")
@@ -187,7 +184,8 @@ def two_sergeants_accept_at_once(handler: Person, sergeants: list[Person], refer
     name = winner.page.locator(".rvr-header__who").inner_text().partition("\n")[0].split("  ")[0]
     expect(loser.page.locator("main")).to_contain_text(name.split(" ")[0])
     picture(loser.page, "sergeant-2-too-late")
-    expect(handler.page.locator("main")).to_contain_text("Accepted by the desk", timeout=2_000)
+    expect(handler.page.locator("#accepted-now")).to_contain_text(f"Accepted by {name.split(' ')[0]}", timeout=2_000)
+    expect(handler.page).to_have_title(re.compile("^Accepted by the desk – "))
     picture(handler.page, "handler-5-accepted")
     return winner
 
@@ -197,7 +195,7 @@ def countdown(page: Page) -> str:
 
 
 def assign(sergeant: Person, officer: Person, reference: str) -> None:
-    sergeant.page.get_by_role("combobox", name="Officer").select_option(label="Olu Officer (Free)")
+    sergeant.page.get_by_role("combobox", name="Officer").select_option(label="Olu Officer (Free, stalking)")
     picture(sergeant.page, "sergeant-3-assign")
     sergeant.press("Assign an officer")
     row = officer.page.get_by_role("row", name=re.compile(reference))

@@ -173,7 +173,7 @@ def test_eight_tabs_hear_over_one_stream_and_the_eighth_still_posts(
     browser: Browser, place: Place, cases: list[str]
 ) -> None:
     sergeant = place.person(browser, "sergeant")
-    topics = ["board", *(f"case/{case}" for case in cases)]
+    topics = ["board", "waiting", *(f"case/{case}" for case in cases)]
     pages = open_tabs(sergeant, ["/", *(f"/cases/{case}" for case in cases)])
     carries(place.wire, *topics)
     took = [slowest(pages, place.change) for _ in range(3)]
@@ -188,16 +188,16 @@ def test_eight_tabs_hear_over_one_stream_and_the_eighth_still_posts(
 
     for page in pages[2:]:
         page.close()
-    carries(place.wire, *topics[:2])
+    carries(place.wire, *topics[:3])
     pages[1].goto(f"{place.url}/cases/{cases[3]}")
-    carries(place.wire, "board", f"case/{cases[3]}")
+    carries(place.wire, "board", "waiting", f"case/{cases[3]}")
     second = sergeant.context.new_page()
     second.goto(f"{place.url}/cases/{cases[3]}")
     both = [pages[1], second]
     for page in both:
         page.evaluate(COUNT)
     assert slowest(both, place.change) < SOON
-    carries(place.wire, "board", f"case/{cases[3]}")
+    carries(place.wire, "board", "waiting", f"case/{cases[3]}")
     assert sergeant.faults == []
 
 
@@ -206,7 +206,7 @@ def test_a_restart_is_told_in_every_tab_and_mended_in_every_tab(
 ) -> None:
     sergeant = place.person(browser, "sergeant2")
     pages = open_tabs(sergeant, ["/", *(f"/cases/{case}" for case in cases[:3])])
-    carries(place.wire, "board", *(f"case/{case}" for case in cases[:3]))
+    carries(place.wire, "board", "waiting", *(f"case/{case}" for case in cases[:3]))
     place.stop()
     for page in pages:
         expect(page.locator("#connection")).to_contain_text("Not live since", timeout=8_000)
@@ -221,7 +221,7 @@ def test_a_restart_is_told_in_every_tab_and_mended_in_every_tab(
 def test_who_signs_in_next_is_shown_nothing_of_the_last(browser: Browser, place: Place, cases: list[str]) -> None:
     person = place.person(browser, "sergeant")
     first, old = open_tabs(person, ["/", f"/cases/{cases[0]}"])
-    carries(place.wire, "board", f"case/{cases[0]}")
+    carries(place.wire, "board", "waiting", f"case/{cases[0]}")
     expect(first.locator(f"#row-{cases[0]}")).to_be_visible()
     person.press("Sign out")
     first.get_by_label("User name").fill("handler2")

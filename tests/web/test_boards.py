@@ -103,3 +103,40 @@ def test_a_row_leads_to_the_case_only_for_whoever_reads_more_than_its_outline() 
     row = case_row(a_case("accepted").case, 1)
     may: dict[str, Any] = {who.id: views.may_read(row, who) for who in (SERGEANT, OFFICER, HANDLER)}
     assert may == {SERGEANT.id: True, OFFICER.id: False, HANDLER.id: True}
+
+
+def test_a_board_in_another_order_is_the_same_board(desk: Served) -> None:
+    sergeant = desk.client("sergeant")
+    references = [desk.client("handler").open_case(lpa=lpa).body["reference"] for lpa in ("walsall", "coventry")]
+    pages = {order: home_in(sergeant, order) for order in boards.ORDERS}
+    in_order = {
+        order: [one for one in re.findall(r'data-reference="([^"]+)"', page) if one in references]
+        for order, page in pages.items()
+    }
+    assert in_order["oldest"] == references
+    assert in_order["area"] == references[::-1]
+    assert 'data-live="board/area"' in pages["area"]
+    assert 'data-live="board"' in home_in(sergeant, "nonsense")
+
+
+def home_in(client: Client, order: str) -> str:
+    return html.unescape(client.call("GET", f"/?order={order}").body.decode())
+
+
+def test_the_sheet_for_the_next_shift_names_every_open_case_and_no_victim(desk: Served) -> None:
+    sergeant = desk.client("sergeant")
+    case = desk.client("handler").open_case(victim_name="Nora Name").body
+    sheet = html.unescape(sergeant.call("GET", "/shift").body.decode())
+    every = {row["reference"] for row in sergeant.call("GET", "board").body["cases"]}
+    assert case["reference"] in every
+    assert set(re.findall(r'data-reference="([^"]+)"', sheet)) == every
+    assert "Ask the safety questions, record consent" in sheet
+    assert "Nora" not in sheet
+    assert desk.client("officer").call("GET", "/shift").status == 403
+
+
+def test_what_waits_is_told_beside_other_pages_and_to_the_leads_alone(desk: Served) -> None:
+    case = ready_for_handover(desk.client("handler"))
+    for name, has_place in (("sergeant", True), ("officer", False)):
+        page = desk.client(name).call("GET", f"/cases/{case}").body.decode()
+        assert ('id="waiting"' in page) is has_place
