@@ -14,8 +14,10 @@ function retitle() {
   document.title = title.waiting ? `(${title.waiting}) ${named}` : named;
 }
 
-/** That this browser wants alerts, and what this tab has told already: a page that is left on the way to another one
- * must not lose a handover that comes in between. Ids and kinds alone. */
+/**
+ * That this browser wants alerts, and what this tab has told already: a page that is left on the way to another one
+ * must not lose a handover that comes in between. Ids and kinds alone.
+ */
 const WANTED = "rvr-alerts";
 const TOLD = "rvr-told";
 
@@ -51,7 +53,8 @@ function ring(urgent) {
 
 /** On the desktop, for whoever looks at another window. One replaces the other. @param {string} text */
 function notice(text) {
-  if (!sound || !rings || document.hasFocus() || !("Notification" in window) || Notification.permission !== "granted") return;
+  if (!sound || !rings || document.hasFocus()) return;
+  if (!("Notification" in window) || Notification.permission !== "granted") return;
   const shown = new Notification(words.notice, { body: text, tag: "rvr", silent: true });
   shown.onclick = () => {
     window.focus();
@@ -59,7 +62,10 @@ function notice(text) {
   };
 }
 
-/** A browser plays no sound before a person asks for it; what was asked for once holds on the next page. @param {HTMLElement|null} button */
+/**
+ * A browser plays no sound before a person asks for it; what was asked for once holds on the next page.
+ * @param {HTMLElement|null} button
+ */
 export function alertsButton(button) {
   if (!button) return;
   const show = () => {
@@ -119,7 +125,9 @@ export function watchBoard(target) {
     const now = new Map(rows.flatMap((row) => calls(row).map((call) => [`${row.case} ${call}`, row.reference ?? ""])));
     title.waiting = rows.filter((row) => calls(row).includes("handover")).length;
     retitle();
-    for (const [key, reference] of now) if (before && !before.has(key)) tell(key.split(" ")[1].split("-")[0], reference);
+    for (const [key, reference] of now) {
+      if (before && !before.has(key)) tell(key.split(" ")[1].split("-")[0], reference);
+    }
     before = new Set(now.keys());
     sessionStorage.setItem(TOLD, JSON.stringify([...before]));
   };

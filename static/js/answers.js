@@ -19,7 +19,7 @@ const DEAD_MS = 8000;
 
 class Answers extends HTMLElement {
   /** Given, and not yet on the way. @type {Map<string, string>} */ #given = new Map();
-  /** On the way: sent again as it is, under the same id, until the desk has answered. @type {Batch|null} */ #sent = null;
+  /** On the way: sent as it is, under one id, until the desk has answered. @type {Batch|null} */ #sent = null;
   #timer = 0;
   #failures = 0;
   #state = document.createElement("p");
@@ -113,7 +113,10 @@ class Answers extends HTMLElement {
     this.#failures += 1;
   }
 
-  /** The desk has taken the answers, or says why it never will. @param {Response} response @param {HTMLElement} target */
+  /**
+   * The desk has taken the answers, or says why it never will.
+   * @param {Response} response @param {HTMLElement} target
+   */
   async #settled(response, target) {
     [this.#sent, this.#failures] = [null, 0];
     const go = response.headers.get("X-RVR-Go");

@@ -1,6 +1,7 @@
 /**
  * A page that is one long form (`data-keep`), typed while somebody speaks: it is left only once the desk has what was
- * typed. Without a line it is sent again by itself, under the same id; without this script the browser sends it.
+ * typed. Without a line it is sent again by itself, as it was when it was pressed: under one id the desk takes one
+ * form. Without this script the browser sends it.
  */
 
 import { focusTrouble } from "./forms.js";
@@ -12,12 +13,12 @@ const DEAD_MS = 8000;
 
 /** @param {HTMLElement|null} main */
 export function keepForm(main) {
-  const form = main?.querySelector("form[data-keep]");
-  if (!main || !form) return;
+  const kept = main?.querySelector("form[data-keep]");
+  if (!main || !kept) return;
   let [typed, sending] = [false, false];
-  const first = form.querySelector("input:not([type=hidden])");
+  const first = kept.querySelector("input:not([type=hidden])");
   if (first instanceof HTMLElement && document.activeElement === document.body) first.focus();
-  main.addEventListener("input", ({ target }) => (typed ||= kept(target)));
+  main.addEventListener("input", () => (typed = true));
   addEventListener("beforeunload", (event) => typed && event.preventDefault());
   document.addEventListener("submit", async (event) => {
     const form = event.target;
@@ -25,26 +26,32 @@ export function keepForm(main) {
     event.preventDefault();
     if (sending) return;
     sending = true;
-    const response = await untilAnswered(form);
+    const body = written(form);
+    const response = await untilAnswered(form.action, body);
     sending = false;
     const go = response.headers.get("X-RVR-Go");
     if (response.status === 401) document.dispatchEvent(new CustomEvent("signedout"));
-    else if (go) {
+    else if (!go) show(main, await response.text());
+    else if (written(form) !== body) {
+      sending = true; // for good: under this id the desk takes nothing more
+      stay(form, go);
+    } else {
       typed = false;
       location.assign(go);
-    } else show(main, await response.text());
+    }
   });
 }
 
-/** @param {EventTarget|null} target */
-function kept(target) {
-  return target instanceof Element && target.closest("form[data-keep]") !== null;
+/** What stands in the form. @param {HTMLFormElement} form */
+function written(form) {
+  // @ts-ignore - a form's data is a list of texts here: no form has files
+  return new URLSearchParams(new FormData(form)).toString();
 }
 
-/** What is sent is what stands in the form by then; the id tells the desk that it is the same press. @param {HTMLFormElement} form */
-async function untilAnswered(form) {
+/** @param {string} to @param {string} body */
+async function untilAnswered(to, body) {
   for (;;) {
-    const response = await once(form);
+    const response = await once(to, body);
     if (response) {
       document.dispatchEvent(new CustomEvent("moved"));
       return response;
@@ -54,20 +61,21 @@ async function untilAnswered(form) {
   }
 }
 
-/** Null: the desk did not answer. @param {HTMLFormElement} form */
-async function once(form) {
-  // @ts-ignore - a form's data is a list of texts here: no form has files
-  const body = new URLSearchParams(new FormData(form));
-  const headers = { "X-RVR-Fragment": "1" };
+/** Null: the desk did not answer. @param {string} to @param {string} body */
+async function once(to, body) {
+  const headers = { "X-RVR-Fragment": "1", "Content-Type": "application/x-www-form-urlencoded" };
   try {
-    const response = await fetch(form.action, { method: "POST", body, headers, signal: AbortSignal.timeout(DEAD_MS) });
+    const response = await fetch(to, { method: "POST", body, headers, signal: AbortSignal.timeout(DEAD_MS) });
     return response.status === 503 ? null : response;
   } catch {
     return null;
   }
 }
 
-/** The form as it came back, with the faults beside their fields; another page only says why. @param {HTMLElement} main @param {string} html */
+/**
+ * The form as it came back, with the faults beside their fields; another page only says why.
+ * @param {HTMLElement} main @param {string} html
+ */
 function show(main, html) {
   const page = new DOMParser().parseFromString(html, "text/html");
   const inner = page.getElementById("main");
@@ -78,6 +86,21 @@ function show(main, html) {
   document.title = page.title;
   main.replaceChildren(...inner.childNodes);
   focusTrouble(main);
+}
+
+/**
+ * What was typed after the press is not with the desk: it stays here to be read.
+ * @param {HTMLFormElement} form @param {string} go
+ */
+function stay(form, go) {
+  say(words.typed_after);
+  const link = document.createElement("a");
+  link.className = "govuk-button";
+  link.href = go;
+  link.target = "_blank";
+  link.textContent = words.to_the_case;
+  form.querySelector("button.govuk-button")?.replaceWith(link);
+  link.focus();
 }
 
 /** @param {string} text */

@@ -156,6 +156,28 @@ def consent_and_offer(page: Page) -> None:
     picture(page, "handler-offered")
 
 
+def test_what_is_typed_after_the_press_is_not_lost_in_silence(browser: Browser, desk: Served) -> None:
+    """Under one id the desk takes one form: what comes later stays on the screen, and a second case is never opened."""
+    handler = Person(browser, desk).sign_in("handler2")
+    page, client = handler.page, desk.client("handler2")
+    before = {row["id"] for row in client.call("GET", "board").body["cases"]}
+    page.goto(f"{desk.url}/cases/new")
+    type_what_the_caller_says(page)
+    handler.context.set_offline(True)
+    page.keyboard.press("Enter")
+    expect(page.locator("#connection")).to_contain_text("What you typed is still here")
+    page.get_by_label("Where the victim is now").fill("2 Example Street")
+    handler.context.set_offline(False)
+    expect(page.locator("#connection")).to_contain_text("The case is open", timeout=15_000)
+    expect(page.get_by_label("Where the victim is now")).to_have_value("2 Example Street")
+    link = page.get_by_role("link", name="To the case, in a new tab")
+    expect(link).to_be_focused()
+    opened = {row["id"] for row in client.call("GET", "board").body["cases"]} - before
+    assert [link.get_attribute("href")] == [f"/cases/{one}" for one in opened]
+    assert handler.faults == []
+    handler.context.close()
+
+
 # --- The sergeant ------------------------------------------------------------------------------------------------
 
 HEARD = """() => {
