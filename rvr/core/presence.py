@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rvr.core.beside import Message
 from rvr.core.call_facts import FULL_PICTURE, RING_BACK
 from rvr.core.case import Case
 from rvr.core.session import Guest, Session, seats, sittings
@@ -118,13 +117,17 @@ def victim_told(case: Case) -> dict[str, Any]:
         "voice": session.voice,
         "people": people,
         "recording": case.exhibits.running is not None,
-        "asks": [*sorted(case.exhibits.asked), *(["camera"] if session.beside.camera_asked else [])],
-        "messages": [] if session.beside.overlooked else [_told(one) for one in session.beside.messages],
+        **({"asks": [], "messages": []} if session.beside.overlooked else _on_screen(case, session)),
     }
 
 
-def _told(message: Message) -> dict[str, Any]:
-    return {"n": message.n, "side": message.side, "text": message.text}
+def _on_screen(case: Case, session: Session) -> dict[str, Any]:
+    """What is asked and written on the victim's screen, while nobody reads along."""
+    messages, camera = session.beside.messages, ["camera"] if session.beside.camera_asked else []
+    return {
+        "asks": sorted(case.exhibits.asked) + camera,
+        "messages": [{"n": one.n, "side": one.side, "text": one.text} for one in messages],
+    }
 
 
 def guest_told(case: Case, guest: str) -> dict[str, Any]:

@@ -158,7 +158,10 @@ class Sitting:
 def sittings(session: Session) -> list[Sitting]:
     """Everybody in the room in the order of the seats: the list that every page of the call shows, all the time."""
     principal = (("victim", session.victim_seat, session.victim), ("officer", session.officer_seat, session.officer))
-    here = [Sitting(seat, role, "here" if media == "connected" else "away") for role, seat, media in principal]
+    writes = session.beside.without == "text"
+    here = [
+        Sitting(seat, role, "here" if writes or media == "connected" else "away") for role, seat, media in principal
+    ]
     return here + [Sitting(one.seat, one.role, one.state, one.admitted, one.id) for one in session.live_guests]
 
 

@@ -391,8 +391,8 @@ def _safeguarding(around: Around) -> dict[str, Any]:
 
 def line_told(case: Case, actor: Actor) -> dict[str, str]:
     """What the officer's panel is told of the line beside the victim's presence: how much the victim's side sends, why
-    its microphone brings no sound, what keeps its devices from working, where both talk, and the number to ring when
-    nothing gets through."""
+    its microphone brings no sound, what keeps its devices from working, whether somebody is there, where both talk, and
+    the number to ring when nothing gets through."""
     session = case.session
     if session is None or case.officer != actor.id or not live_seat(case, actor):
         return {}
@@ -401,6 +401,7 @@ def line_told(case: Case, actor: Actor) -> dict[str, str]:
         "microphone": session.microphones.get("victim", ""),
         "voice": session.voice,
         "fault": session.fault,
+        "overlooked": "yes" if session.beside.overlooked else "",
         "ring": str(case.personal.get("safe_number", "")) if ring(case) else "",
     }
 

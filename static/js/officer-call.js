@@ -85,6 +85,7 @@ class OfficerCall extends HTMLElement {
     ring.hidden = !now.ring;
     const quiet = running && this.#state === "connected" && now.presence === "on_video" && !own.heard;
     const told = [
+      now.overlooked ? words.not_alone : "",
       now.voice === "phone" ? words.voice_phone : words[`other_mic_${now.microphone}`],
       now.presence === "opened" || now.presence === "waiting" ? words[`fault_${now.fault}`] : "",
       running && words[`own_mic_${own.microphone}`],

@@ -28,6 +28,16 @@ def test_somebody_who_comes_in_takes_the_confirmed_safety_and_the_screen(state: 
     assert story.types == ["VictimNotAlone", "AlarmRaised"]
 
 
+def test_no_question_stands_on_a_screen_that_somebody_else_reads() -> None:
+    story = a_case("video").does(OFFICER, "ask_camera")
+    assert presence.victim_told(story.case)["asks"] == ["camera"]
+    story.does(THE_VICTIM, "victim_not_alone")
+    assert presence.victim_told(story.case)["asks"] == []
+    assert story.refuses(OFFICER, "ask_consent", asked_for="still") == {"not_overlooked"}
+    story.does(OFFICER, "confirm_safety", **SAFE)
+    assert presence.victim_told(story.case)["asks"] == ["camera"]
+
+
 @pytest.mark.parametrize(("alone", "seen"), [("yes", ["Hello"]), ("no", ["Hello"]), ("unknown", [])])
 def test_only_who_is_alone_or_with_somebody_safe_reads_again(alone: str, seen: list[str]) -> None:
     story = a_case("video").does(OFFICER, "write_to_victim", message="Hello").does(THE_VICTIM, "victim_not_alone")

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.test_networks import officer
-from tests.e2e.test_screens import has_no_fault
-from tests.e2e.test_story import MEDIA, Person, picture, until
+from tests.e2e.test_screens import fits, has_no_fault
+from tests.e2e.test_story import DESKTOP, MEDIA, PHONE, Person, picture, until
 from tests.e2e.test_victim import Meeting, desk, meeting
 from tests.serving import Served
 
@@ -81,10 +81,16 @@ def test_who_is_on_the_telephone_is_seen_and_writes_and_a_bystander_reads_nothin
     expect(victim.locator("#note")).to_have_text("Thank you. It is being looked at.")
     expect(victim.get_by_text("I cannot speak")).to_have_count(0)
     expect(page.locator("#not-alone")).to_contain_text("somebody is there")
+    expect(page.locator("[data-part='line']")).to_contain_text("somebody is there")
     expect(page.get_by_role("button", name="Send to the victim's screen")).to_have_count(0)
     picture(victim, "beside-3-victim-not-alone")
-    picture(page, "beside-4-officer-not-alone")
+    page.evaluate("scrollTo(0, 0)")
+    picture(page, "beside-4-officer-not-alone", whole=False)
     has_no_fault(page, "officer, not alone")
+    page.set_viewport_size(PHONE)
+    fits(page, "officer in a call", "phone")
+    picture(page, "beside-4-officer-phone", whole=False)
+    page.set_viewport_size(DESKTOP)
     officer.group("Is the victim alone").get_by_role("radio", name="Yes", exact=True).check()
     officer.group("Was the place verified").get_by_role("radio", name="Yes").check()
     officer.press("Confirm safety")
@@ -190,6 +196,7 @@ def test_who_only_writes_is_asked_for_no_device_and_is_there_for_the_officer(mee
     officer.group("Why without a picture").get_by_role("radio", name="To be seen or heard is not safe").check()
     officer.page.locator("#form-continue_without_picture").get_by_role("button").click()
     expect(page.locator("#state")).to_have_text("You are connected")
+    expect(page.locator("#people li")).to_have_text(["You", "Officer"])
     expect(officer.page.locator("#form-assess_risk")).to_be_visible()
     assert page.evaluate("window.asked") is None
     expect(page.locator("#screen")).to_be_hidden()
