@@ -397,10 +397,10 @@ def outcomes(measures: Measures, guard: Guard) -> Exhibit:
     """First outcomes by how long the case was followed."""
     rows: list[Row] = []
     drawn: list[tuple[str, int | None, str]] = []
-    before: Mapping[str, int] = {}
+    earlier: list[Mapping[str, int]] = []
     for days in OUTCOME_DAYS:
         counts = {name: measures.outcomes[days][name] for name in _OUTCOMES}
-        close = any(0 < abs(counts[name] - before.get(name, 0)) < guard.threshold for name in _OUTCOMES if before)
+        close = any(0 < abs(counts[name] - one[name]) < guard.threshold for one in earlier for name in _OUTCOMES)
         cells = _one_row(counts)
         shown = guard.shown(f"outcomes/{days}", cells) if not close else lambda key: None
         followed = shown("total")
@@ -412,7 +412,8 @@ def outcomes(measures: Measures, guard: Guard) -> Exhibit:
         ]
         rows.append((f"{days} days", told(followed), *shares))
         drawn.append((f"{days} days", parts[1], f"outcome 16: {shares[1]}"))
-        before = counts
+        if followed is not None:
+            earlier.append(counts)
     said = "Bars of how many cases had outcome 16 within each time. The table has the shares."
     enough = any(count for _, count, _ in drawn)
     return Exhibit(

@@ -160,6 +160,7 @@ SCREENS = (
     ("resourcing", "/cases/{deployment}", "resourcing-case"),
     ("investigator", "/", "investigator-home"),
     ("evaluator", "/", "evaluator"),
+    ("evaluator", "/evaluation?show=yes", "evaluator-figures"),
     ("auditor", "/", "auditor"),
     ("auditor", "/audit?category=&from=&to=", "auditor-rows"),
     ("auditor", "/audit?category=disclosure", "auditor-disclosures"),

@@ -224,6 +224,25 @@ def test_a_reason_of_few_cases_is_withheld_and_cannot_be_had_from_the_stages() -
     assert WITHHELD in {stages["eligible"], stages["agreed to video"]}
 
 
+def test_a_month_with_a_few_that_were_late_has_no_share() -> None:
+    """Two of fifty would be two people."""
+    measures = Measures(CUT)
+    measures.months = {"2026-11": Month([], 48, 2), "2026-12": Month([], 38, 12), "2027-01": Month([], 50, 0)}
+    rows = {row[0]: row[2] for row in the(measures, "share").rows}
+    assert rows == {"2026-11": WITHHELD, "2026-12": "76%", "2027-01": "100%"}
+
+
+def test_outcomes_of_two_times_that_differ_by_a_few_cases_are_not_both_told() -> None:
+    measures = Measures(CUT)
+    measures.outcomes[30].update({"none": 100, "outcome_16": 50, "other": 40})
+    measures.outcomes[90].update({"none": 97, "outcome_16": 53, "other": 40})
+    measures.outcomes[180].update({"none": 60, "outcome_16": 80, "other": 60})
+    rows = {row[0]: row[1:] for row in the(measures, "outcomes").rows}
+    assert rows["30 days"] == ("190", "53%", "26%", "21%")
+    assert set(rows["90 days"]) == {WITHHELD}
+    assert rows["180 days"][0] == "200"
+
+
 def test_every_picture_of_a_few_cases_is_empty() -> None:
     for one in exhibits(measured(by_video(300), in_person(900)), Guard()):
         assert one.svg == "", one.id

@@ -16,16 +16,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rvr import cli
+from rvr.core import events as e
 from rvr.definitions import load
 from rvr.evaluation import summary, timings
+from rvr.evaluation.milestones import moments
 from rvr.evaluation.spread import spread
 from rvr.evaluation.stored_text import clock_targets
 from rvr.evaluation.summary import ALL, Summary
-from rvr.evaluation.window import window_of
+from rvr.evaluation.window import Window, window_of
 from rvr.store import Store
 from tests.evaluation.conftest import Week
 from tests.evaluation.days import WORKFLOWS, Days, a_desk
 from tests.evaluation.reading import table
+from tests.evaluation.test_timings import a_log
+from tests.store.builders import START
 
 COUNTS = ("n", "missing", "censored", "never", "reversed", "voided")
 
@@ -116,6 +120,15 @@ def test_the_clocks_of_the_literature_differ_in_start_population_and_limit(week:
     assert rows["kent_video"]["missing"] == len([row for row in offered if not row["call_answered_at"]])
     limits = [rows[name]["limit_s"] for name in ("kent_video", "college_video", "wmp_video", "wmp_attendance")]
     assert limits == [None, 3_600, 600, 86_400]
+
+
+def test_an_end_before_its_start_is_counted_and_in_no_spread() -> None:
+    log = a_log((1, e.CallAnswered()), stated={"CallAnswered": 50})
+    pair = timings.between("T0", "T1")
+    summing = summary.Summing(Window(None, None, 1, START, 1), {}, [timings.Timing(pair.name, pair)])
+    summing.add(log, moments(log))
+    tally = summing.summary().tallies["T0_T1"][ALL]
+    assert (tally.reversed, list(tally.values), tally.cases) == (1, [], 1)
 
 
 def test_a_month_is_that_on_the_forces_wall(week: Week) -> None:
