@@ -1,24 +1,13 @@
-"""What goes on beside the picture, or without one: how each of its facts changes the session, and what a move makes."""
+"""What goes on in a session beside the picture, or without one: how each of its facts changes that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 from rvr.core import beside_facts as b
-from rvr.core.commands import VICTIM
-from rvr.core.errors import Reason, Refused
-
-if TYPE_CHECKING:
-    from rvr.core.asked import Asked
-    from rvr.core.fact import Fact
 
 SHOWN = 50
 """So many of the newest messages are shown; all of them are in the log."""
-
-MOST = 500
-"""In one session: nobody writes more in two hours, and whoever holds a link cannot make the case's log endless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,40 +51,3 @@ def after(beside: Beside, fact: BesideFact, at: str) -> Beside:
             return replace(beside, camera_asked=True)
         case b.CameraAnswered():
             return replace(beside, camera_asked=False)
-
-
-# --- What moves make ---------------------------------------------------------------------------------------------
-
-
-def _write(asked: Asked) -> list[Fact]:
-    written = _now(asked).messages
-    if written and written[-1].n >= MOST:
-        raise Refused(Reason("messages-full", {"count": MOST}, "message"))
-    side = "victim" if VICTIM in asked.by.roles else "officer"
-    return [b.MessageSent(side=side, text=asked.form["message"])]
-
-
-def _not_alone(asked: Asked) -> list[Fact]:
-    return [] if _now(asked).overlooked else [b.VictimNotAlone()]
-
-
-def _ask_camera(asked: Asked) -> list[Fact]:
-    return [] if _now(asked).camera_asked else [b.CameraAsked()]
-
-
-def _answer_camera(asked: Asked) -> list[Fact]:
-    return [b.CameraAnswered(answer=asked.form["camera_answer"])] if _now(asked).camera_asked else []
-
-
-def _now(asked: Asked) -> Beside:
-    return asked.case.session.beside if asked.case.session else Beside()
-
-
-MAKERS: Mapping[str, Callable[[Asked], list[Any]]] = {
-    "CameraAnswered": _answer_camera,
-    "CameraAsked": _ask_camera,
-    "MessageSent": _write,
-    "VictimNotAlone": _not_alone,
-}
-
-FORM_OF: Mapping[str, tuple[str, ...]] = {"CameraAnswered": ("camera_answer",), "MessageSent": ("message",)}

@@ -72,3 +72,13 @@ class QualityMeasured(Fact):
     freezes: tuple[int | None, ...] = public("How often its picture stood still", unit="times")
     nacks: tuple[int | None, ...] = public("Packets that it was asked to send again", unit="packets")
     plis: tuple[int | None, ...] = public("Whole pictures that it was asked for", unit="pictures")
+
+
+__all__ = [
+    "DeviceChecked",
+    "MicrophoneResumed",
+    "MicrophoneStopped",
+    "QualityMeasured",
+    "QualityStepped",
+    "VoiceMoved",
+]

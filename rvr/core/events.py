@@ -13,10 +13,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from rvr.core.beside_facts import *  # noqa: F403
+from rvr.core.call_facts import *  # noqa: F403
+from rvr.core.clock_facts import *  # noqa: F403
+from rvr.core.erasure_facts import *  # noqa: F403
 from rvr.core.fact import FACTS as FACTS
 from rvr.core.fact import Fact as Fact
 from rvr.core.fact import fact, public, public_map, sealed, sealed_map
 from rvr.core.moment import Moment
+from rvr.core.recording_facts import *  # noqa: F403
+from rvr.core.session_facts import *  # noqa: F403
 
 # --- Opening and screening ---------------------------------------------------------------------------------------
 
@@ -223,36 +229,6 @@ class OfficerReleased(Fact):
     officer: str = public("The officer's person id")
     because: str = public("reassigned, submitted, handed_back, deployed, voided; else the id of the move")
 
-
-# --- Link, presence, video, guests: imported here, so that they keep their place in every list ----------------------
-
-from rvr.core.session_facts import GuestAdmitted as GuestAdmitted  # noqa: E402
-from rvr.core.session_facts import GuestArrived as GuestArrived  # noqa: E402
-from rvr.core.session_facts import GuestConnected as GuestConnected  # noqa: E402
-from rvr.core.session_facts import GuestDeviceChecked as GuestDeviceChecked  # noqa: E402
-from rvr.core.session_facts import GuestHeld as GuestHeld  # noqa: E402
-from rvr.core.session_facts import GuestInvited as GuestInvited  # noqa: E402
-from rvr.core.session_facts import GuestLetBack as GuestLetBack  # noqa: E402
-from rvr.core.session_facts import GuestLost as GuestLost  # noqa: E402
-from rvr.core.session_facts import GuestRefused as GuestRefused  # noqa: E402
-from rvr.core.session_facts import GuestRemoved as GuestRemoved  # noqa: E402
-from rvr.core.session_facts import LinkDelivered as LinkDelivered  # noqa: E402
-from rvr.core.session_facts import LinkOpened as LinkOpened  # noqa: E402
-from rvr.core.session_facts import LinkRefused as LinkRefused  # noqa: E402
-from rvr.core.session_facts import LinkSent as LinkSent  # noqa: E402
-from rvr.core.session_facts import MediaLost as MediaLost  # noqa: E402
-from rvr.core.session_facts import MediaResumed as MediaResumed  # noqa: E402
-from rvr.core.session_facts import OfficerConnected as OfficerConnected  # noqa: E402
-from rvr.core.session_facts import OfficerContactStarted as OfficerContactStarted  # noqa: E402
-from rvr.core.session_facts import SafetyConfirmed as SafetyConfirmed  # noqa: E402
-from rvr.core.session_facts import SessionEnded as SessionEnded  # noqa: E402
-from rvr.core.session_facts import SessionPrepared as SessionPrepared  # noqa: E402
-from rvr.core.session_facts import TwoWayVideoStarted as TwoWayVideoStarted  # noqa: E402
-from rvr.core.session_facts import VictimAway as VictimAway  # noqa: E402
-from rvr.core.session_facts import VictimConnected as VictimConnected  # noqa: E402
-from rvr.core.session_facts import VictimExited as VictimExited  # noqa: E402
-from rvr.core.session_facts import VictimReturned as VictimReturned  # noqa: E402
-from rvr.core.session_facts import VictimUnsafe as VictimUnsafe  # noqa: E402
 
 # --- Contact, deployment, emergency ------------------------------------------------------------------------------
 
@@ -701,19 +677,11 @@ class OrderEnded(Fact):
     because: str = public("Code of the reason")
 
 
-# --- The end of a case's names, the desk's clock, recordings: registered here, so that they stand behind the others in
-# every list
+_PARTS = ("events", "session_facts", "beside_facts", "call_facts", "clock_facts", "erasure_facts", "recording_facts")
+"""In this order their facts stand in every list: documents, the codebook, the columns of an export."""
 
-from rvr.core.beside_facts import *  # noqa: E402, F403
-from rvr.core.call_facts import DeviceChecked as DeviceChecked  # noqa: E402
-from rvr.core.call_facts import MicrophoneResumed as MicrophoneResumed  # noqa: E402
-from rvr.core.call_facts import MicrophoneStopped as MicrophoneStopped  # noqa: E402
-from rvr.core.call_facts import QualityMeasured as QualityMeasured  # noqa: E402
-from rvr.core.call_facts import QualityStepped as QualityStepped  # noqa: E402
-from rvr.core.call_facts import VoiceMoved as VoiceMoved  # noqa: E402
-from rvr.core.clock_facts import *  # noqa: E402, F403
-from rvr.core.erasure_facts import *  # noqa: E402, F403
-from rvr.core.recording_facts import *  # noqa: E402, F403
+for _name in sorted(FACTS, key=lambda name: _PARTS.index(FACTS[name].__module__.rpartition(".")[2])):
+    FACTS[_name] = FACTS.pop(_name)
 
 # --- The envelope ------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from rvr.core import beside, clocks, criteria, guests, recording, risk, routing
+from rvr.core import clocks, criteria, guests, recording, risk, routing, writing
 from rvr.core import events as e
 from rvr.core.asked import Asked
 from rvr.core.call_facts import FULL_PICTURE
@@ -482,7 +482,7 @@ MAKERS: dict[str, Callable[[Asked], list[e.Fact]]] = {
     "VictimAway": _away,
     "VictimReturned": _returned,
     "ContactWithoutPicture": _without_picture,
-    **beside.MAKERS,
+    **writing.MAKERS,
     **guests.MAKERS,
     **recording.MAKERS,
 }
@@ -517,7 +517,7 @@ FORM_OF: dict[str, tuple[str, ...]] = {
     "SafeguardingPlanned": ("action_kind", "action_owner"),
     "SuspectStatusChanged": ("suspect_status",),
     "VictimAway": ("away_because", "away_since"),
-    **beside.FORM_OF,
+    **writing.FORM_OF,
     **recording.FORM_OF,
 }
 """The fields by their own names that these makers cannot do without."""

@@ -218,3 +218,34 @@ class GuestRemoved(Fact):
     """The guest is out of the call: the seat is free, and the link is dead."""
 
     guest: str = public("Id of the guest")
+
+
+__all__ = [
+    "GuestAdmitted",
+    "GuestArrived",
+    "GuestConnected",
+    "GuestDeviceChecked",
+    "GuestHeld",
+    "GuestInvited",
+    "GuestLetBack",
+    "GuestLost",
+    "GuestRefused",
+    "GuestRemoved",
+    "LinkDelivered",
+    "LinkOpened",
+    "LinkRefused",
+    "LinkSent",
+    "MediaLost",
+    "MediaResumed",
+    "OfficerConnected",
+    "OfficerContactStarted",
+    "SafetyConfirmed",
+    "SessionEnded",
+    "SessionPrepared",
+    "TwoWayVideoStarted",
+    "VictimAway",
+    "VictimConnected",
+    "VictimExited",
+    "VictimReturned",
+    "VictimUnsafe",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rvr.core import beside, presence
+from rvr.core import beside, presence, writing
 from rvr.core.commands import THE_MEDIA
 from tests.builders import OFFICER, SERGEANT, THE_VICTIM, Story, a_case, then
 
@@ -47,12 +47,12 @@ def test_only_who_is_alone_or_with_somebody_safe_reads_again(alone: str, seen: l
 
 def test_nobody_writes_without_end_and_nobody_else_writes() -> None:
     story = a_case("video")
-    for number in range(beside.MOST):
+    for number in range(writing.MOST):
         story.does(THE_VICTIM, "write_to_officer", message=f"{number}")
     assert story.refuses(THE_VICTIM, "write_to_officer", message="more") == {"messages-full"}
     assert story.refuses(OFFICER, "write_to_victim", message="more") == {"messages-full"}
     assert len(written(story)) == beside.SHOWN
-    assert written(story)[-1] == str(beside.MOST - 1)
+    assert written(story)[-1] == str(writing.MOST - 1)
     for who in (SERGEANT, THE_MEDIA):
         assert story.forbids(who, "write_to_victim", message="Hello")
         assert story.forbids(who, "write_to_officer", message="Hello")
