@@ -26,8 +26,13 @@ let sound = null;
 
 /** Of several tabs with alerts one rings: the one that holds this lock. Where there are no locks, each does. */
 let rings = !("locks" in navigator);
+/** @type {Promise<void>} */
+let held = rings ? Promise.resolve() : new Promise(() => {});
 /** @type {() => void} */
 let letGo = () => {};
+
+/** A page that has just opened waits this long for its turn to ring; what is older is on the screen anyway. */
+const FRESH_MS = 2000;
 
 /** @param {string} text */
 export function say(text) {
@@ -103,13 +108,16 @@ export function alertsButton(button) {
 
 /** Kept until alerts are turned off or the tab is closed. */
 function hold() {
-  navigator.locks.request(WANTED, () => {
-    rings = true;
-    return new Promise((resolve) => {
-      letGo = () => {
-        rings = false;
-        resolve(undefined);
-      };
+  held = new Promise((granted) => {
+    navigator.locks.request(WANTED, () => {
+      rings = true;
+      granted();
+      return new Promise((resolve) => {
+        letGo = () => {
+          rings = false;
+          resolve(undefined);
+        };
+      });
     });
   });
 }
@@ -150,8 +158,12 @@ function told() {
 function tell(kind, reference) {
   const text = words[`call_${kind}`].replace("{reference}", reference);
   say(text);
-  ring(kind === "emergency");
-  notice(text);
+  const at = Date.now();
+  held.then(() => {
+    if (Date.now() - at > FRESH_MS) return;
+    ring(kind === "emergency");
+    notice(text);
+  });
 }
 
 /** A case page says when its state changes, and the verdict on the safety questions. @param {HTMLElement} target */

@@ -107,8 +107,11 @@ class Answers extends HTMLElement {
     else await this.#settled(response, target);
   }
 
+  /** Told at the top of the screen, too: the questions may be longer than the screen. */
   #wait() {
-    this.#say(words.unsaved.replace("{count}", String(this.#left)));
+    const text = words.unsaved.replace("{count}", String(this.#left));
+    if (this.#state.textContent !== text) document.dispatchEvent(new CustomEvent("say", { detail: { text } }));
+    this.#say(text);
     this.#soon(AGAIN_MS[Math.min(this.#failures, AGAIN_MS.length - 1)]);
     this.#failures += 1;
   }
@@ -118,6 +121,7 @@ class Answers extends HTMLElement {
    * @param {Response} response @param {HTMLElement} target
    */
   async #settled(response, target) {
+    if (this.#failures) document.dispatchEvent(new CustomEvent("moved"));
     [this.#sent, this.#failures] = [null, 0];
     const go = response.headers.get("X-RVR-Go");
     if (go) {

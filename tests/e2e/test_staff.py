@@ -118,10 +118,13 @@ def answer_with_number_keys(handler: Person, client: Client, case: str) -> None:
     handler.context.set_offline(True)
     page.keyboard.press("1")
     expect(saving).to_contain_text("Not saved yet: 1")
+    expect(page.locator("#connection")).to_contain_text("Not saved yet: 1")
+    expect(page.locator("#connection")).to_be_in_viewport(ratio=1)
     page.keyboard.press("1")
     picture(page, "handler-unsaved")
     handler.context.set_offline(False)
     expect(saving).to_have_text("Every answer so far is saved.", timeout=15_000)
+    expect(page.locator("#connection")).to_be_hidden()
     assert len(client.call("GET", f"cases/{case}").body["answers"]) == 4
     for _ in range(asked.count() - 4):
         page.keyboard.press("1")
@@ -215,8 +218,14 @@ def test_whoever_reads_a_case_hears_of_the_next_one(browser: Browser, desk: Serv
     page.goto(desk.url)
     expect(button).to_have_text("Alerts are on")
     assert page.evaluate("window.told") == [], "what was told once is not told on the next page"
-    answer = desk.client("sergeant").move(case, "decline_handover", {"decline_reason": "more_information"})
-    assert answer.status == 200
+    page.goto("about:blank")
+    between = offered(desk.client("handler"), "solihull")
+    page.goto(desk.url)
+    reference = desk.client("sergeant").call("GET", f"cases/{between}").body["reference"]
+    assert until(lambda: page.evaluate("window.told")) == [f"RVR: somebody is needed New handover: {reference}"]
+    for one in (case, between):
+        answer = desk.client("sergeant").move(one, "decline_handover", {"decline_reason": "more_information"})
+        assert answer.status == 200
     assert sergeant.faults == []
     sergeant.context.close()
 
