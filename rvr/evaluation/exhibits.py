@@ -48,8 +48,12 @@ class Guard:
         self.released[name, "n"] = count
         return True
 
-    def shown(self, name: str, cells: Sequence[Cell]) -> Callable[[Hashable], int | None]:
-        """The rounded count of a cell, or None where it is withheld."""
+    def shown(self, name: str, cells: Sequence[Cell], total: Hashable = "total") -> Callable[[Hashable], int | None]:
+        """The rounded count of a cell, or None where it is withheld. `total`: the key of the sum of them all; while
+        that is too small nothing is shown, for noughts would tell where the few are.
+        """
+        if 0 < next(cell.count for cell in cells if cell.key == total) < self.threshold:
+            return lambda key: None
         close = [cell.key for cell in cells if self.too_close(name, cell.key, cell.count)]
         gone = protect(cells, self.threshold, hidden=close)
         counts = {cell.key: cell.count for cell in cells if gone is not None and cell.key not in gone}
@@ -246,15 +250,18 @@ _NAMES = {
 
 def funnel(measures: Measures, guard: Guard) -> Exhibit:
     """How many reached each stage, and why the others did not."""
-    shown = guard.shown("funnel", _funnel_cells(measures))
+    shown = guard.shown("funnel", _funnel_cells(measures), ("stage", "contacts"))
     rows: list[Row] = []
     drawn: list[tuple[str, int | None, str]] = []
     for stage, _ in STAGES:
         count = shown(("stage", stage))
         rows.append((_NAMES[stage], "", told(count)))
         drawn.append((_NAMES[stage], count, told(count)))
-        rows += [("", why, told(shown(("exit", stage, why)))) for why in sorted(measures.exits[stage])]
-    enough = any(count is not None for _, count, _ in drawn)
+        reasons = {why: shown(("exit", stage, why)) for why in sorted(measures.exits[stage])}
+        rows += [("", why, told(count)) for why, count in reasons.items() if count is not None]
+        if None in reasons.values():  # that there is a case of a reason would be told by naming it
+            rows.append(("", "other reasons", WITHHELD))
+    enough = any(count for _, count, _ in drawn)
     said = "Bars of how many contacts reached each stage on the way to two-way video. The table has the reasons."
     return Exhibit(
         "funnel",

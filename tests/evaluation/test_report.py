@@ -219,7 +219,8 @@ def test_a_reason_of_few_cases_is_withheld_and_cannot_be_had_from_the_stages() -
     measures = measured(*[by_video(300)] * 50, *[in_person(900)] * 40, *[refused] * 4)
     rows = the(measures, "funnel").rows
     told = {why: count for _, why, count in rows if why}
-    assert told["refused"] == WITHHELD
+    assert "refused" not in told
+    assert told["other reasons"] == WITHHELD
     stages = {stage: count for stage, _, count in rows if stage}
     assert WITHHELD in {stages["eligible"], stages["agreed to video"]}
 
@@ -241,6 +242,15 @@ def test_outcomes_of_two_times_that_differ_by_a_few_cases_are_not_both_told() ->
     assert rows["30 days"] == ("190", "53%", "26%", "21%")
     assert set(rows["90 days"]) == {WITHHELD}
     assert rows["180 days"][0] == "200"
+
+
+def test_of_a_few_actions_not_even_the_noughts_are_told() -> None:
+    """That none was late or overdue would tell what became of the few."""
+    measures = Measures(CUT)
+    measures.safeguarding.update({"unsafe": 3})
+    assert {count for _, count in the(measures, "safeguarding").rows} == {WITHHELD}
+    measures.safeguarding.clear()
+    assert {count for _, count in the(measures, "safeguarding").rows} == {"0"}
 
 
 def test_every_picture_of_a_few_cases_is_empty() -> None:
