@@ -24,7 +24,6 @@ from aiortc import (
 
 from rvr.media import MediaRefused
 from rvr.media.embedded import answer as answers
-from rvr.media.embedded.feedback import EVERY_S
 from rvr.media.embedded.hooks import Wire, as_server
 from rvr.media.embedded.leg import Leg
 from rvr.media.embedded.sdp_gate import BadSdp, Offer, admit
@@ -57,8 +56,6 @@ class Peer:
         self._wire = Wire(self._ice, self._dtls)
         self._leg: Leg | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._loop = asyncio.get_running_loop()
         self.connected = False
         self.ended = False
 
@@ -117,19 +114,12 @@ class Peer:
             self._wire.listen(self.leg.take)
             self.connected = True
             self.leg.heard_at = time.monotonic()
-            self._timer = self._loop.call_later(EVERY_S, self._tick)
             self._on_connected()
-
-    def _tick(self) -> None:
-        self._timer = self._loop.call_later(EVERY_S, self._tick)
-        self.leg.tick(time.monotonic())
 
     async def close(self) -> None:
         """End the connection. Never raises, never takes more than a few seconds."""
         self.ended = True
         self._wire.shut()
-        if self._timer is not None:
-            self._timer.cancel()
         for task in self._tasks:
             task.cancel()
         for stop in (self._dtls.stop, self._ice.stop):

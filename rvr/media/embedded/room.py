@@ -164,7 +164,7 @@ class Room:
     # --- looking ---
 
     def look(self) -> None:
-        """Find the seats that have fallen silent, and those that are heard again; measure; cap."""
+        """Find the seats that have fallen silent, and those that are heard again; measure; cap; say what is due."""
         now = time.monotonic()
         for seat, visit in self._visits.items():
             if not visit.peer.connected:
@@ -182,6 +182,8 @@ class Room:
         if now - self._capped_at >= CAP_EVERY_S:
             self._capped_at = now
             forwarder.cap(self._legs())
+        for leg in self._legs().values():
+            leg.tick(now)
 
     def _ask_key_frames(self, now: float) -> None:
         """Both pictures may be broken after a silence, and both must be seen again before the call is two-way."""

@@ -39,10 +39,10 @@ from rvr.core.moment import Moment, iso
 from rvr.loop import new_event_loop
 from rvr.media import Kind, MediaRefused, Recording, Seat
 from rvr.media import Room as Wanted
+from rvr.media.embedded.feedback import EVERY_S
 from rvr.media.embedded.hooks import Address, prepare
 from rvr.media.embedded.room import Room, Terms
 
-LOOK_EVERY_S: Final = 0.2
 GRACE_S: Final = 2.0
 
 log = logging.getLogger("rvr.media.worker")
@@ -183,8 +183,9 @@ class Worker:
             raise MediaRefused("room-unknown") from None
 
     async def _look(self) -> None:
+        # One waking for all: a timer for each connection finds cold caches each time.
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(EVERY_S)
             for room in self._rooms.values():
                 try:
                     room.look()

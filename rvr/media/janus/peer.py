@@ -14,7 +14,6 @@ from contextlib import suppress
 from typing import Any, Final
 
 from rvr.media import MediaRefused, Track
-from rvr.media.embedded.feedback import EVERY_S
 from rvr.media.embedded.leg import Leg
 from rvr.media.embedded.peer import CONNECT_DEADLINE_S
 from rvr.media.janus import sdp
@@ -55,8 +54,6 @@ class Peer:
         self._answer = ""
         self._shown: dict[Place, Source | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._loop = asyncio.get_running_loop()
         self._up = False
         self.sees = False
         """Its second connection is up."""
@@ -128,12 +125,7 @@ class Peer:
     def _on_packet(self) -> None:
         if not self.connected and not self.ended:
             self.connected = True
-            self._timer = self._loop.call_later(EVERY_S, self._tick)
             self._on_connected()
-
-    def _tick(self) -> None:
-        self._timer = self._loop.call_later(EVERY_S, self._tick)
-        self.leg.tick(time.monotonic())
 
     def _ask_key_frame(self) -> None:
         self._start(self._key_frame())
@@ -227,8 +219,6 @@ class Peer:
         """End both connections. Never raises."""
         self.ended = True
         self._up = False
-        if self._timer is not None:
-            self._timer.cancel()
         if self._tap is not None:
             self._tap.close()
         for task in self._tasks - {asyncio.current_task()}:
