@@ -113,8 +113,8 @@ async def measured(request: web.Request) -> web.StreamResponse:
 async def download(request: web.Request) -> web.StreamResponse:
     """The report as one HTML file. A disclosure: in the access log and in the register of releases before it leaves."""
     given = dict(await auth.form_of(request))
-    releases = Releases(request.app[SETTINGS].project_key_path, THRESHOLD)
     async with _replaying(request, "disclosure", "report", given) as window:
+        releases = Releases(request.app[SETTINGS].project_key_path, THRESHOLD)  # as the one before left it
         store = request.app[DESK].store
         found = await asyncio.to_thread(report.made, store, window, releases=releases)
         text = await asyncio.to_thread(report.html, found)
