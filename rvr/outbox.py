@@ -14,7 +14,7 @@ import structlog
 
 from rvr.carriers import Carrier, TurnedDown, Word
 from rvr.core.commands import THE_CARRIER, MakeMove
-from rvr.core.errors import RvrError
+from rvr.core.errors import RvrError, Unavailable
 from rvr.core.moment import iso, parse_iso
 from rvr.desk import Desk
 from rvr.store import messages
@@ -35,29 +35,48 @@ HELD_S = 10
 taken or refused it by then. A sender that is killed meanwhile costs a victim's link so many seconds."""
 
 
+MOMENT_S, MOST_SLOW = 0.2, 100
+"""For so long a look waits for the carriers; and so many of them may be slow at once."""
+
+
 class Outbox:
     """Looks when it is asked to; `Periodic` asks."""
 
     def __init__(self, desk: Desk, carrier: Carrier) -> None:
         self._desk, self._carrier = desk, carrier
+        self._slow: set[asyncio.Task[None]] = set()
 
     async def deliver(self) -> int:
-        """Sends what is due, and asks about what is on its way; returns how many messages that was."""
+        """Sends what is due, and asks about what is on its way; returns how many messages that was. A carrier that
+        takes its time is not waited for: the next victim's text may be for another one.
+        """
         store, now = self._desk.store, self._desk.observe().at
         until = iso(now + timedelta(seconds=HELD_S))
-        if not await store.read(lambda session: messages.due(session, iso(now))):
+        if len(self._slow) >= MOST_SLOW or not await store.read(lambda session: messages.due(session, iso(now))):
             return 0
         taken = await store.write(lambda connection: messages.take(connection, store.sealer, iso(now), until))
-        await asyncio.gather(*(self._one(delivery) for delivery in taken))
+        tasks = [asyncio.create_task(self._one(delivery)) for delivery in taken]
+        if tasks:
+            _, slow = await asyncio.wait(tasks, timeout=MOMENT_S)
+            self._slow |= slow
+            for task in slow:
+                task.add_done_callback(self._slow.discard)
         return len(taken)
 
     async def _one(self, delivery: Delivery) -> None:
+        try:
+            await self._carried(delivery)
+        except Unavailable:  # not noted: it is this sender's until it is due again, and then asked about or sent anew
+            log.warning("message_not_noted", message_id=delivery.message.id)
+
+    async def _carried(self, delivery: Delivery) -> None:
         at = self._desk.observe().at
+        waited = at - parse_iso(delivery.created_at) > timedelta(seconds=HELD_S)
         try:
             if delivery.status == "sent":
                 word = await self._carrier.word(delivery.message)
             else:
-                word = await self._carrier.send(delivery.message, again=delivery.attempts > 0)
+                word = await self._carrier.send(delivery.message, again=waited or delivery.attempts > 0)
         except Exception as error:  # noqa: BLE001 - one message that no carrier can take must not hold up the others
             log.warning("message_not_sent", message_id=delivery.message.id, error=type(error).__name__)
             await self._not_now(delivery, at, for_good=isinstance(error, TurnedDown))

@@ -23,7 +23,7 @@ from rvr.core.moment import iso
 from rvr.definitions import Definitions, load
 from rvr.desk import BOARD, Desk, Outcome
 from rvr.media import Room, Seat
-from rvr.outbox import ASK_MOST_S, ASK_UNTIL_S, RETRY_S, Outbox
+from rvr.outbox import ASK_MOST_S, ASK_UNTIL_S, HELD_S, RETRY_S, Outbox
 from rvr.realtime import Hub
 from rvr.store import Store
 from rvr.store.messages import Message, latest
@@ -692,7 +692,7 @@ class Carrier:
         self.fault = fault or OSError("no line")
 
     async def send(self, message: Message, *, again: bool) -> Word:
-        assert again == (self.tried > 0), "whether it was tried before"
+        assert again == (self.tried > 0), "whether it may have been taken before"
         self.tried += 1
         if self.tried <= self.failures:
             raise self.fault
@@ -794,6 +794,46 @@ async def test_of_a_text_of_which_nobody_hears_anything_nobody_asks_for_ever(at:
         at.universe.pass_(60)
     assert ASK_UNTIL_S / ASK_MOST_S <= carrier.asked < 25
     assert await outbox.deliver() == 0
+
+
+async def test_a_carrier_that_takes_its_time_holds_no_other_message_up(at: AtWork) -> None:
+    class Slow(Carrier):
+        async def send(self, message: Message, *, again: bool) -> Word:
+            self.took.append(message)
+            if len(self.took) == 1:
+                await answers.wait()
+            return "gone"
+
+    answers, carrier = asyncio.Event(), Slow(0)
+    outbox = Outbox(at.desk, carrier)
+    first = await at.a_case("waiting_room")
+    assert await outbox.deliver() == 1
+    await at.does(OFFICER, first, "request_deployment", response_grade="priority", deployment_reason="video_failed")
+    second = await at.a_case("waiting_room")
+    assert await outbox.deliver() == 1
+    assert [message.case_id for message in carrier.took] == [first, second]
+    assert await outbox.deliver() == 0, "the slow one is under way, and not sent again"
+    answers.set()
+    await asyncio.sleep(0.05)
+    told = await at.store.read(lambda session: latest(session, at.store.sealer))
+    assert [one.status for one in told] == ["sent", "sent"]
+
+
+async def test_a_message_that_waited_may_have_been_in_the_hands_of_a_sender_that_was_killed(at: AtWork) -> None:
+    class Told(Carrier):
+        async def send(self, message: Message, *, again: bool) -> Word:
+            asked.append(again)
+            return "gone"
+
+    asked = list[bool]()
+    outbox = Outbox(at.desk, Told(0))
+    first = await at.a_case("waiting_room")
+    await outbox.deliver()
+    await at.does(OFFICER, first, "request_deployment", response_grade="priority", deployment_reason="video_failed")
+    await at.a_case("waiting_room")
+    at.universe.pass_(HELD_S + 1)
+    await outbox.deliver()
+    assert asked == [False, True]
 
 
 async def test_a_refused_link_sends_no_message(at: AtWork) -> None:
