@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import io
 import json
 import os
 import subprocess
@@ -10,12 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyotp
 import pytest
 
+from rvr import cli
 from tests.serving import ROOT, Client, free_port, ready_for_handover, served
 
 PASSWORD = "three small words"
@@ -61,10 +65,28 @@ def phones() -> Iterator[Phones]:
     server.server_close()
 
 
-def accounts(data: Path, *told: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rvr.cli", "accounts", *told, "--data", str(data)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=ROOT, env=env, input=typed, capture_output=True, text=True, timeout=60)
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def verb(*told: str, typed: str = "") -> Done:
+    """A verb at the terminal, with what is typed there."""
+    said, complained = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(complained),
+    ):
+        patch.setattr(sys, "stdin", io.StringIO(typed))
+        code = cli.main(told)
+    return Done(code, said.getvalue(), complained.getvalue())
+
+
+def accounts(data: Path, *told: str, typed: str = "") -> Done:
+    return verb("accounts", *told, "--data", str(data), typed=typed)
 
 
 def added(data: Path, username: str, role: str) -> str:
@@ -209,12 +231,5 @@ def test_a_role_a_password_and_a_factor_can_be_changed_and_each_change_is_in_the
     assert line.split() == ["ann", "advocate", "second", "factor", "disabled", "bswa"]
     assert accounts(data, "enable", "ann").returncode == 0
     assert "disabled" not in accounts(data, "list").stdout
-    verified = subprocess.run(
-        [sys.executable, "-m", "rvr.cli", "verify", "--data", str(data)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    verified = verb("verify", "--data", str(data))
     assert verified.returncode == 0, verified.stdout + verified.stderr
