@@ -35,7 +35,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     folders = all(Path(argument).is_dir() for argument in config.args)
     if not folders or config.option.capture == "no":
         return 0
-    return min((os.cpu_count() or 1) + 1, MOST_WORKERS)  # one more than cores: a test waits for half of its time
+    return min(max(os.cpu_count() or 1, 2), MOST_WORKERS)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
