@@ -12,7 +12,7 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, TypeVar, cast
 from weakref import WeakValueDictionary
 
 import structlog
@@ -59,6 +59,8 @@ from rvr.store.staff import Person
 from rvr.store.store import Store
 from rvr.store.tables import CaseRow, LinkRow, every, none_of
 
+T = TypeVar("T")
+
 log = structlog.get_logger()
 
 TRIES = 16
@@ -87,6 +89,16 @@ class Outcome:
     """Its events, of every stream that they went to."""
     repeated: bool = False
     """The same command was carried out before; this is its answer again."""
+    gathered: Gathered | None = None
+    """What stands around the case now, as far as the decision rested on it: None where that has to be asked anew."""
+
+
+class Decided(NamedTuple):
+    """What is to be recorded, and what the case is afterwards."""
+
+    batch: Batch
+    case: Case
+    rests_on: Gathered | None = None
 
 
 class Desk:
@@ -139,15 +151,23 @@ class Desk:
 
     async def gather(self, case_id: str, version: int | None = None) -> Gathered:
         """The case as it is, or as it was at a version, with what stands around it now. Raises NotFound."""
+        gathered, _ = await self.gather_with(lambda _connection, _gathered: None, case_id, version)
+        return gathered
+
+    async def gather_with(
+        self, also: Callable[[Connection, Gathered], T], case_id: str, version: int | None = None
+    ) -> tuple[Gathered, T]:
+        """The same, with what somebody looks up beside it: one look, one state of the database. Raises NotFound."""
         before, at, sealer = self._recent.of(case_id), iso(self.observe().at), self.store.sealer
 
-        def look(connection: Connection) -> tuple[Told, Gathered]:
+        def look(connection: Connection) -> tuple[Told, Gathered, T | None]:
             told = gathering.read_on(connection, sealer, before)
-            return told, gathering.gather(connection, sealer, gathering.at_version(told, version), at)
+            gathered = gathering.gather(connection, sealer, gathering.at_version(told, version), at)
+            return told, gathered, also(connection, gathered) if told.log else None
 
-        told, gathered = await self.store.look(look)
+        told, gathered, found = await self.store.look(look)
         self._keep(told)
-        return gathered
+        return gathered, cast(T, found)
 
     async def _read(self, case_id: str) -> Told:
         before = self._recent.of(case_id)
@@ -234,8 +254,8 @@ class Desk:
         if seen is not None:
             await self._again(seen, asked)
             return False
-        batch, _ = await self._decide(command, by, command.at or self.observe(), asked)
-        return bool(batch.appends)
+        decided = await self._decide(command, by, command.at or self.observe(), asked)
+        return bool(decided.batch.appends)
 
     def _turn(self, command: Command) -> asyncio.Lock:
         """One command at a time for each case, in the order in which they came: a flood of taps must not starve an
@@ -250,7 +270,7 @@ class Desk:
         asked = self._hash_of(command)
         for _ in range(TRIES):
             try:
-                batch, case = await self._decide(command, by, at, asked)
+                batch, case, rested_on = await self._decide(command, by, at, asked)
             except RvrError:  # what was carried out before is answered as it was then, not refused
                 if seen := await self.store.command(by.id, command.command_id):
                     return await self._again(seen, asked)
@@ -259,14 +279,16 @@ class Desk:
                 seen = await self.store.command(by.id, command.command_id)
                 return await self._again(seen, asked) if seen else Outcome(case)
             try:
-                told = () if signin is None else (_told(command, signin, batch, at),)
-                recorded = await self.store.append(replace(batch, links=(*batch.links, *links), access=told))
+                access = () if signin is None else (_told(command, signin, batch, at),)
+                recorded = await self.store.append(replace(batch, links=(*batch.links, *links), access=access))
             except (Conflict, ReferenceTaken):
                 continue
             except CommandSeen as before:
                 return await self._again(before, asked)
+            told = self._recent.grow(case, recorded)
             await self._tell(recorded)
-            return Outcome(case, tuple(recorded))
+            after = rested_on.after(told, batch.officers) if rested_on is not None and told is not None else None
+            return Outcome(case, tuple(recorded), gathered=after)
         raise Stale(Reason("busy"))
 
     def _hash_of(self, command: Command) -> bytes:
@@ -286,7 +308,7 @@ class Desk:
             return Outcome(Case(""), repeated=True)
         return Outcome(await self.case(seen.result["case"], seen.result["version"]), repeated=True)
 
-    async def _decide(self, command: Command, by: Actor, at: Moment, asked: bytes) -> tuple[Batch, Case]:
+    async def _decide(self, command: Command, by: Actor, at: Moment, asked: bytes) -> Decided:
         match command:
             case OpenCase():
                 workflow = self.definitions.workflows.get(command.workflow)
@@ -294,11 +316,13 @@ class Desk:
                     raise NotFound(Reason("no-such-workflow"))
                 basis = replace(self._basis(workflow, await self._nothing_yet(), {}, by), reference=_reference())
                 decision = decide.decide_open(command, workflow, case_id=self.new_id(), by=by, at=at, basis=basis)
-                return self._batch(command, by, asked, Case(decision.case.id), decision, basis), decision.case
+                batch = self._batch(command, by, asked, Case(decision.case.id), decision, basis)
+                return Decided(batch, decision.case)
             case SetDuty():
                 return await self._decide_duty(command, by, at, asked)
             case ImportOrder() | NoteRecording() | DeriveRecording() | NoteQuality():
-                return await noting.batch_of(self.store, self._any_workflow(), command, by, at, asked), Case("")
+                batch = await noting.batch_of(self.store, self._any_workflow(), command, by, at, asked)
+                return Decided(batch, Case(""))
             case ProposeErasure() | ConfirmErasure():
                 return await self._decide_erasure(command, by, at, asked)
         gathered = await self.gather(command.case)
@@ -326,9 +350,9 @@ class Desk:
             staff_url=self._staff_url,
             new_id=self.new_id,
         )
-        return replace(batch, messages=(*batch.messages, *told)), decision.case
+        return Decided(replace(batch, messages=(*batch.messages, *told)), decision.case, gathered)
 
-    async def _decide_duty(self, command: SetDuty, by: Actor, at: Moment, asked: bytes) -> tuple[Batch, Case]:
+    async def _decide_duty(self, command: SetDuty, by: Actor, at: Moment, asked: bytes) -> Decided:
         account = (await self.people()).get(command.officer)
         if account is None or "officer" not in account.roles:
             raise NotFound(Reason("unknown-officer"))
@@ -341,11 +365,11 @@ class Desk:
             (Append(f"officer/{officer.id}", officer.version, (event,)),),
             officers=(apply_officer(officer, event),),
         )
-        return batch, Case("")
+        return Decided(batch, Case(""))
 
     async def _decide_erasure(
         self, command: ProposeErasure | ConfirmErasure, by: Actor, at: Moment, asked: bytes
-    ) -> tuple[Batch, Case]:
+    ) -> Decided:
         recorded, case = await self._read(command.case)
         stream = f"case/{command.case}"
         subject = erasure.Subject(case, recorded, await self.definition_of(case), self.definitions.retention)
@@ -364,7 +388,7 @@ class Desk:
             erases=(stream,) if isinstance(command, ConfirmErasure) else (),
             result={"case": case.id, "version": after.version},
         )
-        return batch, after
+        return Decided(batch, after)
 
     def _batch(
         self, command: Command, by: Actor, asked: bytes, before: Case, decision: decide.Decision, basis: Basis
@@ -484,7 +508,7 @@ class Desk:
         if self.store.bell is not None:
             self.store.bell.ring()
         try:
-            await self._media([*await self.follow(), *recorded])  # what others recorded is told once only
+            await self._media([*await self.follow(recorded), *recorded])  # what others recorded is told once only
         except Exception:
             log.exception("not_told")
 
@@ -497,11 +521,17 @@ class Desk:
         """Tells what other processes on the database have recorded: another desk, or a verb at a terminal."""
         await self._media(await self.follow())
 
-    async def follow(self) -> list[e.Recorded]:
-        """Tells open screens of all that was recorded since the last time, by whomever, in its order; what that was."""
+    async def follow(self, own: Sequence[e.Recorded] = ()) -> list[e.Recorded]:
+        """Tells open screens of all that was recorded since the last time, by whomever, in its order; what was read for
+        that. What this process recorded itself (`own`) is read again only where something of others stands before it.
+        """
         found: list[e.Recorded] = []
         async with self._following:
-            more = True
+            for one in own:
+                if one.position == self._told + 1:
+                    self._publish(one)
+                    self._told = one.position
+            more = not own or own[-1].position > self._told
             while more:
                 fresh = await self.store.events_after(self._told, FOLLOW)
                 for one in fresh:

@@ -7,11 +7,11 @@ the log is append-only, and what was read of it stays true. An erased case alone
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rvr.core.case import Case, apply, fold
+from rvr.core.case import Case, apply, fold, names_people
 from rvr.core.erasure import is_erased
 from rvr.core.events import Recorded
 from rvr.core.roster import Officer
@@ -54,6 +54,17 @@ class Recent:
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
 
+    def grow(self, case: Case, recorded: Iterable[Recorded]) -> Told | None:
+        """Adds what was recorded just now, after which the case is this; None where that does not follow on what is
+        kept."""
+        before, stream = self.of(case.id), f"case/{case.id}"
+        fresh = [one for one in recorded if one.stream == stream]
+        if not fresh or fresh[0].version != before.case.version + 1:
+            return None
+        told = Told((*before.log, *fresh), case)
+        self.keep(told)
+        return told
+
     def forget(self, case_id: str) -> None:
         self._kept.pop(case_id, None)
 
@@ -75,6 +86,16 @@ class Gathered:
     def log(self) -> tuple[Recorded, ...]:
         """The case's events, oldest first."""
         return self.told.log
+
+    def after(self, told: Told, officers: Iterable[Officer]) -> Gathered | None:
+        """The same once more was recorded of the case and these officers changed by it; None where other people may be
+        known of it now.
+        """
+        fresh = told.log[self.case.version :]
+        if any(names_people(one.event) for one in fresh) or told.case.not_the_same != self.case.not_the_same:
+            return None
+        changed = {officer.id: officer for officer in officers}
+        return Gathered(fresh[-1].position, {**self.officers, **changed}, told, self.known)
 
 
 def read_on(connection: Connection, sealer: Sealer, before: Told) -> Told:

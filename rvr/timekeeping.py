@@ -45,8 +45,10 @@ class _Timex(ctypes.Structure):
 
 
 @cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None)
+def _libc() -> ctypes.PyDLL:
+    """Called without letting Python's lock go: the call takes less than a microsecond, to get the lock back may take
+    milliseconds."""
+    return ctypes.PyDLL(None)
 
 
 def _clock_error_us() -> tuple[int | None, bool]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -16,9 +18,12 @@ from xdist.scheduler import LoadFileScheduling
 
 from tests import janus, postgres
 from tests.serving import MOST_WORKERS
+from tests.turns import Turns
 
 LONG = ("e2e", "slow")
 FEW_CORES = 2
+
+_turns = pytest.StashKey[Turns]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,27 +40,51 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     folders = all(Path(argument).is_dir() for argument in config.args)
     if not folders or config.option.capture == "no":
         return 0
-    return min(max(os.cpu_count() or 1, 2), MOST_WORKERS)
+    return min(2 * (os.cpu_count() or 1), MOST_WORKERS)  # half of a test's time it waits: for a kill, a clock, a page
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
     few = (os.cpu_count() or 1) <= FEW_CORES
-    return OneBrowserAtATime(config, log) if few and config.option.dist == "loadfile" else None
+    return OneCallAtATime(config, log) if few and config.option.dist == "loadfile" else None
 
 
-class OneBrowserAtATime(LoadFileScheduling):
-    """A file stays in one process, and all that drive browsers in the same one: a call takes more than a core, and what
-    it shows must come in time."""
+class OneCallAtATime(LoadFileScheduling):
+    """A file stays in one process, and all that make calls in the same one: a call takes more than a core, and what it
+    shows must come in time."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
-        return "browsers" if drives_browsers(self.config.rootpath / file) else file
+        return "calls" if makes_calls(self.config.rootpath / file) else file
 
 
 @cache
-def drives_browsers(file: Path) -> bool:
+def makes_calls(file: Path) -> bool:
     """As its text says: the process that shares the tests out has no marks of theirs."""
-    return "pytest.mark.e2e" in file.read_text(encoding="utf-8")
+    return re.search(r"pytest\.mark\.(call|alone)\b", file.read_text(encoding="utf-8")) is not None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
+        folder = Path(tempfile.gettempdir()) / f"rvr-turns-{run}"
+        folder.mkdir(exist_ok=True)
+        config.stash[_turns] = Turns(folder)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Before the time of a test begins to count."""
+    turns = item.config.stash.get(_turns, None)
+    if turns is not None:
+        turns.take(alone=_alone(item))
+    try:
+        return (yield)
+    finally:
+        if turns is not None and not (_alone(item) and nextitem is not None and _alone(nextitem)):
+            turns.give_back()
+
+
+def _alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
 
 
 @pytest.hookimpl(trylast=True)

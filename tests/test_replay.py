@@ -14,6 +14,8 @@ import pytest
 from rvr.core.commands import ConfirmErasure, MakeMove, ProposeErasure
 from rvr.core.erasure import is_erased
 from rvr.core.errors import RvrError
+from rvr.desk import Desk
+from rvr.realtime import Hub
 from rvr.store import projections
 from rvr.ticker import Ticker
 from tests.evaluation.days import STAFF, Days, a_desk
@@ -83,3 +85,14 @@ async def test_a_replay_beside_the_desk_shows_readers_whole_rows_and_loses_no_co
     count, changed = await asyncio.gather(work(), replay())
     assert (count, changed) == (30, [])
     await other.close()
+
+
+async def test_what_a_desk_keeps_of_its_cases_is_what_another_desk_reads(days: Days) -> None:
+    cases = await a_random_week(days, random.Random(7))
+    other = Desk(
+        days.store, days.desk.definitions, Hub(), observe=days.clock, join_url="", link_text="", new_id=days._id
+    )
+    for case in cases:
+        kept, read = days.desk._recent.of(case), await other.gather(case)
+        assert kept.log, "or there is nothing to compare"
+        assert kept == read.told

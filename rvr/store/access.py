@@ -127,6 +127,11 @@ def refused(connection: Connection, signin: Signin, case_id: str, code: str, at:
     return _again(connection, entry, _REFUSED_LATELY, REFUSED)
 
 
+def is_lately(written: datetime, at: datetime) -> bool:
+    """Whether a look at this time needs no row beside the one that was written then."""
+    return written > at - AGAIN_AFTER
+
+
 def _again(connection: Connection, entry: Access, lately: str, what: str) -> bool:
     """Records it, unless this sign-in has such a row of the case that is not older than fifteen minutes."""
     since = iso(entry.at - AGAIN_AFTER)

@@ -140,18 +140,20 @@ class Store:
         """How many jobs wait for room on the disk."""
         return len(self._held)
 
-    async def write_or_hold(self, job: Callable[[Connection], object]) -> None:
-        """Runs a job as `write` does; while the disk takes nothing it is held in memory and written first thing after.
+    async def write_or_hold(self, job: Callable[[Connection], T]) -> T | None:
+        """Runs a job as `write` does; while the disk takes nothing it is held in memory and written first thing after,
+        and nothing is returned.
 
         For what must not keep somebody from reading, such as the note of a look: a process that ends before there is
         room again loses it. Raises Unavailable when too much is held.
         """
         try:
-            await self._writer.do(job)
+            return await self._writer.do(job)
         except Unavailable:
             if not self.fault or len(self._held) >= MOST_HELD:
                 raise
             self._held.append(job)
+            return None
 
     async def probe(self) -> None:
         """Writes a row and what was held. Raises Unavailable while the log cannot be written.

@@ -14,7 +14,7 @@ from rvr.core.errors import BadInput, Forbidden, NotFound, Reason
 from rvr.core.moment import iso
 from rvr.store import messages
 from rvr.web import auth, rendering, stills, views, workflow_views
-from rvr.web.around import gather, gathered, seen
+from rvr.web.around import after, gather, seen
 from rvr.web.case_parts import Around
 from rvr.web.context import ANCHORING, DESK, SETTINGS, SIGNED_IN, WORDS
 
@@ -155,7 +155,7 @@ async def make_move(request: web.Request) -> web.StreamResponse:
     """Makes a move: 409 when the case moved on, 422 with every reason when it is refused."""
     body = await body_of(request)
     desk, actor = request.app[DESK], request[SIGNED_IN].actor
-    await seen(desk, request.match_info["id"], actor)
+    case = await seen(desk, request.match_info["id"], actor)
     command = MakeMove(
         command_id(body),
         request.match_info["id"],
@@ -163,13 +163,13 @@ async def make_move(request: web.Request) -> web.StreamResponse:
         member(body, "form", dict, default={}),
         member(body, "expected_version", int, default=None),
     )
-    async with stills.with_picture(request, command) as whole:
+    async with stills.with_picture(request, command, case) as whole:
         outcome = await desk.handle(whole, actor, signin=request[SIGNED_IN].signin)
     if outcome.repeated:  # an old answer shows what this person might see then; what they may see now decides
         now = await visible(request)
         if not views.sees_whole(now.case, actor):
             return await _case(request, now)
-    return await _case(request, await gathered(desk, outcome.case.id, actor, outcome.case.version))
+    return await _case(request, await after(desk, outcome, actor))
 
 
 async def events(request: web.Request) -> web.StreamResponse:

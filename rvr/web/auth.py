@@ -12,7 +12,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -48,13 +48,16 @@ TRIES, WINDOW_S = 5, 60
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 MOST_COUNTED = 10_000
-"""User names with devices that are remembered at once."""
+"""User names with devices, and looks, that are remembered at once."""
 
 _tries: web.AppKey[dict[tuple[str, str], list[float]]] = web.AppKey("tries")
+_looks: web.AppKey[dict[tuple[str, str, str], datetime]] = web.AppKey("looks")
+"""Sign-in, case and class of fields -> when the row of that look was written. It is never changed, so that whoever
+looks again within fifteen minutes need not wait for the writer to find it."""
 
 
 def set_up(app: web.Application) -> None:
-    app[_tries] = {}
+    app[_tries], app[_looks] = {}, {}
 
 
 def cookie_name(request: web.Request, name: str) -> str:
@@ -277,15 +280,19 @@ async def looked(request: web.Request, shown: Mapping[str, Iterable[str]]) -> No
     """Writes down what is about to be shown, by case id; returns when that is on the disk. On a full disk it is held in
     memory: a victim's address must not be kept from whoever is on the way for want of a note about it.
     """
-    signin = request[SIGNED_IN].signin
-    at = request.app[DESK].observe().at
+    signin, looks, at = request[SIGNED_IN].signin, request.app[_looks], request.app[DESK].observe().at
+    wanted = [(signin.id, case_id, one) for case_id, classes in shown.items() for one in classes]
+    fresh = [look for look in wanted if look not in looks or not access.is_lately(looks[look], at)]
+    if not fresh:
+        return
 
-    def note(connection: Connection) -> None:
-        for case_id, classes in shown.items():
-            for one in classes:
-                access.looked(connection, signin, case_id, one, at)
+    def note(connection: Connection) -> list[tuple[str, str, str]]:
+        return [look for look in fresh if access.looked(connection, signin, look[1], look[2], at)]
 
-    await request.app[DESK].store.write_or_hold(note)
+    written = await request.app[DESK].store.write_or_hold(note)
+    if len(looks) > MOST_COUNTED:
+        looks.clear()
+    looks.update(dict.fromkeys(written or (), at))
 
 
 async def refused(request: web.Request, case_id: str, error: RvrError) -> None:

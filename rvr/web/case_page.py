@@ -27,7 +27,7 @@ from rvr.core.workflow import Workflow
 from rvr.messages import Catalogue
 from rvr.store.staff import Person
 from rvr.web import auth, case_parts, evidence, form_views, question_views, rendering, roster_view, stills, views
-from rvr.web.around import gather
+from rvr.web.around import after, gather
 from rvr.web.case_parts import Around
 from rvr.web.choices import Choices
 from rvr.web.context import DESK, SIGNED_IN, WORDS, SignedIn
@@ -113,16 +113,18 @@ async def make_move(request: web.Request) -> web.StreamResponse:
     form = form_views.form_from(post, around.flow, move.fields, desk.observe().at)
     command = MakeMove(form_views.command_id(post), case.id, move.id, form, _version(post))
     try:
-        async with stills.with_picture(request, command) as whole:
-            await desk.handle(whole, actor, signin=request[SIGNED_IN].signin)
+        async with stills.with_picture(request, command, case) as whole:
+            outcome = await desk.handle(whole, actor, signin=request[SIGNED_IN].signin)
     except (Refused, Stale, Forbidden, Unavailable) as error:
         trouble = _trouble(request, move.id, post, error)
         return await _respond(request, await gather(desk, case.id, actor), trouble)
-    try:
-        after = await gather(desk, case.id, actor)
-    except NotFound:  # made, and by that no longer this person's
+    now = await desk.case(case.id) if outcome.repeated else outcome.case
+    if not views.may_see(now, actor):  # made, and by that no longer this person's
         return leave(request, "/")
-    return await _respond(request, after, NO_TROUBLE) if FRAGMENT in request.headers else leave(request, case.id)
+    if FRAGMENT not in request.headers:
+        return leave(request, case.id)
+    shown = await gather(desk, case.id, actor) if outcome.repeated else await after(desk, outcome, actor)
+    return await _respond(request, shown, NO_TROUBLE)
 
 
 def leave(request: web.Request, case: str) -> web.Response:

@@ -22,14 +22,13 @@ log = structlog.get_logger()
 
 
 @contextlib.asynccontextmanager
-async def with_picture(request: web.Request, command: MakeMove) -> AsyncIterator[MakeMove]:
-    """The command with the picture that its move is about: taken and sealed only when the case's rules allow it, and
-    dropped again when the move is not made. Any other command is left as it is.
+async def with_picture(request: web.Request, command: MakeMove, case: Case) -> AsyncIterator[MakeMove]:
+    """The command on this case with the picture that its move is about: taken and sealed only when the case's rules
+    allow it, and dropped again when the move is not made. Any other command is left as it is.
 
     Raises what the move is refused for, NotFound, Unavailable.
     """
     desk, actor = request.app[DESK], request[SIGNED_IN].actor
-    case = await desk.case(command.case)
     move = (await desk.definition_of(case)).moves.get(command.move)
     if move is None or move.event != "StillTaken":
         yield command

@@ -15,7 +15,7 @@ from tests.serving import Served
 
 __all__ = ["desk", "meeting"]  # fixtures
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(180)]
 
 SILENT = """() => {
   const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);

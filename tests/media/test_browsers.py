@@ -19,7 +19,7 @@ from rvr.media.rooms import Rooms
 from tests.media.firefox import a_firefox
 from tests.media.page import desk
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 CHROMIUM = os.environ.get("RVR_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 SWITCHES = [

@@ -21,7 +21,7 @@ from tests.media.conftest import ROOM, Notebook, room
 from tests.media.firefox import a_firefox
 from tests.media.test_browsers import CHROMIUM, SWITCHES
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 PAGE = """<!doctype html><title>call</title>
 <video autoplay playsinline muted></video><video autoplay playsinline muted></video>

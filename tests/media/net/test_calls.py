@@ -13,7 +13,7 @@ from tests.media.net.conftest import Visit
 from tests.media.net.meeting import Meeting, meeting
 from tests.media.net.network import GOOD, Line
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.slow]
 
 BACK_S = 2.0
 """The issue's own limit: within two seconds of the network's return."""

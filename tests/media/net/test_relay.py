@@ -13,7 +13,7 @@ from tests.media.net import turnserver
 from tests.media.net.conftest import Visit, room, trusting
 from tests.media.net.network import Network
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 SERVER, MEDIA, CALLER = "10.77.1.1", "10.77.1.10", "10.77.1.2"
 
