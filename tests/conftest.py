@@ -89,9 +89,11 @@ def _alone(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with long tests first, the others in their random order: no process waits at the end for a long one."""
+    """Files with long tests first, the others in their random order: no process waits at the end for a long one. What
+    is to run alone comes when the others are about done.
+    """
     long = Counter(item.path for item in items if any(map(item.get_closest_marker, LONG)))
-    items.sort(key=lambda item: -long[item.path])
+    items.sort(key=lambda item: (_alone(item), -long[item.path]))
 
 
 @pytest.fixture(autouse=True)

@@ -302,6 +302,7 @@ STARTS = [state.id for state in FLOWS["da-desk"].states.values() if not state.en
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(seeds=SEEDS, start=st.sampled_from(STARTS))
 def test_no_walk_leaves_the_table_and_every_open_case_is_owned_and_watched(seeds: list[int], start: str) -> None:
