@@ -59,7 +59,7 @@ from rvr.messages import catalogue, languages, missing
 from rvr.observing import Observing
 from rvr.opening import Fault, open_desk, open_store
 from rvr.outbox import Outbox
-from rvr.periodic import Periodic
+from rvr.periodic import Periodic, Shared
 from rvr.recordings import LISTEN_S
 from rvr.rehearsal import coverage, scenarios
 from rvr.store import access
@@ -122,13 +122,12 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[MediaEngin
         janus=on_janus,
     )
 
-    one_at_a_time = asyncio.Lock()
-
-    async def reconcile() -> None:
+    async def want() -> None:
         if on_janus:
             await _list_servers(rooms, Path(settings.janus_file))
-        async with one_at_a_time:  # or an older reading could be wanted after a newer one
-            await rooms.want(await observing.recordings.onto(await calls.wanted_rooms(desk.store)))
+        await rooms.want(await observing.recordings.onto(await calls.wanted_rooms(desk.store)))
+
+    reconcile = Shared(want)  # one at a time, or an older reading could be wanted after a newer one
 
     async def recorded(events: Sequence[e.Recorded]) -> None:
         for one in events:

@@ -19,7 +19,6 @@ import structlog
 from sqlmodel import Session, col, select
 
 from rvr import gathering, noting
-from rvr import links as tokens
 from rvr.core import clocks, decide, erasure
 from rvr.core import events as e
 from rvr.core.case import Case, apply
@@ -47,6 +46,7 @@ from rvr.core.vocabulary import Basis
 from rvr.core.workflow import Workflow
 from rvr.definitions import Definitions, load_stored
 from rvr.gathering import Gathered, Recent, Told
+from rvr.inviting import Inviting
 from rvr.messages import catalogue
 from rvr.notices import notices
 from rvr.realtime import Hub, Message
@@ -54,10 +54,9 @@ from rvr.store import Append, Batch, CommandSeen, Conflict, ReferenceTaken, staf
 from rvr.store.access import Access, Signin
 from rvr.store.engine import Connection
 from rvr.store.history import cases_with
-from rvr.store.messages import Message as Text
 from rvr.store.staff import Person
 from rvr.store.store import Store
-from rvr.store.tables import CaseRow, LinkRow, every, none_of
+from rvr.store.tables import CaseRow, LinkRow, none_of
 
 T = TypeVar("T")
 
@@ -73,8 +72,6 @@ BOARD = "board"
 
 ON_BOARD = ("case", "officer", "desk")
 """Streams of which every event changes what stands on a board, or above it."""
-
-LINKS_CHANGE = (e.LinkSent, e.GuestInvited, e.GuestRefused, e.GuestRemoved, e.SessionEnded, e.VictimExited)
 
 FOLLOW = 500
 """Events read in one step of the feed."""
@@ -118,7 +115,7 @@ class Desk:
     ) -> None:
         self.store, self.definitions, self.hub = store, definitions, hub
         self.observe = observe
-        self._join_url, self._staff_url, self._link_text = join_url, staff_url, link_text
+        self._staff_url, self._inviting = staff_url, Inviting(store, join_url, link_text)
         self.new_id = new_id
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._stored: dict[str, Workflow] = {}
@@ -144,6 +141,13 @@ class Desk:
     async def case(self, case_id: str, version: int | None = None) -> Case:
         """The case as it is, or as it was at a version. Raises NotFound."""
         return gathering.at_version(await self._read(case_id), version).case
+
+    async def kept(self, case_id: str, version: int) -> Case:
+        """The case at the version that its row tells, without a look where that is kept: for what runs beside each
+        call, and is shown to nobody. Raises NotFound."""
+        before = self._recent.of(case_id)
+        told = before if before.case.version >= version else await self._read(case_id)
+        return gathering.at_version(told, version).case
 
     async def log(self, case_id: str) -> tuple[e.Recorded, ...]:
         """The case's events, oldest first. Raises NotFound."""
@@ -341,7 +345,7 @@ class Desk:
             except Refused as refused:
                 raise Refused(*refused.reasons, *await self._who_did(recorded, workflow, command, by)) from None
         batch = self._batch(command, by, asked, case, decision, basis)
-        batch = await self._with_links(batch, decision)
+        batch = await self._inviting.with_links(batch, decision)
         told = notices(
             decision.case,
             decision.events,
@@ -459,48 +463,6 @@ class Desk:
         who = (await self.people()).get(done.by) if done is not None else None
         return (Reason("somebody-else-did", {"move": move.name, "who": who.name}),) if who else ()
 
-    # --- Links ---------------------------------------------------------------------------------------------------
-
-    async def _with_links(self, batch: Batch, decision: decide.Decision) -> Batch:
-        """The link rows and the texts that these events ask for: new links, or the end of those there are."""
-        facts = [event.fact for event in decision.events]
-        if not any(isinstance(fact, LINKS_CHANGE) for fact in facts):
-            return batch
-        now = iso(decision.events[0].at.at)
-        dead = [
-            LinkRow(**{**row.model_dump(), "revoked_at": now})
-            for row in await self._links_of(decision.case.id)
-            if any(_ends(fact, row) for fact in facts)
-        ]
-        made = [self._link(decision.case, fact) for fact in facts if isinstance(fact, e.LinkSent | e.GuestInvited)]
-        links, texts = [row for row, _ in filter(None, made)], [text for _, text in filter(None, made)]
-        return replace(batch, links=(*dead, *links), messages=(*batch.messages, *texts))
-
-    def _link(self, case: Case, fact: e.LinkSent | e.GuestInvited) -> tuple[LinkRow, Text] | None:
-        """A new link with the message that carries it; None for a guest who needs none."""
-        if case.session is None or not fact.link:
-            return None
-        token = tokens.new_token()
-        row = LinkRow(
-            id=fact.link,
-            case_id=case.id,
-            seat=fact.seat if isinstance(fact, e.GuestInvited) else case.session.victim_seat,
-            token_hash=tokens.hash_of(token),
-            expires_at=fact.expires_at,
-            guest=fact.guest if isinstance(fact, e.GuestInvited) else "",
-        )
-        if isinstance(fact, e.LinkSent):
-            body = self._link_text.replace("{link}", f"{self._join_url}/j#{token}")
-            return row, Text(fact.link, case.id, "sms", fact.number, body)
-        words = catalogue()
-        link, role = f"{self._join_url}/g#{token}", words.name("seat", fact.guest_role)
-        return row, Text(fact.link, case.id, fact.channel, fact.to, words.say("notice.guest", role=role, link=link))
-
-    async def _links_of(self, case_id: str) -> list[LinkRow]:
-        return await self.store.read(
-            lambda session: every(session, LinkRow, LinkRow.case_id == case_id, LinkRow.revoked_at == "")
-        )
-
     # --- Telling -------------------------------------------------------------------------------------------------
 
     async def _tell(self, recorded: list[e.Recorded]) -> None:
@@ -552,20 +514,6 @@ class Desk:
     async def _media(self, recorded: list[e.Recorded]) -> None:
         if recorded and self.on_recorded is not None:
             await self.on_recorded(recorded)
-
-
-def _ends(fact: e.Fact, row: LinkRow) -> bool:
-    """Whether this fact is the end of a link. A new one for the victim leaves whoever has joined the seat, the help and
-    the exit, and no guest is concerned.
-    """
-    match fact:
-        case e.SessionEnded() | e.VictimExited():
-            return True
-        case e.GuestRefused(guest=guest) | e.GuestRemoved(guest=guest):
-            return row.guest == guest
-        case e.LinkSent():
-            return not row.guest and not row.browser_hash
-    return False
 
 
 def _told(command: Command, signin: Signin, batch: Batch, at: Moment) -> Access:

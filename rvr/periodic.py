@@ -1,4 +1,5 @@
-"""Something that is looked at again and again until it is told to stop. The only place that sleeps."""
+"""Something that is looked at again and again until it is told to stop; a job that many ask for at once. Nothing else
+sleeps."""
 
 from __future__ import annotations
 
@@ -50,3 +51,23 @@ class Periodic:
                 log.exception("look_failed")  # a sleeper that dies would silence every clock
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), self._period_s)
+
+
+class Shared:
+    """A job of which one run serves everybody who asked before it began."""
+
+    def __init__(self, job: Callable[[], Awaitable[object]]) -> None:
+        self._job = job
+        self._one_at_a_time = asyncio.Lock()
+        self._next: asyncio.Task[None] | None = None
+
+    async def __call__(self) -> None:
+        """Returns when a run that began after this call is over. Raises what it raised."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._run())
+        await asyncio.shield(self._next)
+
+    async def _run(self) -> None:
+        async with self._one_at_a_time:
+            self._next = None
+            await self._job()

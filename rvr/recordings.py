@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlmodel import col
 
 from rvr.core.case import Case
 from rvr.core.commands import THE_MEDIA, MakeMove, NoteRecording
@@ -61,16 +60,17 @@ class Recordings:
 
     async def onto(self, rooms: Mapping[str, Room]) -> dict[str, Room]:
         """The wanted rooms with what is recorded in each."""
-        rows = await self._desk.store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True)))
-        self._known = {row.id: await self._of(row) for row in rows}
-        wanted = {row.session: self._known[row.id].wanted for row in rows}
+        asked = "SELECT session, id, version FROM case_row WHERE session_open = :open"
+        rows = await self._desk.store.look(lambda connection: connection.execute(asked, {"open": True}).fetchall())
+        self._known = {case_id: await self._of(case_id, version) for _, case_id, version in rows}
+        wanted = {session: self._known[case_id].wanted for session, case_id, _ in rows}
         return {name: replace(room, recording=wanted.get(name)) for name, room in rooms.items()}
 
-    async def _of(self, row: CaseRow) -> _Running:
-        known = self._known.get(row.id)
-        if known is not None and known.version == row.version:
+    async def _of(self, case_id: str, version: int) -> _Running:
+        known = self._known.get(case_id)
+        if known is not None and known.version == version:
             return known
-        case = await self._desk.case(row.id)
+        case = await self._desk.kept(case_id, version)
         tape = case.exhibits.running
         if tape is None or case.session is None or tape.session != case.session.id:
             return _Running(case.version)
