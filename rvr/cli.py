@@ -35,6 +35,7 @@ from rvr import (
     operating,
     people,
     terminal,
+    trialling,
     turn,
     verifying,
     walk,
@@ -282,6 +283,8 @@ def check(path: Path, force: str) -> int:
             for flow in flows:
                 count = f"{len(flow.states)} states, {len(flow.moves)} moves"
                 say(f"{flow.id} for {name}: {count}, version {flow.hash[:12]}")
+                if flow.trial is not None:
+                    say(f"{flow.id} for {name}: {trialling.told(flow.trial)}")
     for code in languages():
         lacks = missing(code)
         told = f"lacks {len(lacks)} sentences, from {lacks[0]} on: it is not offered" if lacks else "is whole"
@@ -445,6 +448,7 @@ def parser() -> argparse.ArgumentParser:
     evaluating.add_verbs(verbs, store, _time)
     operating.add_verbs(verbs, store)
     accounts.add_verbs(verbs, store)
+    trialling.add_verb(verbs, store)
     witness.add_verb(verbs)
     turn.add_verb(verbs, store)
     verbs.add_parser("help", help="this, and every setting")
@@ -492,6 +496,7 @@ _OPERATING = {
     **dict.fromkeys(operating.VERBS, operating.run),
     **dict.fromkeys(accounts.VERBS, accounts.run),
     **dict.fromkeys(evaluating.VERBS, evaluating.run),
+    **dict.fromkeys(trialling.VERBS, trialling.run),
     "turn": turn.run,
 }
 

@@ -35,6 +35,7 @@ OTHER_STREAMS = (
     *("OfficerDutyChanged", "OfficerEngaged", "OfficerFreed", "PersonRegistered", "AccountChanged", "DefinitionStored"),
     *("OrderImported", "OrderEnded", "ClockStepObserved", "ClockHealthNoted"),
     *("RecordingGrew", "RecordingSealed", "RecordingDerived", "QualityMeasured"),
+    *("TrialRegistered", "TrialStopped", "PlaceTaken"),
 )
 """Facts that no case's stream holds."""
 
@@ -113,7 +114,7 @@ ENVELOPE = (
     BOOTTIME,
 )
 
-_TYPES = {"bool": "boolean", "int": "integer"}
+_TYPES = {"bool": "boolean", "int": "integer", "int | None": "integer"}
 _UNIT_TYPES = {"UTC time": "datetime", "date": "date"}
 
 
