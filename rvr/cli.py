@@ -435,6 +435,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--with-internal-ids", action="store_true", help="accept that proofs show the desk's own ids")
     one.add_argument("--times", choices=WAYS, default=AS_RECORDED, help="as recorded, after the opening, or moved")
     one.add_argument("--disclosure-k", type=int, default=0, metavar="N", help="add tables that hide fewer cases")
+    one.add_argument("--unblinded", action="store_true", help="tell a trial's arms by their ids, not by letters")
     one.add_argument("--format", choices=("csv", *FORMATS), action="append", default=[], help="this beside CSV")
     one.add_argument("--recipient", default="", metavar="NAME", help="who gets it, for the access log (default: you)")
     one = verbs.add_parser("import", parents=[store], help="take reports, orders or outcomes over from a CSV file")
@@ -526,7 +527,7 @@ def _run(given: argparse.Namespace) -> int:
                 "internal_ids": given.with_internal_ids,
                 "times": given.times,
             }
-            how["disclosure_k"] = given.disclosure_k
+            how["disclosure_k"], how["unblinded"] = given.disclosure_k, given.unblinded
             how["also"] = [name for name in given.format if name != "csv"]
             asyncio.run(export(settings, given.out, given.project, given.start, given.end, given.recipient, **how))
         case "import":

@@ -14,11 +14,14 @@ from typing import Any
 from rvr import people, terminal
 from rvr.config import Settings
 from rvr.core.commands import Actor, RegisterTrial, StopTrial
+from rvr.core.moment import iso
 from rvr.core.trial import SECRET_BYTES, Design, TrialNow, commitment
 from rvr.core.workflow import Workflow
 from rvr.desk import Desk
-from rvr.evaluation import trial_check
+from rvr.evaluation import consort, stopping, trial_check
 from rvr.evaluation.protocol import protocol
+from rvr.evaluation.trial_columns import WHY
+from rvr.evaluation.window import window_of
 from rvr.opening import Fault, open_desk, read_trial_secret
 from rvr.store import trials
 from rvr.store.access import record as note
@@ -110,6 +113,29 @@ async def _protocol(given: argparse.Namespace, desk: Desk, flow: Workflow, desig
     return 0
 
 
+async def _status(given: argparse.Namespace, desk: Desk, flow: Workflow, design: Design) -> int:
+    now, window = await _now(desk, design), await window_of(desk.store)
+    await desk.store.write(lambda connection: note(connection, entry("consultation", "trial.status")))
+    found = await asyncio.to_thread(stopping.standing, desk.store, window, design)
+    state = "not registered" if not now.commitment else f"stopped: {now.stopped}" if now.stopped else "registered"
+    changed = now.commitment and now.design != design.digest
+    say(f"{told(design)}: {state}{'; the design was changed since: nothing is drawn' if changed else ''}")
+    say(f"contacts {found.flow.contacts}, randomised {found.flow.randomised}")
+    for why, count in found.flow.exits.most_common():
+        say(f"  not randomised: {count:>5}  {WHY[why]}")
+    for stratum, arms in consort.balance(found.flow):
+        say(f"  {stratum:<24} " + "  ".join(f"{letter} {count:>5}" for letter, count in arms.items()))
+    for letter in sorted(found.flow.arms):
+        got = {what: found.flow.received[letter, what] for what in ("own", "other", "none")}
+        say(
+            f"  {letter}: received it first {got['own']}, another arm first {got['other']}, none so far {got['none']}; "
+            f"set aside {found.flow.overridden[letter]}"
+        )
+    for stop, far, reached in stopping.told(found, design, now, iso(desk.observe().at), flow.force.hours):
+        say(f"  stopping rule {stop.id}: {far}{'  REACHED: ' + stop.say if reached else ''}")
+    return 0
+
+
 async def _stop(given: argparse.Namespace, desk: Desk, flow: Workflow, design: Design) -> int:
     command = StopTrial(str(uuid.uuid4()), design.id, given.reason)
     await desk.handle(command, await _by(given, desk), signin=terminal.signin())
@@ -131,4 +157,10 @@ async def _verify(given: argparse.Namespace, desk: Desk, flow: Workflow, design:
 
 _Action = Callable[[argparse.Namespace, Desk, Workflow, Design], Awaitable[int]]
 
-_ACTIONS: dict[str, _Action] = {"register": _register, "protocol": _protocol, "stop": _stop, "verify": _verify}
+_ACTIONS: dict[str, _Action] = {
+    "register": _register,
+    "protocol": _protocol,
+    "status": _status,
+    "stop": _stop,
+    "verify": _verify,
+}

@@ -98,8 +98,15 @@ def test_from_the_secret_to_the_check_at_the_end(run: Run, settings: Settings, t
     assert "registered already" in run("register", "--secret", str(secret), "--user", EVALUATOR.id)[1]
     drawn(settings)
     assert run("verify", "--secret", str(secret)) == (0, "5 cases were randomised; each as the secret has it\n")
+    code, said = run("status")
+    assert code == 0
+    assert "contacts 5, randomised 5" in said
+    assert re.search(r"female-ipv +A +[23]  B +[23]\n", said), "no arm by its name"
+    assert "stopping rule sample: 5 of 520 randomised\n" in said
+    assert "stopping rule harm: EmergencyDispatched, cases by arm: A 0, B 0" in said
     code, said = run("stop", "--reason", "harm", "--user", INSPECTOR.id)
     assert (code, "stopped" in said) == (0, True)
+    assert "stopped: harm" in run("status")[1]
 
 
 def test_the_text_for_the_pre_registration_holds_the_design_and_the_commitment(run: Run, tmp_path: Path) -> None:
