@@ -35,6 +35,7 @@ from rvr import (
     operating,
     people,
     terminal,
+    trialling,
     turn,
     verifying,
     walk,
@@ -281,6 +282,8 @@ def check(path: Path, force: str) -> int:
             for flow in flows:
                 count = f"{len(flow.states)} states, {len(flow.moves)} moves"
                 say(f"{flow.id} for {name}: {count}, version {flow.hash[:12]}")
+                if flow.trial is not None:
+                    say(f"{flow.id} for {name}: {trialling.told(flow.trial)}")
     for code in languages():
         lacks = missing(code)
         told = f"lacks {len(lacks)} sentences, from {lacks[0]} on: it is not offered" if lacks else "is whole"
@@ -431,6 +434,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--with-internal-ids", action="store_true", help="accept that proofs show the desk's own ids")
     one.add_argument("--times", choices=WAYS, default=AS_RECORDED, help="as recorded, after the opening, or moved")
     one.add_argument("--disclosure-k", type=int, default=0, metavar="N", help="add tables that hide fewer cases")
+    one.add_argument("--unblinded", action="store_true", help="tell a trial's arms by their ids, not by letters")
     one.add_argument("--format", choices=("csv", *FORMATS), action="append", default=[], help="this beside CSV")
     one.add_argument("--recipient", default="", metavar="NAME", help="who gets it, for the access log (default: you)")
     one = verbs.add_parser("import", parents=[store], help="take reports, orders or outcomes over from a CSV file")
@@ -444,6 +448,7 @@ def parser() -> argparse.ArgumentParser:
     evaluating.add_verbs(verbs, store, _time)
     operating.add_verbs(verbs, store)
     accounts.add_verbs(verbs, store)
+    trialling.add_verb(verbs, store)
     witness.add_verb(verbs)
     turn.add_verb(verbs, store)
     verbs.add_parser("help", help="this, and every setting")
@@ -491,6 +496,7 @@ _OPERATING = {
     **dict.fromkeys(operating.VERBS, operating.run),
     **dict.fromkeys(accounts.VERBS, accounts.run),
     **dict.fromkeys(evaluating.VERBS, evaluating.run),
+    **dict.fromkeys(trialling.VERBS, trialling.run),
     "turn": turn.run,
 }
 
@@ -520,7 +526,7 @@ def _run(given: argparse.Namespace) -> int:
                 "internal_ids": given.with_internal_ids,
                 "times": given.times,
             }
-            how["disclosure_k"] = given.disclosure_k
+            how["disclosure_k"], how["unblinded"] = given.disclosure_k, given.unblinded
             how["also"] = [name for name in given.format if name != "csv"]
             asyncio.run(export(settings, given.out, given.project, given.start, given.end, given.recipient, **how))
         case "import":

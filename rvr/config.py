@@ -91,6 +91,7 @@ class Settings:
     smtp_password_file: str = _setting("", "File of the password there, which only the desk can read")
     head_mail_from: str = _setting("", "Sender of the daily head")
     head_mail_to: str = _setting("", "The one address that gets it; empty: no mail is sent")
+    trial_secret_file: str = _setting("", "File of the evaluator's secret, while a trial runs (docs/TRIAL.md)")
 
     @property
     def key_path(self) -> Path:

@@ -34,8 +34,10 @@ from rvr.core.commands import (
     NoteRecording,
     OpenCase,
     ProposeErasure,
+    RegisterTrial,
     RunOut,
     SetDuty,
+    StopTrial,
 )
 from rvr.core.errors import NotFound, Reason, Refused, Reused, RvrError, Stale
 from rvr.core.history import PastCase
@@ -112,6 +114,7 @@ class Desk:
         link_text: str,
         new_id: Callable[[], str],
         staff_url: str = "",
+        trial_secret: bytes | None = None,
     ) -> None:
         self.store, self.definitions, self.hub = store, definitions, hub
         self.observe = observe
@@ -120,6 +123,11 @@ class Desk:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._stored: dict[str, Workflow] = {}
         self._recent = Recent()
+        flows = definitions.workflows.values()
+        self._around = gathering.Around(
+            frozenset().union(*(flow.queue for flow in flows)), tuple(flow.trial.id for flow in flows if flow.trial)
+        )
+        self._trial_secret = trial_secret
         self._told, self._following = 0, asyncio.Lock()
         self.on_recorded: Callable[[Sequence[e.Recorded]], Awaitable[None]] | None = None
         """Told after each recorded command: the media plane then reconciles what it should hold open."""
@@ -166,7 +174,7 @@ class Desk:
 
         def look(connection: Connection) -> tuple[Told, Gathered, T | None]:
             told = gathering.read_on(connection, sealer, before)
-            gathered = gathering.gather(connection, sealer, gathering.at_version(told, version), at)
+            gathered = gathering.gather(connection, sealer, gathering.at_version(told, version), at, self._around)
             return told, gathered, also(connection, gathered) if told.log else None
 
         told, gathered, found = await self.store.look(look)
@@ -229,11 +237,18 @@ class Desk:
 
     async def capacity(self) -> Capacity:
         is_open = clocks.is_open(self._any_workflow().force.hours, self.observe())
-        return _capacity(await self.roster(), await self.store.position(), desk_open=is_open)
+        return (await self._nothing_yet()).capacity(desk_open=is_open)
 
     def _any_workflow(self) -> Workflow:
         """All of them are of the one force of this desk."""
         return next(iter(self.definitions.workflows.values()))
+
+    def _trial_workflow(self, trial: str) -> Workflow:
+        """The workflow in which that trial is on. Raises NotFound."""
+        for flow in self.definitions.workflows.values():
+            if flow.trial is not None and flow.trial.id == trial:
+                return flow
+        raise NotFound(Reason("no-such-trial"))
 
     # --- The door ------------------------------------------------------------------------------------------------
 
@@ -327,6 +342,10 @@ class Desk:
             case ImportOrder() | NoteRecording() | DeriveRecording() | NoteQuality():
                 batch = await noting.batch_of(self.store, self._any_workflow(), command, by, at, asked)
                 return Decided(batch, Case(""))
+            case RegisterTrial() | StopTrial():
+                workflow = self._trial_workflow(command.trial)
+                batch = await noting.batch_of(self.store, workflow, command, by, at, asked)
+                return Decided(batch, Case(""))
             case ProposeErasure() | ConfirmErasure():
                 return await self._decide_erasure(command, by, at, asked)
         gathered = await self.gather(command.case)
@@ -407,6 +426,9 @@ class Desk:
             for event in events:
                 officer = apply_officer(officer, event)
             officers.append(officer)
+        for stream, events in decision.strata.items():
+            taken = basis.trial.places if basis.trial else {}
+            appends.append(Append(stream, taken.get(stream.rpartition("/")[2], 0), events))
         return Batch(
             command.command_id,
             by.id,
@@ -418,24 +440,25 @@ class Desk:
         )
 
     async def _nothing_yet(self) -> Gathered:
-        """What the opening of a case rests on."""
+        """What stands around no case: the opening of one rests on it."""
         at, sealer = iso(self.observe().at), self.store.sealer
-        return await self.store.look(lambda connection: gathering.gather(connection, sealer, Told((), Case("")), at))
+        return await self.store.look(
+            lambda connection: gathering.gather(connection, sealer, Told((), Case("")), at, self._around)
+        )
 
     def _basis(self, workflow: Workflow, gathered: Gathered, form: Mapping[str, Any], by: Actor) -> Basis:
         now, people = self.observe(), gathered.known
         named = {gathered.case.officer, str(form.get("officer", "")), by.id}
         return Basis(
             ids=tuple(self.new_id() for _ in range(4)),
-            capacity=_capacity(
-                gathered.officers, gathered.position, desk_open=clocks.is_open(workflow.force.hours, now)
-            ),
+            capacity=gathered.capacity(desk_open=clocks.is_open(workflow.force.hours, now)),
             officers={officer: gathered.officers[officer] for officer in named if officer in gathered.officers},
             now=iso(now.at),
             history=tuple(dict.fromkeys((*people.history, *people.would_add))),
             candidates=people.candidates,
             orders=people.orders,
             contacts=self.definitions.contacts.guests,
+            trial=gathered.trial(workflow.trial, self._trial_secret),
         )
 
     async def _refuse_stale(self, case: Case, recorded: Sequence[e.Recorded], command: MakeMove) -> None:
@@ -521,12 +544,6 @@ def _told(command: Command, signin: Signin, batch: Batch, at: Moment) -> Access:
     kind = processing(event.fact for part in batch.appends for event in part.events)
     case_id = batch.cases[0].id if batch.cases else None
     return Access(signin, kind.category, what(command), at.at, case_id, why(command, batch.person), kind.recipient)
-
-
-def _capacity(officers: Mapping[str, Officer], position: int, *, desk_open: bool) -> Capacity:
-    on_duty = [officer for officer in officers.values() if officer.status == "on"]
-    free, ids = sum(o.free for o in on_duty), tuple(o.id for o in on_duty)
-    return Capacity(len(on_duty), free, position, ids, desk_open=desk_open)
 
 
 def _reference() -> str:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from rvr.core.case import Case, apply, fold, names_people
 from rvr.core.erasure import is_erased
 from rvr.core.events import Recorded
-from rvr.core.roster import Officer
-from rvr.store import log, staff
+from rvr.core.roster import Capacity, Officer
+from rvr.core.trial import Design, TrialNow
+from rvr.store import log, staff, trials
 from rvr.store.engine import Connection
 from rvr.store.history import Known, known
 from rvr.store.sealing import Sealer
@@ -77,6 +78,10 @@ class Gathered:
     officers: Mapping[str, Officer]
     told: Told
     known: Known
+    queue: int = 0
+    """Other cases that were offered and have no officer yet."""
+    trials: Mapping[str, TrialNow] = field(default_factory=dict)
+    """The trials that were asked for, by id, without their secrets."""
 
     @property
     def case(self) -> Case:
@@ -89,13 +94,28 @@ class Gathered:
 
     def after(self, told: Told, officers: Iterable[Officer]) -> Gathered | None:
         """The same once more was recorded of the case and these officers changed by it; None where other people may be
-        known of it now.
+        known of it now, or a place of a trial may be taken.
         """
         fresh = told.log[self.case.version :]
-        if any(names_people(one.event) for one in fresh) or told.case.not_the_same != self.case.not_the_same:
+        if (
+            any(names_people(one.event) for one in fresh)
+            or told.case.not_the_same != self.case.not_the_same
+            or self.trials
+        ):
             return None
         changed = {officer.id: officer for officer in officers}
-        return Gathered(fresh[-1].position, {**self.officers, **changed}, told, self.known)
+        return replace(self, position=fresh[-1].position, officers={**self.officers, **changed}, told=told)
+
+    def capacity(self, *, desk_open: bool) -> Capacity:
+        """How much of the desk is there."""
+        on_duty = [officer for officer in self.officers.values() if officer.status == "on"]
+        free, ids = sum(officer.free for officer in on_duty), tuple(officer.id for officer in on_duty)
+        return Capacity(len(on_duty), free, self.position, ids, desk_open=desk_open, queue=self.queue)
+
+    def trial(self, design: Design | None, secret: bytes | None) -> TrialNow | None:
+        """The trial of this design as it stands, for a draw; None where none is on."""
+        now = self.trials.get(design.id) if design else None
+        return replace(now, secret=secret) if now else None
 
 
 def read_on(connection: Connection, sealer: Sealer, before: Told) -> Told:
@@ -117,7 +137,23 @@ def at_version(told: Told, version: int | None) -> Told:
     return Told(told.log[:version], fold(told.case.id, told.log[:version]))
 
 
-def gather(connection: Connection, sealer: Sealer, told: Told, at: str) -> Gathered:
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What else of the desk's definitions is looked at with each case."""
+
+    queue: frozenset[str] = frozenset()
+    """States in which a case waits for the desk."""
+    trials: tuple[str, ...] = ()
+
+
+def gather(connection: Connection, sealer: Sealer, told: Told, at: str, around: Around) -> Gathered:
     """What stands around this case at this UTC time; nothing is known of one that has yet to be opened."""
     found = known(connection, sealer, told.case, at) if told.log else Known()
-    return Gathered(log.position(connection), staff.officers(connection), told, found)
+    return Gathered(
+        log.position(connection),
+        staff.officers(connection),
+        told,
+        found,
+        staff.waiting(connection, around.queue, told.case.id),
+        {trial: trials.standing(connection, trial) for trial in around.trials},
+    )

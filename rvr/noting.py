@@ -1,26 +1,36 @@
-"""Commands that concern no case's own stream: civil orders, how far a recording has come, how a line fared.
+"""Commands that concern no case's own stream: civil orders, recordings, how a line fared, a trial as a whole.
 
 Each reads its stream, lets core decide, and comes to a batch for the one door (`Desk.handle`).
 """
 
 from __future__ import annotations
 
-from rvr.core.commands import Actor, DeriveRecording, ImportOrder, NoteQuality, NoteRecording
+from rvr.core.arms import stream_of as trial_stream
+from rvr.core.commands import (
+    Actor,
+    DeriveRecording,
+    ImportOrder,
+    NoteQuality,
+    NoteRecording,
+    RegisterTrial,
+    StopTrial,
+)
 from rvr.core.events import Event
 from rvr.core.moment import Moment
 from rvr.core.orders import Order, apply_order, decide_import, fold_order
 from rvr.core.quality import decide_note as decide_quality
 from rvr.core.quality import stream_of
 from rvr.core.recording import decide_derive, decide_note, fold_reel
+from rvr.core.registering import decide_register, decide_stop, fold_trial
 from rvr.core.workflow import Workflow
 from rvr.store import Append, Batch
 from rvr.store.store import Store
 
-Note = ImportOrder | NoteRecording | DeriveRecording | NoteQuality
+Note = ImportOrder | NoteRecording | DeriveRecording | NoteQuality | RegisterTrial | StopTrial
 
 
 async def batch_of(store: Store, workflow: Workflow, command: Note, by: Actor, at: Moment, asked: bytes) -> Batch:
-    """What the command records; `workflow`: any of the force's. Raises what core's decision raises."""
+    """What the command records; `workflow`: any of the force's; a trial's own. Raises what core's decision raises."""
     stream = _stream_of(command)
     log = await store.load(stream)
     orders: tuple[Order, ...] = ()
@@ -38,6 +48,10 @@ async def batch_of(store: Store, workflow: Workflow, command: Note, by: Actor, a
             events = (decide_derive(command, by=by, at=at),)
         case NoteQuality():
             events = (decide_quality(command, by=by, at=at),)
+        case RegisterTrial():
+            events = (decide_register(fold_trial(command.trial, log), command, workflow, by=by, at=at),)
+        case StopTrial():
+            events = (decide_stop(fold_trial(command.trial, log), command, workflow, by=by, at=at),)
     appends = (Append(stream, len(log), events),) if events else ()
     return Batch(command.command_id, by.id, asked, appends, orders=orders)
 
@@ -48,4 +62,6 @@ def _stream_of(command: Note) -> str:
             return f"order/{command.order}"
         case NoteQuality():
             return stream_of(command.session)
+        case RegisterTrial() | StopTrial():
+            return trial_stream(command.trial)
     return f"recording/{command.recording}"

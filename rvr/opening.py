@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from rvr import definitions, timekeeping
-from rvr.config import Settings
+from rvr.config import SettingFault, Settings, read_secret
+from rvr.core.trial import SECRET_BYTES
 from rvr.desk import Desk
 from rvr.realtime import Hub
 from rvr.store.place import Place
@@ -53,6 +55,22 @@ async def open_desk(settings: Settings, *, existing: bool = False) -> AsyncItera
             link_text=settings.link_text,
             new_id=lambda: str(uuid.uuid4()),
             staff_url=settings.base_url,
+            trial_secret=trial_secret(settings),
         )
         await desk.start()
         yield desk
+
+
+def trial_secret(settings: Settings) -> bytes | None:
+    """The evaluator's secret; None where the setting names no file. Raises SettingFault for a file that holds none."""
+    if not settings.trial_secret_file:
+        return None
+    return read_trial_secret(Path(settings.trial_secret_file))
+
+
+def read_trial_secret(file: Path) -> bytes:
+    """The secret in this file. Raises SettingFault."""
+    told = read_secret("trial_secret_file", file).strip()
+    if not re.fullmatch(f"[0-9a-f]{{{2 * SECRET_BYTES}}}", told):
+        raise SettingFault(f"{file} holds no secret of a trial: {2 * SECRET_BYTES} digits of 0-9 and a-f")
+    return bytes.fromhex(told)

@@ -23,6 +23,7 @@ ACCESS: Mapping[str, tuple[str, ...]] = {
     "restore": ("alteration",),
     "retention": ("consultation",),
     "timings": ("consultation",),
+    "trial": ("alteration", "consultation"),
     **dict.fromkeys(
         ("accounts", "check", "help", "migrate", "rehearse", "serve", "turn", "verify", "walk", "witness"),
         ("no_case_data",),

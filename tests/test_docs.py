@@ -522,9 +522,9 @@ def test_every_made_table_has_its_maker_and_stands_once() -> None:
 
 
 def test_a_part_is_told_that_a_workflow_has() -> None:
-    """Another part needs its tables here."""
+    """Another part needs its tables here; that of trials, which no shipped force has on, is told in docs/TRIAL.md."""
     used = {part for of in definitions().workflows.values() for part in _parts(of)}
-    assert used == set(PARTS)
+    assert used == {*PARTS, "trial"}
 
 
 def _parts(of: w.Workflow) -> list[str]:

@@ -166,6 +166,10 @@ class Case:
     """The victim left by quick exit and has not been reached since: nothing goes out to the victim's phone."""
     exhibits: kept.Exhibits = field(default_factory=kept.Exhibits)
     """Recordings and stills."""
+    draw: e.ArmAllocated | e.NotRandomised | None = None
+    """What came of the draw of a trial's arm."""
+    arm_overridden: str = ""
+    """Why the trial was set aside for this case: code of the reason."""
 
 
 def fold(case_id: str, log: Iterable[e.Recorded]) -> Case:
@@ -655,3 +659,18 @@ def _(fact: e.VictimSupportChanged, case: Case, event: e.Event) -> dict[str, Any
 @_changes.register
 def _(fact: e.OutcomeRecorded, case: Case, event: e.Event) -> dict[str, Any]:
     return {"outcome_code": fact.outcome_code}
+
+
+@_changes.register
+def _(fact: e.ArmAllocated, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"draw": fact}
+
+
+@_changes.register
+def _(fact: e.NotRandomised, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"draw": fact}
+
+
+@_changes.register
+def _(fact: e.ArmOverridden, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"arm_overridden": fact.reason}

@@ -204,6 +204,27 @@ class ConfirmErasure:
     at: Moment | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RegisterTrial:
+    """Register the trial of a workflow before its first case."""
+
+    command_id: str
+    trial: str
+    commitment: str
+    """SHA-256 of the evaluator's secret, as hexadecimal digits."""
+    at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopTrial:
+    """Randomise no more cases."""
+
+    command_id: str
+    trial: str
+    reason: str
+    at: Moment | None = None
+
+
 Command = (
     OpenCase
     | MakeMove
@@ -215,4 +236,6 @@ Command = (
     | NoteQuality
     | ProposeErasure
     | ConfirmErasure
+    | RegisterTrial
+    | StopTrial
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from rvr.core import clocks, escalation, forms, recording
+from rvr.core import arms, clocks, escalation, forms, recording
 from rvr.core import events as e
 from rvr.core.asked import Asked
 from rvr.core.case import Case, apply
@@ -34,6 +34,8 @@ class Decision:
     """The case after them."""
     events: tuple[e.Event, ...] = ()
     officers: Mapping[str, tuple[e.Event, ...]] = field(default_factory=dict)
+    strata: Mapping[str, tuple[e.Event, ...]] = field(default_factory=dict)
+    """For the streams of a trial's strata, where a place was taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def view_moves(workflow: Workflow, case: Case, by: Actor, basis: Basis) -> list[
     """Every move that the table has from here and that is this person's to make."""
     facts = Facts(case, by, basis)
     return [
-        MoveView(move, _unmet(workflow, move.needs, facts))
+        MoveView(move, (*_unmet(workflow, move.needs, facts), *arms.reasons(workflow, move, facts)))
         for move in workflow.open_to(case.state)
         if not by.roles.isdisjoint(move.who) and _theirs(move, case, by)
     ]
@@ -168,7 +170,8 @@ def decide_move(case: Case, command: MakeMove, workflow: Workflow, *, by: Actor,
     reason: not open from this state, guards unmet, form faults.
     """
     move = _checked_move(workflow, case, command.move, by)
-    unmet = _unmet(workflow, move.needs, Facts(case, by, basis))
+    facts = Facts(case, by, basis)
+    unmet = (*_unmet(workflow, move.needs, facts), *arms.reasons(workflow, move, facts))
     if unmet:
         raise Refused(*unmet)
     form = forms.clean(workflow, move.asks, move.may_ask, command.form)
@@ -204,7 +207,7 @@ def decide_run_out(case: Case, command: RunOut, workflow: Workflow, *, at: Momen
     if move is None or not can:
         return first
     second = _make(workflow, first.case, move, {}, THE_BOT, at, basis)
-    return Decision(second.case, (*first.events, *second.events), second.officers)
+    return Decision(second.case, (*first.events, *second.events), second.officers, second.strata)
 
 
 def decide_duty(officer: Officer, command: SetDuty, *, by: Actor, at: Moment) -> e.Event:
@@ -321,7 +324,7 @@ def _settle(
         case = apply(case, event)
         if not waiting and role in STAFF and not isinstance(fact, e.EscalationProposed):
             waiting += escalation.proposals(workflow, case, basis, Facts(case, by, basis), at)
-    return Decision(case, tuple(made), _on_officers(case.id, made))
+    return Decision(case, tuple(made), _on_officers(case.id, made), _on_strata(case.id, made))
 
 
 _RESTS_ON_CAPACITY = ("HandoverOffered", "HandoverAccepted", "OfficerAssigned", "DeploymentRequested")
@@ -341,3 +344,14 @@ def _on_officers(case_id: str, made: list[e.Event]) -> dict[str, tuple[e.Event, 
         mirrored = e.Event(fact, "", event.at, event.by, event.by_role)
         streams[officer] = (*streams.get(officer, ()), mirrored)
     return streams
+
+
+def _on_strata(case_id: str, made: list[e.Event]) -> dict[str, tuple[e.Event, ...]]:
+    """The place that was taken, as it reads in its stratum's stream."""
+    return {
+        arms.stream_of(event.fact.trial, event.fact.stratum): (
+            e.Event(e.PlaceTaken(case=case_id), "", event.at, event.by, event.by_role),
+        )
+        for event in made
+        if isinstance(event.fact, e.ArmAllocated)
+    }

@@ -23,6 +23,7 @@ from rvr.core.fact import fact, public, public_map, sealed, sealed_map
 from rvr.core.moment import Moment
 from rvr.core.recording_facts import *  # noqa: F403
 from rvr.core.session_facts import *  # noqa: F403
+from rvr.core.trial_facts import *  # noqa: F403
 
 # --- Opening and screening ---------------------------------------------------------------------------------------
 
@@ -103,10 +104,11 @@ class EligibilityDecided(Fact):
 class CapacityNoted(Fact):
     """How much of the desk was free at that moment: without it a refusal for want of officers cannot be counted."""
 
-    moment: str = public("screening, offer or acceptance")
+    moment: str = public("screening, offer, acceptance, or allocation: the draw of a trial's arm")
     on_duty: int = public("Officers on duty at the desk", unit="officers")
     free: int = public("Officers on duty without a live case", unit="officers")
     desk_open: bool = public("Whether the moment lies within the desk's hours")
+    queue: int | None = public("Other cases that were offered and have no officer yet", unit="cases", default=None)
 
 
 @fact
@@ -677,7 +679,10 @@ class OrderEnded(Fact):
     because: str = public("Code of the reason")
 
 
-_PARTS = ("events", "session_facts", "beside_facts", "call_facts", "clock_facts", "erasure_facts", "recording_facts")
+_PARTS = (
+    *("events", "session_facts", "beside_facts", "call_facts", "clock_facts", "erasure_facts", "recording_facts"),
+    "trial_facts",
+)
 """In this order their facts stand in every list: documents, the codebook, the columns of an export."""
 
 for _name in sorted(FACTS, key=lambda name: _PARTS.index(FACTS[name].__module__.rpartition(".")[2])):

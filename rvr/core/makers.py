@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from rvr.core import clocks, criteria, guests, recording, risk, routing, writing
+from rvr.core import arms, clocks, criteria, guests, recording, risk, routing, writing
 from rvr.core import events as e
 from rvr.core.asked import Asked
 from rvr.core.call_facts import FULL_PICTURE
@@ -70,7 +70,7 @@ def _criteria(asked: Asked) -> list[e.Fact]:
     in_force = asked.workflow.criteria_on(asked.workflow.force.hours.local(asked.at.at).date())
     verdict = criteria.evaluate(in_force, {**before, **given}, even_unasked=decided)
     if facts and verdict is not None and verdict != asked.case.eligibility:
-        facts += [_capacity(asked, "screening"), verdict]
+        facts += [arms.capacity(asked, "screening"), verdict]
     return facts
 
 
@@ -89,21 +89,14 @@ def _consent(asked: Asked) -> list[e.Fact]:
     return [e.ConsentWithdrawn(kind=kind)]
 
 
-def _capacity(asked: Asked, moment: str) -> e.CapacityNoted:
-    """Kent lost 8 % of those who consented for want of an officer: the denominator has to be in the log."""
-    capacity = asked.basis.capacity
-    is_open = clocks.is_open(asked.workflow.force.hours, asked.at)
-    return e.CapacityNoted(moment=moment, on_duty=capacity.on_duty, free=capacity.free, desk_open=is_open)
-
-
 def _offer(asked: Asked) -> list[e.Fact]:
-    return [_capacity(asked, "offer"), *plain(asked)]
+    return [arms.capacity(asked, "offer"), *plain(asked)]
 
 
 def _accept(asked: Asked) -> list[e.Fact]:
     """An officer who accepts takes the case: in a force without a sergeant's step nobody assigns."""
     takes = "officer" in asked.by.roles and not asked.by.roles & {"sergeant", "inspector"}
-    facts: list[e.Fact] = [_capacity(asked, "acceptance"), *plain(asked)]
+    facts: list[e.Fact] = [arms.capacity(asked, "acceptance"), *plain(asked)]
     return [*facts, *(_assigned(asked, asked.by.id) if takes else [])]
 
 
@@ -485,6 +478,7 @@ MAKERS: dict[str, Callable[[Asked], list[e.Fact]]] = {
     **writing.MAKERS,
     **guests.MAKERS,
     **recording.MAKERS,
+    **arms.MAKERS,
 }
 """Moves that decide something of their own, by the event that they make; all others are `plain`."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rvr.core import events as e
-from rvr.core.commands import Command, ConfirmErasure, MakeMove, OpenCase, ProposeErasure
+from rvr.core.commands import Command, ConfirmErasure, MakeMove, OpenCase, ProposeErasure, RegisterTrial, StopTrial
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,17 @@ def what(command: Command) -> str:
             return "erase.propose"
         case ConfirmErasure():
             return "erase.confirm"
+        case RegisterTrial():
+            return "trial.register"
+        case StopTrial():
+            return "trial.stop"
     return type(command).__name__
 
 
 def why(command: Command, person: str) -> str:
     """The code of the reason. An erasure is done at the terminal: whose password was given stands with the second."""
     match command:
-        case ProposeErasure():
+        case ProposeErasure() | StopTrial():
             return command.reason
         case ConfirmErasure():
             return person

@@ -38,6 +38,8 @@ class Capacity:
     """Ids of the officers on duty, so that a decision can name what it rested on."""
     desk_open: bool = True
     """Whether the moment lies within the desk's hours."""
+    queue: int = 0
+    """Cases that were offered to the desk and have no officer yet."""
 
 
 def fold_officer(officer_id: str, log: Iterable[e.Recorded]) -> Officer:

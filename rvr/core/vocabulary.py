@@ -18,6 +18,7 @@ from rvr.core.moment import seconds_between
 from rvr.core.orders import Order
 from rvr.core.roster import Capacity, Officer
 from rvr.core.session import PLACES, Session, seat_of
+from rvr.core.trial import TrialNow
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,9 @@ class Basis:
 
     now: str = ""
     """UTC time of the decision."""
+
+    trial: TrialNow | None = None
+    """The trial of the case's workflow, with its secret; None where none runs, or none is registered."""
 
     def noted(self) -> dict[str, Any]:
         """What the deciding event keeps of it."""

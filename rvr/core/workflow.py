@@ -7,7 +7,7 @@ overlapping saves (`AsyncMachine` loses them).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -18,6 +18,9 @@ from transitions import Machine
 from rvr.core.conditions import Condition
 from rvr.core.force import Force
 from rvr.core.risk import Instrument
+from rvr.core.trial import Design
+from rvr.core.triggers import Trigger as Trigger
+from rvr.core.triggers import any_match as any_match
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +142,6 @@ class Move:
     @property
     def fields(self) -> tuple[str, ...]:
         return (*self.asks, *self.may_ask)
-
-
-@dataclass(frozen=True, slots=True)
-class Trigger:
-    """A fact type that starts or stops a clock, where its fields have one of the named values."""
-
-    event: str
-    where: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +326,8 @@ class Workflow:
     suspect_states: Mapping[str, SuspectState] = field(default_factory=dict)
     outcomes: Mapping[str, OutcomeCode] = field(default_factory=dict)
     outcome_sets: tuple[OutcomeSet, ...] = ()
+    trial: Design | None = None
+    """The trial that runs inside it; None: none does."""
     origins: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """(part, key) -> the file that it comes from, where that is not the workflow's own file of that part."""
 
@@ -380,6 +377,12 @@ class Workflow:
     def _clocks_of(self) -> dict[tuple[str, bool], tuple[ClockDef, ...]]:
         return {}
 
+    @cached_property
+    def queue(self) -> frozenset[str]:
+        """States in which a case that was offered waits for the desk, until it has an officer."""
+        waits = ("HandoverOffered", "HandoverAccepted")
+        return frozenset(b.state for move in self.moves.values() if move.event in waits for b in move.to if b.state)
+
     def mermaid(self) -> str:
         """The diagram of the table, for the documentation and the screen."""
         lines = ["stateDiagram-v2", f"    [*] --> {self.initial}"]
@@ -389,12 +392,3 @@ class Workflow:
                 lines += [f"    {source} --> {branch.state}: {name}" for branch in move.to if branch.state]
         lines += [f"    {state.id} --> [*]" for state in self.states.values() if state.ended]
         return "\n".join(lines) + "\n"
-
-
-def any_match(triggers: Iterable[Trigger], fact: object) -> bool:
-    """Whether this fact pulls one of the triggers."""
-    name = type(fact).__name__
-    for trigger in triggers:  # asked a dozen times an event: a generator would cost more than the question
-        if trigger.event == name and all(getattr(fact, field) in values for field, values in trigger.where.items()):
-            return True
-    return False

@@ -29,6 +29,11 @@ SHAPES: Mapping[str, type] = {
     **dict.fromkeys(("licence", "version", "why"), str),
     **dict.fromkeys(("topics", "labels"), dict),
     **dict.fromkeys(("optional", "local"), bool),
+    **dict.fromkeys(("states", "consents", "blocks", "stratum", "stop", "delivered", "completed"), list),
+    **dict.fromkeys(("randomised", "count", "share", "capacity"), int),
+    **dict.fromkeys(("outside",), bool),
+    **dict.fromkeys(("compares", "primary_outcome"), str),
+    **dict.fromkeys(("after",), date),
 }
 """What a key holds, wherever it stands."""
 

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from rvr.core import soundness
+from rvr.core import soundness, trial_soundness
 from rvr.core import workflow as w
 from rvr.definitions.forces import read_force
 from rvr.definitions.instruments import read_instruments
 from rvr.definitions.outcomes import read_outcome_sets, read_outcomes
 from rvr.definitions.reading import Reading, digest
+from rvr.definitions.trials import read_trial
 
 PARTS = (
     *("workflow", "states", "guards", "moves", "clocks", "criteria", "forms", "routing"),
-    *("rules", "safeguarding", "suspects"),
+    *("rules", "safeguarding", "suspects", "trial"),
 )
 """The files of a workflow. A shared part has any of them but the first."""
 
-RECORDING = "recording"
-"""The part of that name is used only where the key of that name is true: nothing is recorded by oversight."""
+SWITCHED = ("recording", "trial")
+"""Parts that are used only where the key of that name is true: nothing is recorded, and nobody randomised, by
+oversight."""
+
+TRIAL = "@trial"
+"""The states in which the trial's design has the arm drawn."""
 
 SELECTORS: Mapping[str, Callable[[w.State], bool]] = {
     "@open": lambda state: state.open,
@@ -46,12 +51,14 @@ class WorkflowReader(Reading):
             "",
             {**self.toml(f"{self.name}/workflow.toml"), **self._changes("workflow")},
             "id name initial opens",
-            "parts instruments consent_wording wording recording",
+            "parts instruments consent_wording wording recording trial",
         )
         force = read_force(self)
         if top is None or force is None:
             return None
         self.shared = tuple(self._parts(top))
+        design = read_trial(self, f"{self.name}/trial.toml", self._changes("trial"))
+        self.trial = design if "trial" in self.shared else None
         self._drop_unused_parts()
         self._unknown_files()
         states = self._states()
@@ -78,25 +85,37 @@ class WorkflowReader(Reading):
             force=force,
             instruments=instruments,
             consent_wording=str(top.get("consent_wording", "")),
-            wording=top.get("wording", {}),
+            wording={**top.get("wording", {}), **self._trial_wording()},
             safeguarding=self._safeguarding(),
             rules=self._rules(),
             suspect_states=self._suspect_states(),
             outcomes=read_outcomes(self),
             outcome_sets=read_outcome_sets(self),
+            trial=self.trial,
         )
         self.faults += soundness.faults_of(flow, files_are_sound=not self.faults)
+        if design is not None:
+            self.faults += [f"{self.name}/trial.toml: {fault}" for fault in trial_soundness.faults_of(design, flow)]
         return flow
 
     def _parts(self, top: Mapping[str, Any]) -> Iterator[str]:
-        """The parts that it consists of. That of recording only where `recording` says so in as many words."""
-        allowed = top.get("recording", False)
-        if type(allowed) is not bool:
-            self.fault(f"{self.name}/workflow.toml", "recording", "must be true or false")
+        """The parts that it consists of: of the switched ones only those that it says yes to in as many words."""
         parts = [str(part) for part in top.get("parts", ())]
-        if allowed is True and RECORDING not in parts:
-            self.fault(f"{self.name}/workflow.toml", "recording", f"needs the part `{RECORDING}`")
-        yield from (part for part in parts if part != RECORDING or allowed is True)
+        for part in SWITCHED:
+            allowed = top.get(part, False)
+            if type(allowed) is not bool:
+                self.fault(f"{self.name}/workflow.toml", part, "must be true or false")
+            if allowed is True and part not in parts:
+                self.fault(f"{self.name}/workflow.toml", part, f"needs the part `{part}`")
+        if top.get("trial") is True and f"{self.name}/trial.toml" not in self.files:
+            self.fault(f"{self.name}/workflow.toml", "trial", f"needs a design: {self.name}/trial.toml")
+        yield from (part for part in parts if part not in SWITCHED or top.get(part) is True)
+
+    def _trial_wording(self) -> dict[str, str]:
+        """What is read out before the last of the trial's consents, where its design says so."""
+        if self.trial is None or not self.trial.wording or not self.trial.consents:
+            return {}
+        return {self.trial.consents[-1]: self.trial.wording}
 
     # --- Where a part's tables come from -------------------------------------------------------------------------
 
@@ -104,6 +123,8 @@ class WorkflowReader(Reading):
         """A version is the hash of what it consists of: a part that is not used is no part of it."""
         used = tuple(f"parts/{part}/" for part in self.shared)
         self.files = {f: text for f, text in self.files.items() if not f.startswith("parts/") or f.startswith(used)}
+        if self.trial is None:
+            self.files.pop(f"{self.name}/trial.toml", None)
         for part, prefix in zip(self.shared, used, strict=True):
             if not any(file.startswith(prefix) for file in self.files):
                 self.fault(f"{self.name}/workflow.toml", "parts", f"there is no folder `parts/{part}`")
@@ -215,12 +236,15 @@ class WorkflowReader(Reading):
 
     def _sources(self, names: list[str], states: Mapping[str, w.State]) -> Iterator[str]:
         """States by name or by what they have in common; one with a `!` before it is left out."""
+        drawn_in = self.trial.states if self.trial else ()
+        of_trial: Callable[[w.State], bool] = lambda state: state.id in drawn_in  # noqa: E731
+        selectors = {**SELECTORS, TRIAL: of_trial}
         left_out: set[str] = set()
         for name in (name.removeprefix("!") for name in names if name.startswith("!")):
-            left_out |= {s.id for s in states.values() if SELECTORS[name](s)} if name in SELECTORS else {name}
+            left_out |= {s.id for s in states.values() if selectors[name](s)} if name in selectors else {name}
         for name in names:
-            if name in SELECTORS:
-                yield from (s.id for s in states.values() if SELECTORS[name](s) and s.id not in left_out)
+            if name in selectors:
+                yield from (s.id for s in states.values() if selectors[name](s) and s.id not in left_out)
             elif not name.startswith("!"):
                 yield name
 

@@ -28,6 +28,7 @@ from rvr.evaluation.columns import (
     Column,
 )
 from rvr.evaluation.session_columns import QUALITY, SESSIONS
+from rvr.evaluation.trial_columns import CAPACITY, TRIAL
 
 PROFILE = "https://datapackage.org/profiles/2.0/"
 
@@ -35,6 +36,7 @@ OTHER_STREAMS = (
     *("OfficerDutyChanged", "OfficerEngaged", "OfficerFreed", "PersonRegistered", "AccountChanged", "DefinitionStored"),
     *("OrderImported", "OrderEnded", "ClockStepObserved", "ClockHealthNoted"),
     *("RecordingGrew", "RecordingSealed", "RecordingDerived", "QualityMeasured"),
+    *("TrialRegistered", "TrialStopped", "PlaceTaken"),
 )
 """Facts that no case's stream holds."""
 
@@ -113,7 +115,7 @@ ENVELOPE = (
     BOOTTIME,
 )
 
-_TYPES = {"bool": "boolean", "int": "integer"}
+_TYPES = {"bool": "boolean", "int": "integer", "int | None": "integer"}
 _UNIT_TYPES = {"UTC time": "datetime", "date": "date"}
 
 
@@ -202,6 +204,18 @@ QUALITY_TABLE = Table(
     QUALITY,
     ("session", "seat", "ended_at"),
 )
+TRIAL_TABLE = Table(
+    "data/trial.csv",
+    "One row a case of a workflow in which a trial ran: why it is not in it, or its arm",
+    TRIAL,
+    ("case",),
+)
+CAPACITY_TABLE = Table(
+    "data/capacity.csv",
+    "One row each time the desk's capacity was noted: at the verdict, at an offer, at its acceptance, at a draw",
+    CAPACITY,
+    ("case", "version"),
+)
 DESK_CLOCK_TABLE = Table(
     "data/desk_clock.csv",
     "One row a step of a machine's wall clock or a change of its health, from the first day of the log on",
@@ -213,6 +227,8 @@ CASE_TABLES = (
     *(CASES_TABLE, EVENTS_TABLE, CLOCKS_TABLE, SCREENING_TABLE, SUSPECTS_TABLE, OUTCOMES_TABLE, SESSIONS_TABLE),
     QUALITY_TABLE,
     MISSING_TABLE,
+    TRIAL_TABLE,
+    CAPACITY_TABLE,
 )
 DATA_TABLES = (*CASE_TABLES, DESK_CLOCK_TABLE)
 TABLES = (*DATA_TABLES, CODEBOOK_TABLE)
@@ -266,10 +282,15 @@ CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
 
 
 def readme(
-    used: Mapping[str, e.DefinitionStored], withheld: int, *, proofs: bool = False, times: str = "recorded"
+    used: Mapping[str, e.DefinitionStored],
+    withheld: int,
+    *,
+    proofs: bool = False,
+    times: str = "recorded",
+    unblinded: bool = False,
 ) -> str:
     """README.md. `used`: the workflows that occur, by content hash; `withheld`: how many texts did not leave; `proofs`:
-    whether each row has its proof; `times`: how they leave."""
+    whether each row has its proof; `times`: how they leave; `unblinded`: whether a trial's arms leave by their ids."""
     clocks = "\n".join(
         f"\n### `{definition.workflow}`, version `{version[:12]}`\n\n"
         "| clock | name | target (s) | why |\n|---|---|---|---|\n" + "\n".join(stored_text.clock_texts(definition))
@@ -277,14 +298,20 @@ def readme(
     )
     files = "\n".join(f"- `{table.path}`: {table.about}" for table in TABLES)
     return _README.format(
-        files=files, clocks=clocks, withheld=withheld, proofs=_PROOFS if proofs else _NO_PROOFS, times=_TIMES[times]
+        files=files,
+        clocks=clocks,
+        withheld=withheld,
+        proofs=_PROOFS if proofs else _NO_PROOFS,
+        times=_TIMES[times],
+        blinded=_UNBLINDED if unblinded else _BLINDED,
     )
 
 
 _PROOFS = """\
 `proofs/rows.jsonl` ties each row of `events.csv` to that head, in the order of the rows: the event's public part, as it
 was hashed, and the way from there to the root (RFC 6962). **It shows more than the rows do**: the desk's own random ids
-of the case, its people and members of staff, the spoken reference, and answers that the rows withhold. Two packages
+of the case, its people and members of staff, the spoken reference, a trial's arms, and answers that the rows withhold.
+Two packages
 with proofs can be joined by these ids, whatever their projects' keys. What is sealed is not in it, only its hash."""
 
 _NO_PROOFS = """\
@@ -305,6 +332,14 @@ _TIMES = {
     " all that lies\n  between them stay." + _LEFT_OUT,
 }
 
+
+_BLINDED = """\
+Arms are letters here, the same in every
+  file; which is which is not told. Whoever looks at what cases received can work it out: the letters keep an analyst
+  from knowing by accident, and no more."""
+
+_UNBLINDED = """\
+Arms are told by their ids."""
 
 _README = """\
 # Rapid Video Response: the evaluator's data package
@@ -354,6 +389,10 @@ and publish no rows.
   is a promise, not a comparison group's response time: compare cases of like response grade.
 - `{{"a":"b"}}` in a cell is JSON with sorted keys; several codes in a cell are separated by `;`.
 - `withheld` stands for a text that is no code. In this package {withheld} text(s) did not leave.
+- `trial.csv` is for a randomised trial inside operation: the screening log with one reason at each exit, intention to
+  treat (`arm_allocated`), as treated (`arm_received`) and `per_protocol`. {blinded}
+- `capacity.csv` is for comparisons without a trial: who was free, how many waited, the hour and the grade at the moment
+  at which video was or was not offered.
 - Pseudonyms are made with the project's key. Under another project's key the same case has another one.
 
 ## What each clock means

@@ -72,8 +72,8 @@ _VALUES = (
     Column("officer", "string", "Pseudonym of the officer who was assigned last", source="OfficerAssigned"),
     Column("workflow", "string", "Workflow that the case ran under", source="CaseOpened"),
     Column("workflow_version", "string", "Content hash of that workflow, as of the last event: see definitions/"),
-    Column("arm_allocated", "string", "Arm of a trial; empty outside of one", source="ArmAllocated"),
-    Column("arm_received", "string", "Arm that was delivered; empty outside of a trial", source="ArmAllocated"),
+    Column("arm_allocated", "string", "Arm of a trial, as in trial.csv; empty outside of one", source="ArmAllocated"),
+    Column("arm_received", "string", "Arm that was delivered first, as in trial.csv", source="ArmAllocated"),
     Column("call_answered_source", "string", "Who or what stated call_answered_at", source="CallAnswered"),
     Column("eligible", "boolean", "The last verdict on eligibility; empty: never decided", source="EligibilityDecided"),
     Column(
@@ -423,7 +423,7 @@ REASONS = {
     "not_asked": "are questions that were never put",
     "not_recorded": "nobody entered",
     "not_applicable": "cannot be in a case like this one",
-    "no_trial": "belong to trials, which are not there yet",
+    "no_trial": "belong to a trial, in which the case was not randomised",
     "withheld": "hold a text that is no code, and does not leave",
 }
 """Why a cell is empty, and what is said of such columns."""

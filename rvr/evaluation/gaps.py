@@ -55,7 +55,8 @@ def missing_row(row: Mapping[str, Any], found: Moments) -> dict[str, str]:
     for name in ORDER:
         value = row.get(name)
         if value is None or value == "":
-            told[_reason(name, found)].append(name)
+            in_trial = name == "arm_received" and bool(row.get("arm_allocated"))
+            told[_open_or_not(found) if in_trial else _reason(name, found)].append(name)
         elif value == WITHHELD:
             told["withheld"].append(name)
     return {"case": str(row["case"]), **{reason: ";".join(names) for reason, names in told.items()}}

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
+from zoneinfo import ZoneInfo
 
 from rvr.core import events as e
 from rvr.core.moment import iso
@@ -38,6 +39,7 @@ from rvr.evaluation import (
     scripts,
     sessions,
     stored_text,
+    trial_rows,
     verify,
 )
 from rvr.evaluation.desk_clock import DeskClock
@@ -45,6 +47,7 @@ from rvr.evaluation.leaving_times import AS_RECORDED, RELATIVE, LeavingTimes
 from rvr.evaluation.proofs import ROWS, Proofs
 from rvr.evaluation.pseudonyms import CannotExport
 from rvr.evaluation.table_files import Put, by_pseudonym, new_file, rows_into, write_rows
+from rvr.evaluation.taking_part import taking_part
 from rvr.evaluation.window import Window, window_of
 from rvr.store.checkpoints import Checkpoint, RefusesToSign
 from rvr.store.store import Store
@@ -89,6 +92,8 @@ class _Plan:
     """Of `formats.FORMATS`, beside CSV."""
     disclosure_k: int = 0
     """Threshold of the tables that may be published; nought: without them."""
+    unblinded: bool = False
+    """Whether a trial's arms leave by their ids."""
 
 
 async def export(
@@ -103,16 +108,17 @@ async def export(
     times: str = AS_RECORDED,
     also: Sequence[str] = (),
     disclosure_k: int = 0,
+    unblinded: bool = False,
 ) -> Summary:
     """Writes the package to `out`: a zip file where its name ends in `.zip`, else a folder.
 
     `project_key`: the file of the project's key, made at first use; it must not lie inside the package. `proofs`: with
     the proof of each row, which needs `internal_ids`, for the ids of the desk are in it. `times`: how they leave, one
     of `leaving_times.WAYS`. `also`: which of `formats.FORMATS` are made of the CSV files, too. `disclosure_k`: the
-    threshold of the tables that are added then (`report.csv_tables`). Raises Refused when the window is empty,
-    CannotExport when `out` holds something else than an earlier export, for a key file that cannot be used, for proofs
-    without their ids, for changed times with proofs or tables, for a format whose library is not there, or when the
-    log's head cannot be signed.
+    threshold of the tables that are added then (`report.csv_tables`). `unblinded`: a trial's arms leave by their ids,
+    in place of letters. Raises Refused when the window is empty, CannotExport when `out` holds something else than an
+    earlier export, for a key file that cannot be used, for proofs without their ids, for changed times with proofs or
+    tables, for a format whose library is not there, or when the log's head cannot be signed.
     """
     if disclosure_k and times != AS_RECORDED:
         raise CannotExport("the tables tell months: leave out --times or --disclosure-k")
@@ -125,7 +131,7 @@ async def export(
         head = await store.head_over(window.last)
     except RefusesToSign as refusal:
         raise CannotExport(f"the log's head cannot be signed: {refusal}", refusal.code) from None
-    plan = _Plan(window, head, proofs, times, tuple(sorted(set(also))), disclosure_k)
+    plan = _Plan(window, head, proofs, times, tuple(sorted(set(also))), disclosure_k, unblinded)
     return await asyncio.to_thread(_export, store, out, project_key, plan)
 
 
@@ -157,7 +163,7 @@ def _build(store: Store, folder: Path, alias: pseudonyms.Alias, plan: _Plan) -> 
     definitions = window.definitions(store)
     clock = DeskClock(store.iterate(kind="desk/clock", until=window.last), alias)
     cut = window.cut or datetime.min.replace(tzinfo=UTC)
-    writing = rows.Writing(alias, definitions, cut, clock, LeavingTimes(plan.times, alias))
+    writing = rows.Writing(alias, definitions, cut, clock, LeavingTimes(plan.times, alias), plan.unblinded)
     (folder / "data").mkdir()
     _write_data(store, folder, plan, writing)
     _write_text(folder / CHECKPOINT, f"{store.notary.verifier}\n\n{plan.head.note}")
@@ -167,7 +173,8 @@ def _build(store: Store, folder: Path, alias: pseudonyms.Alias, plan: _Plan) -> 
     used = {version: definitions[version] for version in sorted(writing.used & set(definitions))}
     for version, definition in used.items():
         _write_definition(folder / "definitions" / version, definition)
-    _write_text(folder / README, codebook.readme(used, writing.withheld, proofs=plan.proofs, times=plan.times))
+    readme = codebook.readme(used, writing.withheld, proofs=plan.proofs, times=plan.times, unblinded=plan.unblinded)
+    _write_text(folder / README, readme)
     _write_text(
         folder / DATAPACKAGE, json.dumps(_describe(folder, plan.window, writing), indent=1, ensure_ascii=False) + "\n"
     )
@@ -236,13 +243,19 @@ def _write_case(
     runs = clock_runs.clock_runs(log)
     case = rows.case_of(writing.alias, log[0])
     writing.times.begin(log, case, rows.people(log)["victim"], writing.cut)
-    row = rows.case_row(log, found, writing)
+    version = rows.version_of(log)
+    taking = taking_part(log, writing.designs.get(version))
+    row = rows.case_row(log, found, writing) | trial_rows.arms(taking, writing)
     put["cases"](row)
     put["missing"](gaps.missing_row(row, found))
     put["screening"](rows.screening_row(log, found, writing))
     for recorded in log:
         writing.used.add(recorded.event.definition)
         put["events"](rows.event_row(recorded, writing))
+    if taking is not None:
+        put["trial"](trial_rows.trial_row(log, taking, writing))
+    for noted in trial_rows.capacity_rows(log, writing.zones.get(version, ZoneInfo("UTC")), writing):
+        put["capacity"](noted)
     for run in runs:
         put["clocks"]({"case": case, **clock_runs.clock_columns(run)})
     for suspect in rows.suspect_rows(log, writing):

@@ -17,14 +17,16 @@ import jinja2
 
 from rvr.core import events as e
 from rvr.core.moment import iso
-from rvr.evaluation import milestones
+from rvr.evaluation import consort, milestones, stored_text
 from rvr.evaluation.disclosure import ROUNDED_TO, THRESHOLD
 from rvr.evaluation.exhibits import WITHHELD, Exhibit, Guard, exhibits, percent
 from rvr.evaluation.guarded import REASONS, guarded
 from rvr.evaluation.measures import Measures
 from rvr.evaluation.milestones import Moments
 from rvr.evaluation.releases import Releases
+from rvr.evaluation.rows import version_of
 from rvr.evaluation.summary import Summing
+from rvr.evaluation.taking_part import taking_part
 from rvr.evaluation.window import Window
 from rvr.store.store import Store
 
@@ -72,6 +74,8 @@ class Making:
         self._window, self._versions, self._threshold = window, tuple(sorted(stored)), threshold
         self._summing = Summing(window, stored, by=by)
         self._measures = Measures(window.cut or datetime.max.replace(tzinfo=UTC))
+        self._designs = {version: stored_text.trial(one) for version, one in stored.items()}
+        self._flow = consort.Flow()
         self._force = ""
 
     def add(self, log: Sequence[e.Recorded], found: Moments) -> None:
@@ -79,13 +83,16 @@ class Making:
         self._summing.add(log, found)
         self._measures.add(log, found, self._summing.zone(log))
         self._force = log[0].force
+        taking = taking_part(log, self._designs.get(version_of(log)))
+        if taking is not None:
+            self._flow.add(taking)
 
     def report(self, bases: Collection[str] = (), releases: Releases | None = None) -> Report:
         """What was gathered, after disclosure control."""
         too_close = partial(releases.too_close, "report") if releases else (lambda name, cell, count: False)
         guard = Guard(self._threshold, too_close)
         rows, released = guarded(self._summing.summary(), self._threshold, too_close)
-        pictures = exhibits(self._measures, guard, bases)
+        pictures = [*exhibits(self._measures, guard, bases), *consort.exhibits(self._flow, guard)]
         if releases and self._window.cut:
             releases.add("report", released | guard.released, self._window.cut)
         told = (tuple(rows), tuple(pictures), tuple(sorted(bases)))

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rvr.core import events as e
 from rvr.core.history import DAY_S, VOIDED
 from rvr.core.moment import iso, parse_iso
+from rvr.core.trial import Design
 from rvr.evaluation import codebook, columns, milestones, stored_text, timings
 from rvr.evaluation.desk_clock import DeskClock
 from rvr.evaluation.leaving_times import LeavingTimes
@@ -32,10 +34,16 @@ class Writing:
     cut: datetime
     clock: DeskClock
     times: LeavingTimes
+    unblinded: bool = False
+    """Whether the arms of a trial leave by their ids; else by their letters."""
     coded: dict[str, frozenset[str]] = field(default_factory=dict)
     """Workflow version -> the form fields whose answers are codes."""
     outcome_sets: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
     """Workflow version -> the named sets of outcome codes."""
+    designs: dict[str, Design | None] = field(default_factory=dict)
+    """Workflow version -> the trial inside it."""
+    zones: dict[str, ZoneInfo] = field(default_factory=dict)
+    """Workflow version -> the zone on the force's wall."""
     reports: dict[str, list[datetime]] = field(default_factory=dict)
     """Victim -> when each case so far was opened that was not voided."""
     used: set[str] = field(default_factory=set)
@@ -48,6 +56,12 @@ class Writing:
     def __post_init__(self) -> None:
         self.coded = {version: stored_text.coded_fields(stored) for version, stored in self.definitions.items()}
         self.outcome_sets = {version: stored_text.outcome_sets(stored) for version, stored in self.definitions.items()}
+        self.designs = {version: stored_text.trial(stored) for version, stored in self.definitions.items()}
+        self.zones = {version: ZoneInfo(stored_text.zone(stored)) for version, stored in self.definitions.items()}
+
+    def arm(self, allocated: e.ArmAllocated, arm: str) -> str:
+        """An arm as this package tells it; empty for none."""
+        return str(self.code(arm) if self.unblinded else self.code(allocated.labels.get(arm, "")))
 
     def code(self, value: Any) -> Any:
         """The value if it is a code or a number; never free text."""
@@ -109,7 +123,7 @@ def _who(log: Sequence[e.Recorded], found: milestones.Moments, writing: Writing)
         "pair": alias("pair", f"{victim}|{suspect}") if victim and suspect else "",
         "officer": alias("staff", _of(found, "_officer", "officer")),
         "workflow": writing.code(_of(found, "received_at", "workflow")),
-        "workflow_version": _version(log),
+        "workflow_version": version_of(log),
         **_details(log, writing),
     }
 
@@ -135,7 +149,8 @@ def _reports_before(log: Sequence[e.Recorded], writing: Writing) -> int:
     return count
 
 
-def _version(log: Sequence[e.Recorded]) -> str:
+def version_of(log: Sequence[e.Recorded]) -> str:
+    """Content hash of the workflow of the last event that tells one."""
     return next((r.event.definition for r in reversed(log) if r.event.definition), "")
 
 
@@ -305,7 +320,9 @@ def _fields(event: e.Event, writing: Writing) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for name in _public_names(type(event.fact)):
         value = getattr(event.fact, name)
-        if of := codebook.id_in(type(event.fact), name):
+        if isinstance(event.fact, e.ArmAllocated) and name in ("arm", "labels") and not writing.unblinded:
+            told[name] = writing.arm(event.fact, value) if name == "arm" else ""
+        elif of := codebook.id_in(type(event.fact), name):
             told[name] = writing.alias(getattr(event.fact, of) if of == codebook.ROLE else of, value)
         elif isinstance(value, Mapping):
             known = writing.coded.get(event.definition, frozenset()) if name == "details" else None

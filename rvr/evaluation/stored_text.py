@@ -13,6 +13,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rvr.core import events as e
+from rvr.core.trial import Design
+from rvr.definitions.reading import Reading
+from rvr.definitions.trials import read_trial
 
 CODED_KINDS = frozenset({"choice", "area", "team", "instrument", "flag", "datetime"})
 """Kinds of form field (core.forms) whose answers are codes. Other answers stay, even where they are not personal."""
@@ -44,6 +47,16 @@ def outcome_sets(stored: e.DefinitionStored) -> dict[str, frozenset[str]]:
 def clock_targets(stored: e.DefinitionStored) -> dict[str, int]:
     """What each clock of this workflow promises, in seconds; without those whose promise is a date, or nought."""
     return {name: clock["target_s"] for name, clock in _part(stored, "clocks").items() if clock.get("target_s")}
+
+
+def trial(stored: e.DefinitionStored) -> Design | None:
+    """The design of the trial that ran inside this workflow; None where none did."""
+    reading = Reading(stored.files)
+    name = f"{stored.workflow}/trial.toml"
+    if name not in stored.files or not any(file.startswith("forces/") for file in stored.files):
+        return None
+    changes = _force(stored).get("changes", {}).get(stored.workflow, {}).get("trial", {})
+    return read_trial(reading, name, changes)
 
 
 def zone(stored: e.DefinitionStored) -> str:

@@ -106,6 +106,58 @@ def bars(id_: str, title: str, described: str, rows: Sequence[tuple[str, int | N
     return _svg(id_, title, described, 2 * TOP + height * len(rows), parts)
 
 
+def flow(
+    id_: str,
+    title: str,
+    described: str,
+    top: Sequence[str],
+    aside: Sequence[str],
+    middle: Sequence[str],
+    columns: Sequence[Sequence[Sequence[str]]],
+) -> str:
+    """Boxes of lines of text, joined by arrows: the first, what leaves it to the side, the second, and below it columns
+    of boxes, as high as each other in a row."""
+    centre, wide, gap, aside_wide = 120.0, 216.0, 26.0, 430.0
+    side = WIDTH - 12 - aside_wide / 2
+    parts = [*_box(centre, TOP, wide, top)]
+    y = TOP + _high(top)
+    beside = y + gap / 2
+    parts += _box(side, beside, aside_wide, aside)
+    parts.append(_arrow(centre, y, centre, beside + _high(aside) + gap / 2))
+    parts.append(_arrow(centre, beside + 18, side - aside_wide / 2, beside + 18))
+    y = beside + _high(aside) + gap / 2
+    parts += _box(centre, y, wide, middle)
+    above, y = y + _high(middle), y + _high(middle) + gap
+    places = [WIDTH * (2 * number + 1) / (2 * len(columns)) for number in range(len(columns))]
+    if places:
+        parts.append(_segment(centre, above, centre, above + gap / 2, INK))
+        parts.append(_segment(min(centre, *places), above + gap / 2, max(centre, *places), above + gap / 2, INK))
+        above += gap / 2
+    for row in range(max((len(column) for column in columns), default=0)):
+        boxes = [column[row] for column in columns]
+        for place, lines in zip(places, boxes, strict=True):
+            parts.append(_arrow(place, above, place, y))
+            parts += _box(place, y, WIDTH / len(columns) - 24, lines)
+        above, y = y + max(map(_high, boxes)), y + max(map(_high, boxes)) + gap
+    return _svg(id_, title, described, y, parts)
+
+
+def _high(lines: Sequence[str]) -> float:
+    return 16.0 + 17 * len(lines)
+
+
+def _box(centre: float, y: float, wide: float, lines: Sequence[str]) -> Iterator[str]:
+    x = centre - wide / 2
+    yield (f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{_high(lines):.1f}" fill="none" stroke="{INK}"/>')
+    yield from (_text(x + 10, y + 22 + 17 * number, line) for number, line in enumerate(lines))
+
+
+def _arrow(x1: float, y1: float, x2: float, y2: float) -> str:
+    across = abs(x2 - x1) > abs(y2 - y1)
+    head = f"M{x2:.1f} {y2:.1f}l-7 -4v8z" if across else f"M{x2:.1f} {y2:.1f}l-4 -7h8z"
+    return _segment(x1, y1, x2, y2, INK) + f'<path d="{head}" fill="{INK}"/>'
+
+
 def _svg(id_: str, title: str, described: str, height: float, parts: Sequence[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" role="img" width="100%"'

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from rvr.core.roster import Officer
-from rvr.store.engine import Connection
+from rvr.store.engine import Connection, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,16 @@ def officers(connection: Connection) -> dict[str, Officer]:
     """Every officer who was ever on duty, by person id."""
     rows = connection.execute("SELECT id, version, status, case_id FROM officer_row ORDER BY id")
     return {row[0]: Officer(*row) for row in rows}
+
+
+def waiting(connection: Connection, states: Collection[str], but: str) -> int:
+    """How many cases wait in these states for an officer, that one apart."""
+    where, named = within("state", states)
+    row = connection.execute(
+        f"SELECT count(*) FROM case_row WHERE {where} AND officer = '' AND id <> :but",  # noqa: S608 (names of ours)
+        {**named, "but": but},
+    ).fetchone()
+    return int(row[0])
 
 
 def _person(person: str, username: str, name: str, roles: str, units: str, disabled: bool) -> Person:

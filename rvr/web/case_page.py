@@ -66,6 +66,7 @@ PLACED = frozenset(
         *("voice_to_phone", "voice_to_call", "continue_without_picture", "ask_camera", "write_to_victim"),
         *("invite_guest", "supervise_call", "take_seat", "leave_seat"),
         *("note_risk", "take_account"),
+        *("draw_arm", "override_arm"),
         *RECORDING,
     ]
 )

@@ -26,7 +26,7 @@ from rvr.core.workflow import Field, State, Workflow
 from rvr.messages import Catalogue
 from rvr.store.staff import Person
 from rvr.store.tables import CaseRow
-from rvr.web import case_parts
+from rvr.web import case_parts, trial_view
 from rvr.web.case_parts import Around
 from rvr.web.errors import told
 
@@ -285,6 +285,7 @@ def _whole(around: Around, actor: Actor, words: Catalogue) -> dict[str, Any]:
         "answers": dict(case.answers),
         "eligibility": _eligibility(case, workflow),
         "consents": dict(case.consents),
+        "trial": trial_view.shown(case, workflow),
         "handover_note": case.handover_note,
         "contacts": list(case.contacts),
         "session": _session(case, actor),

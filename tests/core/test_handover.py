@@ -12,7 +12,7 @@ def test_an_offer_starts_the_handover_clock_and_notes_the_capacity_of_that_momen
     story = a_case("handover")
     assert story.types == ["CapacityNoted", "HandoverOffered"]
     noted, offered = story.last
-    assert noted.fact == e.CapacityNoted(moment="offer", on_duty=2, free=2, desk_open=True)
+    assert noted.fact == e.CapacityNoted(moment="offer", on_duty=2, free=2, desk_open=True, queue=0)
     assert offered.basis == {"position": 1, "on_duty": 2, "free": 2}
     assert story.change("handover", "started").target_s == 180
     then(story).is_in("handover").runs("handover").has_stopped("call_taking")

@@ -292,7 +292,7 @@ def _text(annotation: str) -> Any:
     match annotation:
         case "bool":
             return True
-        case "int":
+        case "int" | "int | None":
             return 3
         case "str":
             return f"{CANARY} in clear"

@@ -22,6 +22,11 @@ def read(path):
         return list(csv.DictReader(file))
 
 
+def head(path):
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return next(csv.reader(file))
+
+
 def time(text):
     return datetime.fromisoformat(text)
 

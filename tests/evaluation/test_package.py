@@ -376,7 +376,7 @@ def test_a_changed_cell_is_noticed(week: Week, tmp_path: Path) -> None:
 
 def test_every_column_is_in_the_codebook_and_nothing_else_is(package: Path) -> None:
     files = [p for p in everything(package) if p.endswith(".csv")]
-    columns = {(name, column) for name in files for column in recompute.read(package / name)[0]}
+    columns = {(name, column) for name in files for column in recompute.head(package / name)}
     rows = recompute.read(package / "codebook.csv")
     assert {(row["file"], row["column"]) for row in rows} == columns
     assert all(row["meaning"] and row["type"] for row in rows)
