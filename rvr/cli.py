@@ -34,6 +34,7 @@ from rvr import (
     importing,
     operating,
     people,
+    simulating,
     terminal,
     turn,
     verifying,
@@ -443,6 +444,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("path", nargs="?", type=Path, metavar="EXPORT|BACKUP", help="default: the live store")
     one.add_argument("--key", default="", help="the public key that it must be signed with")
     evaluating.add_verbs(verbs, store, _time)
+    simulating.add_verbs(verbs)
     operating.add_verbs(verbs, store)
     accounts.add_verbs(verbs, store)
     witness.add_verb(verbs)
@@ -492,6 +494,7 @@ _OPERATING = {
     **dict.fromkeys(operating.VERBS, operating.run),
     **dict.fromkeys(accounts.VERBS, accounts.run),
     **dict.fromkeys(evaluating.VERBS, evaluating.run),
+    **dict.fromkeys(simulating.VERBS, simulating.run),
     "turn": turn.run,
 }
 
@@ -508,7 +511,7 @@ def _run(given: argparse.Namespace) -> int:
             return witness.run(given)
     named = ("data", "database", "key_file", "host", "port", "demo")
     options: dict[str, Any] = {name: getattr(given, name, None) for name in named}
-    settings = config.load(options, file=given.config)
+    settings = config.load(options, file=getattr(given, "config", None))
     if given.verb in _OPERATING:
         return _OPERATING[given.verb](given, settings)
     match given.verb:

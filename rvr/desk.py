@@ -102,12 +102,13 @@ class Desk:
         join_url: str,
         link_text: str,
         new_id: Callable[[], str],
+        new_reference: Callable[[], str] | None = None,
         staff_url: str = "",
     ) -> None:
         self.store, self.definitions, self.hub = store, definitions, hub
         self.observe = observe
         self._join_url, self._staff_url, self._link_text = join_url, staff_url, link_text
-        self.new_id = new_id
+        self.new_id, self._new_reference = new_id, new_reference or _reference
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._stored: dict[str, Workflow] = {}
         self._recent = Recent()
@@ -292,7 +293,8 @@ class Desk:
                 workflow = self.definitions.workflows.get(command.workflow)
                 if workflow is None:
                     raise NotFound(Reason("no-such-workflow"))
-                basis = replace(self._basis(workflow, await self._nothing_yet(), {}, by), reference=_reference())
+                basis = self._basis(workflow, await self._nothing_yet(), {}, by)
+                basis = replace(basis, reference=self._new_reference())
                 decision = decide.decide_open(command, workflow, case_id=self.new_id(), by=by, at=at, basis=basis)
                 return self._batch(command, by, asked, Case(decision.case.id), decision, basis), decision.case
             case SetDuty():

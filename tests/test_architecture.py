@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "carriers": {"store.messages.Message", "config", "mailing", "messages"},
     "people": {"core", "store", "desk"},
     "importing": {"core", "desk"},
+    "simulation": {"core", "desk", "people", "ticker", "joining.the_victim"},
     "evaluation": {"core", "store", "definitions"},
     "cosigning": {"store.checkpoints.Head", "store.merkle", "store.notes"},
     "anchoring": {"core.moment", "core.errors", "store", "config", "cosigning", "messages", "mailing"},
