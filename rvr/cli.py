@@ -34,6 +34,7 @@ from rvr import (
     importing,
     operating,
     people,
+    planning,
     simulating,
     terminal,
     turn,
@@ -444,7 +445,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("path", nargs="?", type=Path, metavar="EXPORT|BACKUP", help="default: the live store")
     one.add_argument("--key", default="", help="the public key that it must be signed with")
     evaluating.add_verbs(verbs, store, _time)
-    simulating.add_verbs(verbs)
+    invented = simulating.people_options()
+    simulating.add_verbs(verbs, invented)
+    planning.add_verbs(verbs, invented)
     operating.add_verbs(verbs, store)
     accounts.add_verbs(verbs, store)
     witness.add_verb(verbs)
@@ -495,6 +498,7 @@ _OPERATING = {
     **dict.fromkeys(accounts.VERBS, accounts.run),
     **dict.fromkeys(evaluating.VERBS, evaluating.run),
     **dict.fromkeys(simulating.VERBS, simulating.run),
+    **dict.fromkeys(planning.VERBS, planning.run),
     "turn": turn.run,
 }
 

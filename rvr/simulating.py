@@ -1,4 +1,4 @@
-"""The planner's verbs: a desk that is played with invented callers, and how many officers it needs."""
+"""The verb `simulate`: a desk that is played with invented callers. What `planning` needs of it stands here, too."""
 
 from __future__ import annotations
 
@@ -53,32 +53,46 @@ class Plan:
         return callers.callers(self.population, self.start, self.days, zone, self.seed, self.arm)
 
 
-def add_verbs(verbs: Any) -> None:
-    """The verbs with their options."""
+def people_options() -> argparse.ArgumentParser:
+    """The options of every verb about an invented population."""
     people = argparse.ArgumentParser(add_help=False)
     people.add_argument("--population", type=Path, metavar="FILE.toml", help="parameters in place of the shipped ones")
     people.add_argument("--contacts", type=float, metavar="N", help="contacts on an average day, in place of its own")
     people.add_argument("--seed", type=int, default=1, help="other dice")
     people.add_argument("--force", default=Settings.force, help="whose hours, grades and workflow apply")
+    return people
+
+
+def add_verbs(verbs: Any, people: argparse.ArgumentParser) -> None:
+    """The verb with its options. `people`: those of every verb about an invented population."""
     one = verbs.add_parser("simulate", parents=[people], help="play invented callers through the real desk")
     one.add_argument("--out", dest="data", required=True, metavar="DIR", help="a new data folder, for the other verbs")
     one.add_argument("--days", type=_positive, default=1.0, help="how long; a day of a large force is 190 contacts")
-    one.add_argument("--start", type=_day, default="2026-11-23", metavar="DAY", help="the first day")
+    one.add_argument("--start", type=a_day, default="2026-11-23", metavar="DAY", help="the first day")
     one.add_argument("--officers", type=int, metavar="N", help="on each shift, where no --shift is given (default 6)")
-    one.add_argument("--shift", type=_shift, action="append", default=[], metavar="HH:MM-HH:MM=N", help="a shift")
+    one.add_argument("--shift", type=a_shift, action="append", default=[], metavar="HH:MM-HH:MM=N", help="a shift")
     told = "both: half of the eligible are offered no video, by chance; usual: nobody is"
     one.add_argument("--arm", choices=callers.ARMS, default="both", help=told)
 
 
 def run(given: argparse.Namespace, settings: Settings) -> int:
-    """Runs one of the verbs; the exit code. Raises Fault, and what the store and the definitions raise."""
+    """Runs the verb; the exit code. Raises Fault, and what the store and the definitions raise."""
+    if not all(shift.officers for shift in given.shift):
+        raise Fault("A shift that is played has its officers: --shift 07:00-15:00=6")
+    return asyncio.run(_simulate(given, settings, people_of(given)))
+
+
+def people_of(given: argparse.Namespace) -> population.Population:
+    """The population that the options name. Raises Fault."""
     try:
         people = population.load(given.population)
     except population.BadPopulation as bad:
         raise Fault(str(bad)) from None
-    if given.contacts is not None:
-        people = people.changed(contacts_per_day=given.contacts)
-    return asyncio.run(_simulate(given, settings, people))
+    if given.contacts is None:
+        return people
+    if not 0 < given.contacts < 1_000_000:
+        raise Fault(f"{given.contacts:g} contacts a day (--contacts) are none that can be played.")
+    return people.changed(contacts_per_day=given.contacts)
 
 
 # --- simulate ------------------------------------------------------------------------------------------------------
@@ -88,7 +102,7 @@ async def _simulate(given: argparse.Namespace, settings: Settings, people: popul
     place = place_of(settings)
     if place.exists():
         raise Fault(f"There is a database in {place.where} already: a simulation begins a new one.")
-    workflow = _workflow(settings, given.force)
+    workflow = workflow_of(settings, given.force)
     hours = workflow.force.hours
     shifts = tuple(given.shift) or shifts_of(hours, 6 if given.officers is None else given.officers)
     plan = Plan(hours.start_of(given.start), given.days, given.seed, given.arm, shifts, people)
@@ -172,7 +186,8 @@ def shifts_of(hours: Hours, officers: int) -> tuple[Shift, ...]:
     return tuple(Shift(begin, end, officers) for begin, end in pairwise(ends))
 
 
-def _workflow(settings: Settings, force: str) -> Workflow:
+def workflow_of(settings: Settings, force: str) -> Workflow:
+    """The workflow that is played. Raises Fault, DefinitionFault."""
     flows = definitions.load(Path(settings.workflows), force).workflows
     if WORKFLOW not in flows:
         raise Fault(f"There is no workflow {WORKFLOW} in {settings.workflows}.")
@@ -189,21 +204,23 @@ def _positive(text: str) -> float:
     return value
 
 
-def _day(text: str) -> Any:
+def a_day(text: str) -> date:
+    """A day of the command line."""
     try:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is no day such as 2026-11-23") from None
 
 
-def _shift(text: str) -> Shift:
+def a_shift(text: str) -> Shift:
+    """A shift of the command line; without a number it has no officers yet."""
     try:
-        span, _, officers = text.partition("=")
+        span, given, officers = text.partition("=")
         begins, _, ends = span.partition("-")
         parsed = [datetime.strptime(one, "%H:%M").replace(tzinfo=UTC).time() for one in (begins, ends)]
-        shift = Shift(parsed[0], parsed[1], int(officers))
+        shift = Shift(parsed[0], parsed[1], int(officers) if given else 0)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is no shift such as 07:00-15:00=6") from None
-    if shift.officers < 0:
-        raise argparse.ArgumentTypeError(f"{text}: nobody can be fewer than none")
+    if given and not 0 < shift.officers <= 1_000:
+        raise argparse.ArgumentTypeError(f"{text}: a shift has an officer or more")
     return shift

@@ -24,7 +24,21 @@ ACCESS: Mapping[str, tuple[str, ...]] = {
     "retention": ("consultation",),
     "timings": ("consultation",),
     **dict.fromkeys(
-        ("accounts", "check", "help", "migrate", "rehearse", "serve", "simulate", "turn", "verify", "walk", "witness"),
+        (
+            "accounts",
+            "check",
+            "help",
+            "migrate",
+            "power",
+            "rehearse",
+            "serve",
+            "simulate",
+            "staffing",
+            "turn",
+            "verify",
+            "walk",
+            "witness",
+        ),
         ("no_case_data",),
     ),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -113,7 +113,7 @@ def arrivals(population: Population, start: datetime, days: float, zone: ZoneInf
 class Rate:
     """How many contacts a second there are at a moment."""
 
-    def __init__(self, population: Population, start: datetime, zone: ZoneInfo) -> None:
+    def __init__(self, population: Population, start: datetime, zone: tzinfo | None) -> None:
         self._hours, self._weekend = population.numbers("hours"), population.number("weekend")
         self._christmas, self._growth = population.number("christmas"), population.number("growth_per_year")
         self._start, self._zone = start, zone

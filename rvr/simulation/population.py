@@ -70,8 +70,8 @@ class Population:
         dice = Random(name)
         return math.fsum(self.lognormal(name, dice) for _ in range(draws)) / draws
 
-    def changed(self, **values: float) -> Population:
-        """The same with other values of single numbers: a what-if."""
+    def changed(self, **values: Any) -> Population:
+        """The same with other values: a what-if."""
         parameters = dict(self.parameters)
         for name, value in values.items():
             old = parameters[name]
