@@ -436,9 +436,11 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--disclosure-k", type=int, default=0, metavar="N", help="add tables that hide fewer cases")
     one.add_argument("--format", choices=("csv", *FORMATS), action="append", default=[], help="this beside CSV")
     one.add_argument("--recipient", default="", metavar="NAME", help="who gets it, for the access log (default: you)")
-    one = verbs.add_parser("import", parents=[store], help="take reports, orders or outcomes over from a CSV file")
+    one = verbs.add_parser(
+        "import", parents=[store], help="take reports, orders, outcomes or earlier timings over from a CSV file"
+    )
     one.add_argument("file", type=Path, metavar="FILE.csv")
-    one.add_argument("--kind", choices=tuple(importing.KINDS), default="reports")
+    one.add_argument("--kind", choices=(*importing.KINDS, *importing.WHOLE), default="reports")
     one.add_argument("--mapping", type=Path, metavar="FILE.toml", help="what is called how there: see docs/imports/")
     one.add_argument("--dry-run", action="store_true", help="tell what would be refused, and record nothing")
     one = verbs.add_parser("verify", parents=[store], help="check that a log, export or backup is as it was written")

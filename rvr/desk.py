@@ -29,6 +29,7 @@ from rvr.core.commands import (
     Command,
     ConfirmErasure,
     DeriveRecording,
+    ImportEarlier,
     ImportOrder,
     MakeMove,
     NoteQuality,
@@ -299,7 +300,7 @@ class Desk:
                 return self._batch(command, by, asked, Case(decision.case.id), decision, basis), decision.case
             case SetDuty():
                 return await self._decide_duty(command, by, at, asked)
-            case ImportOrder() | NoteRecording() | DeriveRecording() | NoteQuality():
+            case ImportOrder() | ImportEarlier() | NoteRecording() | DeriveRecording() | NoteQuality():
                 return await noting.batch_of(self.store, self._any_workflow(), command, by, at, asked), Case("")
             case ProposeErasure() | ConfirmErasure():
                 return await self._decide_erasure(command, by, at, asked)

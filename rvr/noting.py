@@ -1,12 +1,16 @@
-"""Commands that concern no case's own stream: civil orders, how far a recording has come, how a line fared.
+"""Commands that concern no case's own stream: civil orders, an earlier desk's timings, how far a recording has come,
+how a line fared.
 
 Each reads its stream, lets core decide, and comes to a batch for the one door (`Desk.handle`).
 """
 
 from __future__ import annotations
 
-from rvr.core.commands import Actor, DeriveRecording, ImportOrder, NoteQuality, NoteRecording
-from rvr.core.events import Event
+import asyncio
+
+from rvr.core import earlier
+from rvr.core.commands import Actor, DeriveRecording, ImportEarlier, ImportOrder, NoteQuality, NoteRecording
+from rvr.core.events import EarlierCaseTimed, Event
 from rvr.core.moment import Moment
 from rvr.core.orders import Order, apply_order, decide_import, fold_order
 from rvr.core.quality import decide_note as decide_quality
@@ -16,11 +20,15 @@ from rvr.core.workflow import Workflow
 from rvr.store import Append, Batch
 from rvr.store.store import Store
 
-Note = ImportOrder | NoteRecording | DeriveRecording | NoteQuality
+Note = ImportOrder | ImportEarlier | NoteRecording | DeriveRecording | NoteQuality
 
 
 async def batch_of(store: Store, workflow: Workflow, command: Note, by: Actor, at: Moment, asked: bytes) -> Batch:
     """What the command records; `workflow`: any of the force's. Raises what core's decision raises."""
+    if isinstance(command, ImportEarlier):
+        found = earlier.decide_import(await earlier_known(store), command, workflow, by=by, at=at)
+        told = tuple(Append(f"{earlier.STREAM}{id_}", 0, (event,)) for id_, event in found.items())
+        return Batch(command.command_id, by.id, asked, told)
     stream = _stream_of(command)
     log = await store.load(stream)
     orders: tuple[Order, ...] = ()
@@ -42,7 +50,18 @@ async def batch_of(store: Store, workflow: Workflow, command: Note, by: Actor, a
     return Batch(command.command_id, by.id, asked, appends, orders=orders)
 
 
-def _stream_of(command: Note) -> str:
+async def earlier_known(store: Store) -> dict[str, EarlierCaseTimed]:
+    """By id, every row of an earlier desk's timings that was taken over before."""
+
+    def read() -> dict[str, EarlierCaseTimed]:
+        found = store.iterate(kind=earlier.STREAM, chunk=1_000)
+        facts = ((one.stream.removeprefix(earlier.STREAM), one.event.fact) for one in found)
+        return {id_: fact for id_, fact in facts if isinstance(fact, EarlierCaseTimed)}
+
+    return await asyncio.to_thread(read)
+
+
+def _stream_of(command: ImportOrder | NoteRecording | DeriveRecording | NoteQuality) -> str:
     match command:
         case ImportOrder():
             return f"order/{command.order}"

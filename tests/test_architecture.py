@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "mailing": {"config"},
     "carriers": {"store.messages.Message", "config", "mailing", "messages"},
     "people": {"core", "store", "desk"},
-    "importing": {"core", "desk"},
+    "importing": {"core", "desk", "noting.earlier_known"},
     "simulation": {"core", "desk", "people", "ticker", "joining.the_victim"},
     "evaluation": {"core", "store", "definitions"},
     "cosigning": {"store.checkpoints.Head", "store.merkle", "store.notes"},

@@ -33,7 +33,7 @@ PROFILE = "https://datapackage.org/profiles/2.0/"
 
 OTHER_STREAMS = (
     *("OfficerDutyChanged", "OfficerEngaged", "OfficerFreed", "PersonRegistered", "AccountChanged", "DefinitionStored"),
-    *("OrderImported", "OrderEnded", "ClockStepObserved", "ClockHealthNoted"),
+    *("OrderImported", "OrderEnded", "EarlierCaseTimed", "ClockStepObserved", "ClockHealthNoted"),
     *("RecordingGrew", "RecordingSealed", "RecordingDerived", "QualityMeasured"),
 )
 """Facts that no case's stream holds."""
