@@ -34,6 +34,8 @@ from rvr import (
     importing,
     operating,
     people,
+    planning,
+    simulating,
     terminal,
     trialling,
     turn,
@@ -437,15 +439,20 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--unblinded", action="store_true", help="tell a trial's arms by their ids, not by letters")
     one.add_argument("--format", choices=("csv", *FORMATS), action="append", default=[], help="this beside CSV")
     one.add_argument("--recipient", default="", metavar="NAME", help="who gets it, for the access log (default: you)")
-    one = verbs.add_parser("import", parents=[store], help="take reports, orders or outcomes over from a CSV file")
+    one = verbs.add_parser(
+        "import", parents=[store], help="take reports, orders, outcomes or earlier timings over from a CSV file"
+    )
     one.add_argument("file", type=Path, metavar="FILE.csv")
-    one.add_argument("--kind", choices=tuple(importing.KINDS), default="reports")
+    one.add_argument("--kind", choices=(*importing.KINDS, *importing.WHOLE), default="reports")
     one.add_argument("--mapping", type=Path, metavar="FILE.toml", help="what is called how there: see docs/imports/")
     one.add_argument("--dry-run", action="store_true", help="tell what would be refused, and record nothing")
     one = verbs.add_parser("verify", parents=[store], help="check that a log, export or backup is as it was written")
     one.add_argument("path", nargs="?", type=Path, metavar="EXPORT|BACKUP", help="default: the live store")
     one.add_argument("--key", default="", help="the public key that it must be signed with")
     evaluating.add_verbs(verbs, store, _time)
+    invented = simulating.people_options()
+    simulating.add_verbs(verbs, invented)
+    planning.add_verbs(verbs, invented)
     operating.add_verbs(verbs, store)
     accounts.add_verbs(verbs, store)
     trialling.add_verb(verbs, store)
@@ -497,6 +504,8 @@ _OPERATING = {
     **dict.fromkeys(accounts.VERBS, accounts.run),
     **dict.fromkeys(evaluating.VERBS, evaluating.run),
     **dict.fromkeys(trialling.VERBS, trialling.run),
+    **dict.fromkeys(simulating.VERBS, simulating.run),
+    **dict.fromkeys(planning.VERBS, planning.run),
     "turn": turn.run,
 }
 
@@ -513,7 +522,7 @@ def _run(given: argparse.Namespace) -> int:
             return witness.run(given)
     named = ("data", "database", "key_file", "host", "port", "demo")
     options: dict[str, Any] = {name: getattr(given, name, None) for name in named}
-    settings = config.load(options, file=given.config)
+    settings = config.load(options, file=getattr(given, "config", None))
     if given.verb in _OPERATING:
         return _OPERATING[given.verb](given, settings)
     match given.verb:

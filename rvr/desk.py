@@ -28,6 +28,7 @@ from rvr.core.commands import (
     Command,
     ConfirmErasure,
     DeriveRecording,
+    ImportEarlier,
     ImportOrder,
     MakeMove,
     NoteQuality,
@@ -113,13 +114,14 @@ class Desk:
         join_url: str,
         link_text: str,
         new_id: Callable[[], str],
+        new_reference: Callable[[], str] | None = None,
         staff_url: str = "",
         trial_secret: bytes | None = None,
     ) -> None:
         self.store, self.definitions, self.hub = store, definitions, hub
         self.observe = observe
         self._staff_url, self._inviting = staff_url, Inviting(store, join_url, link_text)
-        self.new_id = new_id
+        self.new_id, self._new_reference = new_id, new_reference or _reference
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._stored: dict[str, Workflow] = {}
         self._recent = Recent()
@@ -333,13 +335,14 @@ class Desk:
                 workflow = self.definitions.workflows.get(command.workflow)
                 if workflow is None:
                     raise NotFound(Reason("no-such-workflow"))
-                basis = replace(self._basis(workflow, await self._nothing_yet(), {}, by), reference=_reference())
+                basis = self._basis(workflow, await self._nothing_yet(), {}, by)
+                basis = replace(basis, reference=self._new_reference())
                 decision = decide.decide_open(command, workflow, case_id=self.new_id(), by=by, at=at, basis=basis)
                 batch = self._batch(command, by, asked, Case(decision.case.id), decision, basis)
                 return Decided(batch, decision.case)
             case SetDuty():
                 return await self._decide_duty(command, by, at, asked)
-            case ImportOrder() | NoteRecording() | DeriveRecording() | NoteQuality():
+            case ImportOrder() | ImportEarlier() | NoteRecording() | DeriveRecording() | NoteQuality():
                 batch = await noting.batch_of(self.store, self._any_workflow(), command, by, at, asked)
                 return Decided(batch, Case(""))
             case RegisterTrial() | StopTrial():

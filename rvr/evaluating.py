@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rvr.config import Settings
-from rvr.evaluation import report, summary, timings
+from rvr.evaluation import earlier, report, summary, timings
 from rvr.evaluation.disclosure import ROUNDED_TO, THRESHOLD
 from rvr.evaluation.guarded import guarded
 from rvr.evaluation.releases import Releases
@@ -56,27 +56,37 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
     if given.verb == "report":
         asyncio.run(_report(given, settings))
         return 0
-    found = asyncio.run(_timings(given, settings))
+    found, before = asyncio.run(_timings(given, settings))
     k = given.disclosure_k
-    rows = guarded(found, k)[0] if k > 1 else summary.told(found)
+
+    def shown(one: summary.Summary) -> list[dict[str, Any]]:
+        return guarded(one, k)[0] if k > 1 else summary.told(one)
+
     if given.json:
-        say(json.dumps(document(found, rows), indent=1))
-    else:
-        for line in lines(found, rows, k):
+        stated = earlier.document({source: shown(one) for source, one in before.items()})
+        say(json.dumps({**document(found, shown(found)), "earlier": stated}, indent=1))
+        return 0
+    for line in lines(found, shown(found), k):
+        say(line)
+    for source, one in before.items():
+        for line in ("", earlier.head(source, one), *table(shown(one))):
             say(line)
     return 0
 
 
-async def _timings(given: argparse.Namespace, settings: Settings) -> summary.Summary:
-    """A look at figures of few cases can be a look at a case: it is in the access log before anything is shown."""
+async def _timings(given: argparse.Namespace, settings: Settings) -> tuple[summary.Summary, dict[str, summary.Summary]]:
+    """Of this desk, and of what was before it by source, whenever that was. A look at figures of few cases can be a
+    look at a case: it is in the access log before anything is shown.
+    """
     wanted = given.interval or timings.TIMINGS
     async with open_store(settings, existing=True) as store:
         window = await window_of(store, given.start, given.end)
         await store.write(lambda connection: access.record(connection, entry("consultation", "timings")))
         try:
-            return await asyncio.to_thread(summary.summarise, store, window, wanted, by=given.by, under=given.under)
+            found = await asyncio.to_thread(summary.summarise, store, window, wanted, by=given.by, under=given.under)
         except ValueError as wrong:
             raise Fault(str(wrong)) from None
+        return found, await asyncio.to_thread(earlier.summarise, store, wanted, by=given.by)
 
 
 async def _report(given: argparse.Namespace, settings: Settings) -> None:
@@ -114,10 +124,15 @@ def lines(found: summary.Summary, rows: Sequence[Mapping[str, Any]], k: int) -> 
     under = f"; targets of version {found.under[:12]}" if found.under else ""
     hidden = f" Counts rounded to {ROUNDED_TO}; -: withheld, for it tells of fewer than {k} cases." if k > 1 else ""
     yield f"Cases up to {found.cut.isoformat() if found.cut else 'nothing yet'}{under}. Seconds.{hidden}"
+    yield from table(rows)
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """The rows with their heads, aligned."""
     head = ("timing", "group", *_COUNTS, *(name.removesuffix("_s") for name in _SECONDS), "limit", "in limit")
-    table = [head, *(_row(one) for one in rows)]
-    widths = [max(len(row[place]) for row in table) for place in range(len(head))]
-    for row in table:
+    told = [head, *(_row(one) for one in rows)]
+    widths = [max(len(row[place]) for row in told) for place in range(len(head))]
+    for row in told:
         yield _aligned(row, widths)
 
 

@@ -1,21 +1,26 @@
-"""Commands that concern no case's own stream: civil orders, recordings, how a line fared, a trial as a whole.
+"""Commands that concern no case's own stream: civil orders, an earlier desk's timings, recordings, how a line fared, a
+trial as a whole.
 
 Each reads its stream, lets core decide, and comes to a batch for the one door (`Desk.handle`).
 """
 
 from __future__ import annotations
 
+import asyncio
+
+from rvr.core import earlier
 from rvr.core.arms import stream_of as trial_stream
 from rvr.core.commands import (
     Actor,
     DeriveRecording,
+    ImportEarlier,
     ImportOrder,
     NoteQuality,
     NoteRecording,
     RegisterTrial,
     StopTrial,
 )
-from rvr.core.events import Event
+from rvr.core.events import EarlierCaseTimed, Event
 from rvr.core.moment import Moment
 from rvr.core.orders import Order, apply_order, decide_import, fold_order
 from rvr.core.quality import decide_note as decide_quality
@@ -26,11 +31,16 @@ from rvr.core.workflow import Workflow
 from rvr.store import Append, Batch
 from rvr.store.store import Store
 
-Note = ImportOrder | NoteRecording | DeriveRecording | NoteQuality | RegisterTrial | StopTrial
+_OfOneStream = ImportOrder | NoteRecording | DeriveRecording | NoteQuality | RegisterTrial | StopTrial
+Note = _OfOneStream | ImportEarlier
 
 
 async def batch_of(store: Store, workflow: Workflow, command: Note, by: Actor, at: Moment, asked: bytes) -> Batch:
     """What the command records; `workflow`: any of the force's; a trial's own. Raises what core's decision raises."""
+    if isinstance(command, ImportEarlier):
+        found = earlier.decide_import(await earlier_known(store), command, workflow, by=by, at=at)
+        told = tuple(Append(f"{earlier.STREAM}{id_}", 0, (event,)) for id_, event in found.items())
+        return Batch(command.command_id, by.id, asked, told)
     stream = _stream_of(command)
     log = await store.load(stream)
     orders: tuple[Order, ...] = ()
@@ -56,7 +66,18 @@ async def batch_of(store: Store, workflow: Workflow, command: Note, by: Actor, a
     return Batch(command.command_id, by.id, asked, appends, orders=orders)
 
 
-def _stream_of(command: Note) -> str:
+async def earlier_known(store: Store) -> dict[str, EarlierCaseTimed]:
+    """By id, every row of an earlier desk's timings that was taken over before."""
+
+    def read() -> dict[str, EarlierCaseTimed]:
+        found = store.iterate(kind=earlier.STREAM, chunk=1_000)
+        facts = ((one.stream.removeprefix(earlier.STREAM), one.event.fact) for one in found)
+        return {id_: fact for id_, fact in facts if isinstance(fact, EarlierCaseTimed)}
+
+    return await asyncio.to_thread(read)
+
+
+def _stream_of(command: _OfOneStream) -> str:
     match command:
         case ImportOrder():
             return f"order/{command.order}"

@@ -65,9 +65,13 @@ async def register(
     units: tuple[str, ...] = (),
     *,
     by: str = THE_BOT.id,
+    person: str = "",
 ) -> AccountRow:
-    """A new account; the same one where another desk on the database, or a start that was cut off, registers it too."""
-    person = str(uuid.UUID(bytes=desk.store.fingerprint(f"person/{username}".encode())[:16], version=4))
+    """A new account; the same one where another desk on the database, or a start that was cut off, registers it too.
+
+    `person`: the id; without one it is a keyed fingerprint of the user name.
+    """
+    person = person or str(uuid.UUID(bytes=desk.store.fingerprint(f"person/{username}".encode())[:16], version=4))
     fact = e.PersonRegistered(roles=(role,), units=units, username=username, name=name)
     event = e.Event(fact, "", desk.observe(), by, THE_BOT.id)
     with contextlib.suppress(CommandSeen):

@@ -25,7 +25,21 @@ ACCESS: Mapping[str, tuple[str, ...]] = {
     "timings": ("consultation",),
     "trial": ("alteration", "consultation"),
     **dict.fromkeys(
-        ("accounts", "check", "help", "migrate", "rehearse", "serve", "turn", "verify", "walk", "witness"),
+        (
+            "accounts",
+            "check",
+            "help",
+            "migrate",
+            "power",
+            "rehearse",
+            "serve",
+            "simulate",
+            "staffing",
+            "turn",
+            "verify",
+            "walk",
+            "witness",
+        ),
         ("no_case_data",),
     ),
 }

@@ -184,6 +184,16 @@ class ImportOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportEarlier:
+    """Take over the timings of an earlier desk: a whole file of them, or nothing."""
+
+    command_id: str
+    rows: tuple[tuple[str, Mapping[str, Any]], ...]
+    """Of each its id here, of our own making, and its form."""
+    at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProposeErasure:
     """Propose to destroy a case's key. A second person has to confirm it."""
 
@@ -231,6 +241,7 @@ Command = (
     | RunOut
     | SetDuty
     | ImportOrder
+    | ImportEarlier
     | NoteRecording
     | DeriveRecording
     | NoteQuality

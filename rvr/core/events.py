@@ -679,6 +679,21 @@ class OrderEnded(Fact):
     because: str = public("Code of the reason")
 
 
+@fact
+class EarlierCaseTimed(Fact):
+    """Stream earlier/: timings of one case of an earlier desk, or before there was one, as told elsewhere."""
+
+    source: str = public("Code of the system that states them, and of its period")
+    opened_at: str = public("The incident was recorded, as stated", unit="UTC time")
+    answered_at: str = public("The call was answered, as stated; empty: not stated", unit="UTC time", default="")
+    requested_at: str = public("An officer was asked for, as stated", unit="UTC time", default="")
+    attended_at: str = public("An officer attended, as stated", unit="UTC time", default="")
+    video_at: str = public("An officer and the victim were on video, as stated", unit="UTC time", default="")
+    closed_at: str = public("The incident was closed, as stated", unit="UTC time", default="")
+    lpa: str = public("Local Policing Area", default="")
+    response_grade: str = public("Code of the response grade, as it was at last", default="")
+
+
 _PARTS = (
     *("events", "session_facts", "beside_facts", "call_facts", "clock_facts", "erasure_facts", "recording_facts"),
     "trial_facts",

@@ -34,7 +34,7 @@ PROFILE = "https://datapackage.org/profiles/2.0/"
 
 OTHER_STREAMS = (
     *("OfficerDutyChanged", "OfficerEngaged", "OfficerFreed", "PersonRegistered", "AccountChanged", "DefinitionStored"),
-    *("OrderImported", "OrderEnded", "ClockStepObserved", "ClockHealthNoted"),
+    *("OrderImported", "OrderEnded", "EarlierCaseTimed", "ClockStepObserved", "ClockHealthNoted"),
     *("RecordingGrew", "RecordingSealed", "RecordingDerived", "QualityMeasured"),
     *("TrialRegistered", "TrialStopped", "PlaceTaken"),
 )
@@ -356,7 +356,8 @@ and publish no rows.
 - `scripts/`: how to read the tables in Python, R, SPSS and Stata; `km.py` and `km.R` draw on them for a survival curve
 - `tables/`: sums after disclosure control, where they were asked for: these may be published, as far as the agreement
   goes. An empty or `withheld` cell would tell of few cases
-- `parquet/`, `eventlog/ocel2.json`, `eventlog/log.xes`: the same in other formats, where they were asked for
+- `parquet/`, `sav/`, `dta/`, `eventlog/ocel2.json`, `eventlog/log.xes`: the same in other formats, where they were
+  asked for; in `sav/` and `dta/` codes are labelled numbers, and times are cut to milliseconds
 - `datapackage.json`: types and keys (Frictionless Data Package v2) and where the data come from
 - `checkpoint.txt`: the public key of the log, and the signed head of the log that this was made from
 - `MANIFEST.sha256`: a checksum of each file; `MANIFEST.sig`: its signature

@@ -142,7 +142,8 @@ _SPSS_WORDS = frozenset(["all", "and", "by", "eq", "ge", "gt", "le", "lt", "ne",
 """What no variable may be called there."""
 
 
-def _spss_name(column: Column) -> str:
+def spss_name(column: Column) -> str:
+    """What the column is called there."""
     return f"{column.name}_" if column.name in _SPSS_WORDS else column.name
 
 
@@ -153,8 +154,8 @@ def _spss(tables: tuple[Table, ...]) -> str:
 
 
 def _spss_table(table: Table) -> str:
-    formats = "\n  ".join(f"{_spss_name(column)} {_spss_format(column)}" for column in table.columns)
-    labels = "\n  /".join(f"{_spss_name(column)} {_quoted(label(column), SPSS_LABEL)}" for column in table.columns)
+    formats = "\n  ".join(f"{spss_name(column)} {_spss_format(column)}" for column in table.columns)
+    labels = "\n  /".join(f"{spss_name(column)} {_quoted(label(column), SPSS_LABEL)}" for column in table.columns)
     return (
         f"GET DATA /TYPE=TXT /FILE='{table.path}' /ENCODING='UTF8' /ARRANGEMENT=DELIMITED /DELIMITERS=','\n"
         f"  /QUALIFIER='\"' /FIRSTCASE=2 /VARIABLES=\n  {formats}.\n"

@@ -1,7 +1,8 @@
-"""Imports a CSV file line by line through the desk's one door: what is refused is told with its line and its reasons.
+"""Imports a CSV file through the desk's one door: what is refused is told with its line and its reasons.
 
-A line that was imported before is there already, so a file may be imported again, also after a crash. Nothing of what a
-line holds is written into the report: it can be kept and passed on.
+Line by line, but for a kind that only makes sense as a whole (`WholeImport`). A line that was imported before is there
+already, so a file may be imported again, also after a crash. Nothing of what a line holds is written into the report:
+it can be kept and passed on.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from rvr.core.commands import THE_IMPORTER, Command
 from rvr.core.errors import Reason, Refused, RvrError, Unavailable
 from rvr.desk import Desk
 from rvr.importing.kinds import KINDS as KINDS
-from rvr.importing.kinds import Door, Kind
-from rvr.importing.mappings import Mapper, Translation, load, mapper
+from rvr.importing.kinds import WHOLE as WHOLE
+from rvr.importing.kinds import Door, Kind, WholeKind
+from rvr.importing.mappings import Mapper, Translation, Wanted, load, mapper
 from rvr.importing.sheets import Line, read
 
 
@@ -30,14 +32,30 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Import:
-    """One file on its way."""
+class _OneFile:
+    """One file, read, and not yet on its way."""
 
     desk: Desk
-    kind: Kind
     mapper: Mapper
     lines: tuple[Line, ...]
     dry_run: bool
+
+    @property
+    def _door(self) -> Door:
+        return self._ask if self.dry_run else self._do
+
+    async def _do(self, command: Command) -> bool:
+        return bool((await self.desk.handle(command, THE_IMPORTER)).recorded)
+
+    async def _ask(self, command: Command) -> bool:
+        return await self.desk.would_record(command, THE_IMPORTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Import(_OneFile):
+    """One file on its way, line by line."""
+
+    kind: Kind
 
     async def run(self, refused: Callable[[int, tuple[Reason, ...]], None], progress: Callable[[int], None]) -> Tally:
         """Every line in turn. Tells `refused` the number of a line with its reasons, and `progress` how many are done.
@@ -71,19 +89,58 @@ class Import:
         taken[key] = line.number, form
         return landed
 
-    @property
-    def _door(self) -> Door:
-        return self._ask if self.dry_run else self._do
 
-    async def _do(self, command: Command) -> bool:
-        return bool((await self.desk.handle(command, THE_IMPORTER)).recorded)
+@dataclass(frozen=True, slots=True)
+class WholeImport(_OneFile):
+    """One file on its way of which every line lands, in one transaction, or none."""
 
-    async def _ask(self, command: Command) -> bool:
-        return await self.desk.would_record(command, THE_IMPORTER)
+    kind: WholeKind
+
+    async def run(self, refused: Callable[[int, tuple[Reason, ...]], None], progress: Callable[[int], None]) -> Tally:
+        """As `Import.run`. Of a file in which a line is refused nothing has landed."""
+        tally, taken, new = Tally(), dict[tuple[str, ...], tuple[int, Mapping[str, Any]]](), list[Mapping[str, Any]]()
+        await self.kind.begin()
+        for done, line in enumerate(self.lines, 1):
+            try:
+                form = self.mapper.form(line)
+                if _again(self.kind.key(form), form, line, taken) or not self.kind.is_new(form):
+                    tally.there_already += 1
+                else:
+                    new.append(form)
+            except RvrError as error:
+                tally.refused += 1
+                refused(line.number, error.reasons)
+            progress(done)
+        if new and not tally.refused:
+            await self.kind.land(new, self._door)
+            tally.landed = len(new)
+        return tally
 
 
-def prepare(desk: Desk, file: Path, kind: str, mapping: Path | None = None, *, dry_run: bool = False) -> Import:
+def _again(
+    key: tuple[str, ...],
+    form: Mapping[str, Any],
+    line: Line,
+    taken: dict[tuple[str, ...], tuple[int, Mapping[str, Any]]],
+) -> bool:
+    """Whether the same line stood in this file before; notes it. Raises Refused where it said something else."""
+    earlier, told = taken.setdefault(key, (line.number, form))
+    if told != form:
+        raise Refused(Reason("import-same-key", {"line": earlier}))
+    return earlier != line.number
+
+
+def prepare(
+    desk: Desk, file: Path, kind: str, mapping: Path | None = None, *, dry_run: bool = False
+) -> Import | WholeImport:
     """Reads the file and its mapping. Raises BadInput with everything that would make the whole of it a mistake."""
-    chosen, sheet = KINDS[kind](desk), read(file)
-    translation = load(mapping, chosen.wanted) if mapping is not None else Translation()
-    return Import(desk, chosen, mapper(file, sheet, chosen.wanted, translation), sheet.lines, dry_run)
+    sheet = read(file)
+
+    def made(wanted: Wanted) -> Mapper:
+        return mapper(file, sheet, wanted, load(mapping, wanted) if mapping is not None else Translation())
+
+    if kind in WHOLE:
+        whole = WHOLE[kind](desk)
+        return WholeImport(desk, made(whole.wanted), sheet.lines, dry_run, whole)
+    chosen = KINDS[kind](desk)
+    return Import(desk, made(chosen.wanted), sheet.lines, dry_run, chosen)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from rvr.core import orders
-from rvr.core.commands import THE_IMPORTER, Command, ImportOrder, MakeMove, OpenCase
+from rvr.core import earlier, orders
+from rvr.core.commands import THE_IMPORTER, Command, ImportEarlier, ImportOrder, MakeMove, OpenCase
 from rvr.core.errors import NotFound, Reason, Refused, Reused
+from rvr.core.events import EarlierCaseTimed
 from rvr.core.identity import reference_text
 from rvr.core.workflow import Field, Workflow
 from rvr.desk import Desk
 from rvr.importing.mappings import Wanted
+from rvr.noting import earlier_known
 
 Form = Mapping[str, Any]
 Door = Callable[[Command], Awaitable[bool]]
@@ -103,7 +105,65 @@ class Orders:
         return await door(ImportOrder(self.desk.new_id(), id_of(self.desk, "order", *self.key(form)), told))
 
 
+class WholeKind(Protocol):
+    """A kind of file that lands as a whole, or not at all."""
+
+    wanted: Wanted
+
+    def __init__(self, desk: Desk) -> None: ...
+
+    def key(self, form: Form) -> tuple[str, ...]:
+        """By what the line is known where it comes from."""
+        ...
+
+    async def begin(self) -> None:
+        """Looks up what was imported before."""
+        ...
+
+    def is_new(self, form: Form) -> bool:
+        """Whether the line is not there already. Raises Refused with every reason."""
+        ...
+
+    async def land(self, new: Sequence[Form], door: Door) -> None:
+        """Puts all of them through the door at once."""
+        ...
+
+
+class Timings:
+    """Timings of an earlier desk, known by source and reference. The reference itself is not kept."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self._flow = desk, _flow(desk)
+        reference = Field("reference", "reference", "text", max=100)
+        fields = {"reference": reference, **earlier.fields_of()}
+        self.wanted = Wanted(replace(self._flow, fields=fields), ("reference", *earlier.ASKS), earlier.MAY_ASK)
+        self._known: Mapping[str, EarlierCaseTimed] = {}
+
+    def key(self, form: Form) -> tuple[str, ...]:
+        return (form["source"], reference_text(form["reference"]))
+
+    async def begin(self) -> None:
+        self._known = await earlier_known(self.desk.store)
+
+    def is_new(self, form: Form) -> bool:
+        known = self._known.get(self._id(form))
+        earlier.fact_of(_without_reference(form), self._flow, self.desk.observe(), known)
+        return known is None
+
+    async def land(self, new: Sequence[Form], door: Door) -> None:
+        rows = tuple((self._id(form), _without_reference(form)) for form in new)
+        await door(ImportEarlier(self.desk.new_id(), rows))
+
+    def _id(self, form: Form) -> str:
+        return id_of(self.desk, "timings", *self.key(form))
+
+
+def _without_reference(form: Form) -> Form:
+    return {name: value for name, value in form.items() if name != "reference"}
+
+
 KINDS: Mapping[str, type[Kind]] = {"reports": Reports, "orders": Orders, "outcomes": Outcomes}
+WHOLE: Mapping[str, type[WholeKind]] = {"timings": Timings}
 
 
 def id_of(desk: Desk, *known_by: str) -> str:

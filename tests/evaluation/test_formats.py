@@ -7,18 +7,21 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Tree
 
+import pyreadstat
 import pytest
 from jsonschema import Draft202012Validator
 from pyarrow import parquet
 
 from rvr.evaluation import codebook, scripts
 from rvr.evaluation.columns import Column
-from rvr.evaluation.formats import FORMATS, writers
+from rvr.evaluation.formats import FORMATS, labelled, writers
 from rvr.evaluation.formats.parquet import _READ
+from rvr.evaluation.pseudonyms import CannotExport
 from tests.evaluation.conftest import Week
 from tests.evaluation.days import SECRETS
 from tests.evaluation.reading import everything, table
@@ -71,13 +74,72 @@ def _typed(column: Column, text: str) -> Any:
     return None if lost else _READ[column.type](text)
 
 
-def test_relative_times_are_numbers_in_parquet(week: Week, tmp_path: Path) -> None:
-    week.exports(tmp_path / "relative", also=["parquet", "ocel", "xes"], times="relative")
+def test_relative_times_are_numbers_in_parquet_and_spss(week: Week, tmp_path: Path) -> None:
+    week.exports(tmp_path / "relative", also=["parquet", "ocel", "xes", "sav"], times="relative")
     read = parquet.read_table(tmp_path / "relative" / "parquet" / "cases.parquet")
     assert str(read.schema.field("received_at").type) == "double"
     assert set(read.column("received_at").to_pylist()) == {0.0}
+    assert set(pyreadstat.read_sav(tmp_path / "relative" / "sav" / "cases.sav")[0]["received_at"]) == {0.0}
     log = json.loads((tmp_path / "relative" / "eventlog" / "ocel2.json").read_text())
     assert {event["time"][:4] for event in log["events"]} == {"1970"}
+
+
+# --- SPSS and Stata ------------------------------------------------------------------------------------------------
+
+READERS = {"sav": pyreadstat.read_sav, "dta": pyreadstat.read_dta}
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("described", codebook.DATA_TABLES, ids=lambda table: table.name)
+def test_spss_and_stata_read_the_rows_of_the_csv_file_with_labels(
+    full: Path, kind: str, described: codebook.Table
+) -> None:
+    frame, meta = READERS[kind](full / kind / f"{described.name}.{kind}")
+    rows, names = table(full, described.name), list(frame.columns)
+    assert (len(frame), len(set(names))) == (len(rows), len(described.columns))
+    longest = {"sav": scripts.SPSS_LABEL, "dta": scripts.STATA_LABEL}[kind]
+    labels = {column.name: scripts.label(column)[:longest].rstrip() for column in described.columns}
+    assert list(meta.column_names_to_labels.values()) == list(labels.values())
+    for name, column in zip(names, described.columns, strict=True):
+        codes = labelled.value_labels(column)
+        assert meta.variable_value_labels.get(name, {}) == codes, name
+        for value, row in zip(frame[name], rows, strict=True):
+            assert _read_back(column, value, codes) == _as_a_double_tells(column, row[column.name]), name
+
+
+def _read_back(column: Column, value: Any, codes: dict[int, str]) -> Any:
+    if value is None or value != value or value == "":
+        return None
+    if codes:
+        return codes[int(value)]
+    if column.type == "datetime" and not isinstance(value, str):
+        return value.round("ms").to_pydatetime().replace(tzinfo=UTC)
+    if column.type == "date":
+        return value.date()
+    return value
+
+
+def _as_a_double_tells(column: Column, text: str) -> Any:
+    told = text if column.name in labelled.AS_TEXT or column.enum else _typed(column, text)
+    if isinstance(told, datetime):
+        return told.replace(microsecond=told.microsecond // 1000 * 1000)
+    if isinstance(told, bool):
+        return text
+    return told or None if isinstance(told, str) else told
+
+
+def test_no_name_is_too_long_for_stata_or_a_word_of_spss() -> None:
+    for described in codebook.DATA_TABLES:
+        short = [labelled.stata_name(column) for column in described.columns]
+        assert len(set(short)) == len(short), described.name
+
+
+def test_without_the_library_it_is_said_which_one_is_missing(
+    week: Week, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyreadstat", None)
+    with pytest.raises(CannotExport, match=r"rvr\[stats\]"):
+        week.exports(tmp_path / "package", also=["sav"])
 
 
 # --- Event logs --------------------------------------------------------------------------------------------------

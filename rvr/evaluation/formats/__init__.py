@@ -42,18 +42,24 @@ Writer = Callable[[Written], None]
 
 def writers() -> Mapping[str, Writer]:
     """The formats that can be asked for beside CSV; a library that one needs is loaded when it writes."""
-    from rvr.evaluation.formats import ocel, parquet, xes
+    from rvr.evaluation.formats import labelled, ocel, parquet, xes
 
-    return {"ocel": ocel.write, "parquet": parquet.write, "xes": xes.write}
+    return {
+        "dta": labelled.write_dta,
+        "ocel": ocel.write,
+        "parquet": parquet.write,
+        "sav": labelled.write_sav,
+        "xes": xes.write,
+    }
 
 
-FORMATS = ("ocel", "parquet", "xes")
+FORMATS = ("dta", "ocel", "parquet", "sav", "xes")
 """Their names, without loading them."""
 
-NEEDS = {"parquet": "pyarrow"}
-"""Format -> the library that it needs, an optional one."""
+NEEDS = {"parquet": ("pyarrow",), "sav": ("pyreadstat", "pandas"), "dta": ("pyreadstat", "pandas")}
+"""Format -> the libraries that it needs, optional ones."""
 
 
 def available() -> tuple[str, ...]:
     """The formats that can be made here."""
-    return tuple(name for name in FORMATS if name not in NEEDS or find_spec(NEEDS[name]))
+    return tuple(name for name in FORMATS if all(map(find_spec, NEEDS.get(name, ()))))
