@@ -22,7 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlmodel import col
 
-from rvr import links, people, second_factor
+from rvr import links, metrics, people, second_factor
 from rvr.config import Settings
 from rvr.core.commands import Actor
 from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, RvrError, TooMany, Unavailable
@@ -88,6 +88,7 @@ async def sign_in(request: web.Request, username: str, password: str, code: str)
     try:
         account = await _proven(request, username, password, code, known)
     except (NotSignedIn, TooMany) as refused:
+        metrics.SIGN_INS.labels(refused.reasons[0].code).inc()
         log.warning("sign_in_failed", person=known.id if known else "", code=refused.reasons[0].code)
         raise
     token, csrf, now = links.new_token(), secrets.token_urlsafe(24), desk.observe().at
@@ -103,6 +104,7 @@ async def sign_in(request: web.Request, username: str, password: str, code: str)
     signed = await lookup(request, row.token_hash)
     if signed is None:  # the account was closed this moment
         raise NotSignedIn(Reason("wrong-password"))
+    metrics.SIGN_INS.labels("done").inc()
     log.info("signed_in", person=account.id)
     return signed, token
 
