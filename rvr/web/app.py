@@ -30,6 +30,8 @@ from rvr.web import (
     audit,
     auth,
     case_page,
+    crowd,
+    door,
     errors,
     evidence,
     exports,
@@ -205,13 +207,14 @@ _HSTS = "max-age=63072000; includeSubDomains"
 
 def build(desk: Desk, media: MediaEngine, settings: Settings, anchoring: Anchoring) -> web.Application:
     """The application; whoever starts it owns the desk and the media engine, and closes them."""
-    app = web.Application(middlewares=[answering.counted, errors.refusals, _guard], client_max_size=settings.max_body)
+    around = (answering.counted, errors.refusals, door.in_time, crowd.in_turn, _guard)
+    app = web.Application(middlewares=around, client_max_size=settings.max_body)
     words = catalogue()
     app[DESK], app[MEDIA], app[SETTINGS], app[WORDS] = desk, media, settings, words
     app[ANCHORING], app[ATTENDANCE], app[TURN] = anchoring, Attendance(desk), turn.of(settings)
     app[TEMPLATES] = rendering.environment(words, settings, asset=asset)
     app[PAGES] = {}
-    auth.set_up(app)
+    crowd.set_up(app)
     figures.set_up(app)
     openapi.set_up(app, ROUTES)
     operations.set_up(app, settings)

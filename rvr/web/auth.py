@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
-import time
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -33,6 +32,7 @@ from rvr.store.engine import Connection
 from rvr.store.staff import Person
 from rvr.store.statements import put
 from rvr.store.tables import AccountRow, CaseRow, SigninRow, every
+from rvr.web import tries
 from rvr.web.context import DESK, MEDIA, SETTINGS, SIGNED_IN, SignedIn
 
 log = structlog.get_logger()
@@ -43,18 +43,7 @@ _DUMMY = people.HASHER.hash(secrets.token_hex())
 SEEN_EVERY_S = 60
 """How often the time of the last request is written: the idle limit is fifteen minutes, a minute is near enough."""
 
-TRIES, WINDOW_S = 5, 60
-"""Wrong passwords for one user name before it has to wait: it slows guessing and locks nobody out for a shift."""
-
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-MOST_COUNTED = 10_000
-"""User names with devices that are remembered at once."""
-
-_tries: web.AppKey[dict[tuple[str, str], list[float]]] = web.AppKey("tries")
-
-
-def set_up(app: web.Application) -> None:
-    app[_tries] = {}
 
 
 def cookie_name(request: web.Request, name: str) -> str:
@@ -113,12 +102,12 @@ async def _proven(
     request: web.Request, username: str, password: str, code: str, known: AccountRow | None
 ) -> AccountRow:
     """The account, if both factors are right. Which of them was wrong is not told."""
-    spent = _spend_a_try(request, username)
+    await tries.spend(request, username)
     account = known if known and not known.disabled else None
     right = await asyncio.to_thread(_verify, account.password_hash if account else _DUMMY, password)
     if account is None or not right or not await _second(request, account, code):
         raise NotSignedIn(Reason("wrong-password"))
-    spent.clear()
+    await tries.forgive(request, username)
     return account
 
 
@@ -155,23 +144,6 @@ async def sign_out(request: web.Request, response: web.StreamResponse) -> None:
     await request.app[DESK].store.write(forget)
     log.info("signed_out", person=person)
     drop_cookie(response, request, "rvr_s")
-
-
-def _spend_a_try(request: web.Request, username: str) -> list[float]:
-    """Counts the try before the password is looked at, so that forty at once are forty.
-
-    Counted by user name and device: a stranger's guesses must not keep the officer out. Raises TooMany.
-    """
-    tries, now = request.app[_tries], time.monotonic()
-    if len(tries) > MOST_COUNTED:
-        tries.clear()
-    mine = tries.setdefault((username[:100], request.remote or ""), [])
-    mine[:] = [at for at in mine if now - at < WINDOW_S]
-    if len(mine) >= TRIES:
-        wait = int(WINDOW_S - (now - mine[0])) + 1
-        raise TooMany(Reason("too-many-tries", {"seconds": wait}), retry_after=wait)
-    mine.append(now)
-    return mine
 
 
 def _verify(password_hash: str, password: str) -> bool:
