@@ -73,7 +73,8 @@ ROOM_FOR_TESTS_MB = 1600
 OLDEST_NPM = 7
 
 # Program (or file) and Debian package: a TURN server, network namespaces, a media server to compare with and to scale
-# out on, a C compiler and what the measures compile against, a second kind of browser.
+# out on, a C compiler and what the measures compile against, a second kind of browser, what reads the figures, and
+# what stands in front of a desk.
 PROGRAMS_OF_TESTS = (
     ("turnserver", "coturn"),
     ("ip", "iproute2"),
@@ -83,6 +84,9 @@ PROGRAMS_OF_TESTS = (
     ("/usr/include/stdio.h", "libc6-dev"),
     ("/usr/include/srtp2/srtp.h", "libsrtp2-dev"),
     ("firefox-esr", "firefox-esr"),
+    ("promtool", "prometheus"),
+    ("nginx", "nginx"),
+    ("caddy", "caddy"),
 )
 
 # Debian starts a server as soon as it is installed, where this is there: not on somebody's machine.

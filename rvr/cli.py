@@ -237,14 +237,19 @@ async def _accounts(desk: Desk, settings: Settings) -> str:
 
 
 async def _listen(desk: Desk, media: MediaEngine, settings: Settings, anchors: anchoring.Anchoring) -> web.AppRunner:
+    from rvr.web import door
     from rvr.web.app import build
 
     runner = web.AppRunner(
-        build(desk, media, settings, anchors), access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=5.0
+        build(desk, media, settings, anchors),
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_S,
+        keepalive_timeout=door.KEPT_S,
+        lingering_time=door.LINGERS_S,
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        await web.SockSite(runner, door.listening_socket(settings.host, settings.port), backlog=512).start()
     except OSError as error:
         await runner.cleanup()
         if error.errno == errno.EADDRINUSE:

@@ -71,6 +71,13 @@ class Settings:
     )
     """Verdicts are in seconds. The kernel's bound grows by 500 ppm between two answers of a time server, so by 1,024 ms
     in the 2,048 s that systemd-timesyncd waits at most (timesyncd.conf(5)): a machine in order stays below this."""
+    metrics_token_file: str = _setting(
+        "", "File of the bearer token for /metrics; empty: programs of this machine alone may read it"
+    )
+    trusted_proxies: str = _setting(
+        "", "Addresses of proxies of ours, with spaces between: their X-Forwarded-For says who asks; empty: no proxy"
+    )
+    log_answers: bool = _setting(False, "A line in the log for each answer: its route, status and time")
     max_body: int = _setting(65_536, "Largest request body", "bytes")
     witnesses: str = _setting("", "Witnesses of the log: the address and the public key of each, with spaces between")
     timestamp_url: str = _setting("", "Time-stamp authority (RFC 3161) for the log's head, once an hour; empty: none")
@@ -189,6 +196,7 @@ def read_secret(name: str, file: Path) -> str:
 def _check(settings: Settings) -> None:
     if not 0 <= settings.port <= 65535:
         raise SettingFault(f"The port {settings.port} does not exist")
+    _check_proxies(settings)
     _check_anchors(settings)
     _check_mail(settings)
     _check_carriers(settings)
@@ -207,6 +215,14 @@ def _check(settings: Settings) -> None:
         )
     if not settings.demo and not settings.loopback and not settings.secure:
         raise SettingFault("Outside this machine the service needs TLS: set public_url to an https:// address.")
+
+
+def _check_proxies(settings: Settings) -> None:
+    for address in settings.trusted_proxies.split():
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise SettingFault(f"“{address}” (trusted_proxies) is no IP address") from None
 
 
 _TURN_URL = re.compile(r"turns?:([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?(\?transport=(udp|tcp))?")

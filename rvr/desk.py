@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 import structlog
 from sqlmodel import Session, col, select
 
-from rvr import gathering, noting
+from rvr import gathering, metrics, noting
 from rvr.core import clocks, decide, erasure
 from rvr.core import events as e
 from rvr.core.case import Case, apply
@@ -264,9 +264,18 @@ class Desk:
         version is not the case's, Reused when its id was used for another request, Unavailable when the log cannot be
         written.
         """
-        at = command.at or self.observe()
-        async with self._turn(command):
-            return await self._carry_out(command, by, at, links, signin)
+        at, kind, outcome = command.at or self.observe(), type(command).__name__, "fault"
+        try:
+            with metrics.timed(metrics.COMMAND_SECONDS.labels(kind)):
+                async with self._turn(command):
+                    done = await self._carry_out(command, by, at, links, signin)
+            outcome = "repeated" if done.repeated else "done"
+            return done
+        except RvrError as refused:
+            outcome = refused.code
+            raise
+        finally:
+            metrics.COMMANDS.labels(kind, outcome).inc()
 
     async def would_record(self, command: Command, by: Actor) -> bool:
         """Whether there is anything to record: all that `handle` does before it records. Raises what it would raise."""
@@ -307,6 +316,8 @@ class Desk:
             except CommandSeen as before:
                 return await self._again(before, asked)
             told = self._recent.grow(case, recorded)
+            for one in recorded:
+                metrics.EVENTS.labels(one.event.type).inc()
             await self._tell(recorded)
             after = rested_on.after(told, batch.officers) if rested_on is not None and told is not None else None
             return Outcome(case, tuple(recorded), gathered=after)

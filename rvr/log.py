@@ -2,7 +2,7 @@
 
 A key that is not listed is dropped, so that personal data cannot slip in by a careless keyword. Values are codes, ids,
 counts; of an exception its type and the places in the code are written, never its message, which may quote what
-somebody typed.
+somebody typed. What is said while a request is answered has that request's id, which its answer bears, too.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ ALLOWED = frozenset(
         "number",
         "person",
         "reasons",
+        "request",
         "route",
         "seat",
         "status",
@@ -77,6 +78,7 @@ class _Unquoted(logging.Filter):
 def set_up(level: str = "INFO") -> None:
     """Configures logging for the whole process, the standard library's loggers included."""
     shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _places,

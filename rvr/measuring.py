@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from rvr import metrics
 from rvr.core.case import Case
 from rvr.core.commands import THE_MEDIA, NoteQuality, Stretch
 from rvr.core.moment import iso
@@ -47,7 +48,8 @@ class Measuring:
         if line is None:
             log.warning("media_observation_unknown", kind=seen.kind, worker=seen.worker, number=seen.number)
             return
-        line.told[f"{seen.worker}:{seen.number}"] = _stretch(seen)
+        line.told[f"{seen.worker}:{seen.number}"] = stretch = _stretch(seen)
+        _count(line.side, stretch)
         if len(line.told) >= STRETCHES:
             await self.ended(seen.room, seen.seat or "")
 
@@ -71,6 +73,16 @@ class Measuring:
                 return None
             self._lines[room, seat] = _Line(case.id, side)
         return self._lines[room, seat]
+
+
+def _count(side: str, stretch: Stretch) -> None:
+    told = stretch.figures
+    for way in ("up", "down"):
+        if f"{way}_lost_permille" in told:
+            metrics.LINE_LOSS.labels(side, way).observe(told[f"{way}_lost_permille"] / 1000)
+    if "rtt_ms" in told:
+        metrics.LINE_ROUND_TRIP.labels(side).observe(told["rtt_ms"] / 1000)
+    metrics.FREEZES.labels(side).inc(told.get("freezes", 0))
 
 
 def _side(case: Case, seat: str) -> str:

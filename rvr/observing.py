@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rvr import calls
+from rvr import calls, metrics
 from rvr.desk import Desk
 from rvr.measuring import Measuring
 from rvr.media import Observation
@@ -19,6 +19,7 @@ class Observing:
 
     async def observed(self, seen: Observation) -> None:
         """Raises Stale or Unavailable when it could not be recorded: it is offered again then."""
+        metrics.MEDIA_SEEN.labels(seen.kind, seen.detail.get("cause", "")).inc()
         match seen.kind:
             case "recording":
                 await self.recordings.observed(seen)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from rvr import metrics
 from rvr.carriers import Carrier, TurnedDown, Word
 from rvr.core.commands import THE_CARRIER, MakeMove
 from rvr.core.errors import RvrError, Unavailable
@@ -79,8 +80,10 @@ class Outbox:
                 word = await self._carrier.send(delivery.message, again=waited or delivery.attempts > 0)
         except Exception as error:  # noqa: BLE001 - one message that no carrier can take must not hold up the others
             log.warning("message_not_sent", message_id=delivery.message.id, error=type(error).__name__)
+            metrics.DELIVERIES.labels(delivery.message.kind, "not-now").inc()
             await self._not_now(delivery, at, for_good=isinstance(error, TurnedDown))
         else:
+            metrics.DELIVERIES.labels(delivery.message.kind, word).inc()
             await self._said(delivery, word, at)
 
     async def _not_now(self, delivery: Delivery, at: datetime, *, for_good: bool) -> None:
@@ -91,6 +94,7 @@ class Outbox:
         if waits:
             await self._keep(delivery, "queued", next_at=at + timedelta(seconds=waits[0]))
         else:
+            metrics.DELIVERIES.labels(delivery.message.kind, "failed").inc()
             await self._note(delivery, "failed")
             await self._keep(delivery, "failed")
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from rvr import metrics
 from rvr.core.errors import Unavailable
 
 log = structlog.get_logger()
@@ -48,6 +49,7 @@ class Periodic:
                     log.warning("look_waits", code=code)
                 self._waits = code
             except Exception:
+                metrics.LOOKS_FAILED.inc()
                 log.exception("look_failed")  # a sleeper that dies would silence every clock
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), self._period_s)

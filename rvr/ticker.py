@@ -8,9 +8,10 @@ from __future__ import annotations
 import structlog
 from sqlmodel import Session, and_, col, or_, select
 
+from rvr import metrics
 from rvr.core.commands import THE_BOT, RunOut
 from rvr.core.errors import RvrError
-from rvr.core.moment import iso
+from rvr.core.moment import iso, parse_iso
 from rvr.desk import Desk
 from rvr.store.tables import ClockRow
 
@@ -35,7 +36,11 @@ class Ticker:
                 row.after_s,
             )
             try:
-                fired += bool((await self._desk.handle(command, THE_BOT)).recorded)
+                recorded = (await self._desk.handle(command, THE_BOT)).recorded
+                if recorded:
+                    late = self._desk.observe().at - parse_iso(row.due_at)
+                    metrics.CLOCK_LATE_SECONDS.labels(row.clock).observe(max(0.0, late.total_seconds()))
+                fired += bool(recorded)
             except RvrError as error:
                 log.warning("clock_not_recorded", case=row.case_id, clock=row.clock, error=error.code)
             except Exception:  # one case that cannot be read must not silence the clocks of all that fall due later

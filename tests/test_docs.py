@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import dataclasses
 import difflib
 import inspect
 import re
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from rvr import cli, people, terminal
+from rvr import cli, metrics, people, terminal
 from rvr.config import Settings
 from rvr.core import events as e
 from rvr.core import workflow as w
@@ -425,6 +426,30 @@ def _option(action: argparse.Action) -> str:
     return name if action.nargs == 0 else f"{name} {shown}"
 
 
+def settings() -> str:
+    rows = (
+        (
+            f"`{one.name}`",
+            _default(one.default),
+            one.metadata["unit"],
+            plain(one.metadata["help"]),
+        )
+        for one in dataclasses.fields(Settings)
+    )
+    return table("setting | default | unit | what it is", rows)
+
+
+def _default(value: object) -> str:
+    """As it stands in a TOML file; a place of this machine as seen from the folder of the program."""
+    shown = str(value).lower() if isinstance(value, bool) else str(value).replace(f"{ROOT}/", "")
+    return f"`{shown}`" if shown else ""
+
+
+def figures() -> str:
+    rows = ((f"`{name}`", kind, code(labels), plain(told)) for name, (kind, told, labels) in metrics.names().items())
+    return table("name | kind | labels | what it says", rows)
+
+
 def accounts() -> str:
     return code(username for username, _, _ in people.DEMO) + ".\n"
 
@@ -451,6 +476,8 @@ MAKERS: dict[str, Callable[[], str]] = {
     "seen": seen,
     "verbs": verbs,
     "accounts": accounts,
+    "settings": settings,
+    "figures": figures,
     "routes": routes,
     "routes without a category": routes_apart,
     "files of the data package": tables,

@@ -5,6 +5,7 @@
     ├── NotSignedIn     401
     ├── Forbidden       403   this person may not do or see this
     ├── NotFound        404
+    ├── TooSlow         408   the request did not come to its end in time
     ├── Stale           409   the case moved on since the sender looked
     ├── TakenOver       409   another page of this person has the seat now
     ├── TooLarge        413
@@ -63,6 +64,10 @@ class Forbidden(RvrError):
 
 class NotFound(RvrError):
     status, code = 404, "not-found"
+
+
+class TooSlow(RvrError):
+    status, code = 408, "too-slow"
 
 
 class Stale(RvrError):

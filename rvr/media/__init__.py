@@ -182,6 +182,10 @@ class MediaEngine(Protocol):
     def ice_servers(self) -> tuple[IceServer, ...]:
         """What the web layer hands to the browser together with the seat."""
 
+    @property
+    def workers(self) -> tuple[int, int]:
+        """How many worker processes answer, and how many are wanted."""
+
     async def start(self) -> None:
         """Returns when offers can be answered. Raises MediaUnavailable when no worker comes up."""
 

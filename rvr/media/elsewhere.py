@@ -12,6 +12,7 @@ class Elsewhere:
 
     ice_servers: tuple[IceServer, ...] = ()
     receives_apart = False
+    workers = (0, 0)
 
     async def start(self) -> None:
         return

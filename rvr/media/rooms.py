@@ -374,6 +374,10 @@ class Rooms:
         """For the operator's status page and for tests that kill one."""
         return [slot.pid for slot in self._slots if slot.pid is not None]
 
+    @property
+    def workers(self) -> tuple[int, int]:
+        return sum(slot.ready.is_set() for slot in self._slots), len(self._slots)
+
     async def start(self) -> None:
         self._deliverer = asyncio.create_task(self._ledger.run())
         for slot in self._slots:

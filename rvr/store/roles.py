@@ -13,8 +13,8 @@ from rvr.store.tables import METADATA
 ADDED_TO = frozenset({"event", "access", "checkpoint", "anchor"})
 """Rows are only ever added (`migrations.steps.append_only`)."""
 
-EMPTIED = frozenset({"case_row", "clock_row", "officer_row", "order_row", "identity_row", "signin"})
-"""Read rows, which are made again; and sign-ins, which end. Rows of no other table are deleted."""
+EMPTIED = frozenset({"case_row", "clock_row", "officer_row", "order_row", "identity_row", "signin", "sign_in_try"})
+"""Read rows, which are made again; and sign-ins with their tries, which end. Rows of no other table are deleted."""
 
 ENGINES = {"given": "SELECT, UPDATE", "alembic_version": "SELECT"}
 """Tables of the migrations' own. `given` is raised by a trigger, in the name of whoever adds the row: to lower it would

@@ -136,6 +136,11 @@ class Store:
         return self._writer.fault
 
     @property
+    def waits(self) -> int:
+        """How many jobs wait for the writer."""
+        return self._writer.waits
+
+    @property
     def holds(self) -> int:
         """How many jobs wait for room on the disk."""
         return len(self._held)

@@ -318,6 +318,24 @@ class SigninRow(SQLModel, table=True):
     expires_at: str
 
 
+class TryRow(SQLModel, table=True):
+    """One try to sign in of the last minute."""
+
+    __tablename__ = "sign_in_try"
+    __table_args__ = (
+        Index("sign_in_try_pair", "pair", "at"),
+        Index("sign_in_try_address", "address", "at"),
+        Index("sign_in_try_at", "at"),
+    )
+
+    id: str = Field(primary_key=True)
+    pair: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """Keyed hash of address and user name."""
+    address: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """Keyed hash of the address; empty: of this machine."""
+    at: str
+
+
 class AccessRow(SQLModel, table=True):
     """One row of the access log (see `access`)."""
 

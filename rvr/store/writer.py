@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from rvr import metrics
 from rvr.core.errors import Reason, Unavailable
 from rvr.store.engine import Attempt, Committer, Connection
 
@@ -71,6 +72,11 @@ class Writer:
         result: T = await waiting.future
         return result
 
+    @property
+    def waits(self) -> int:
+        """How many jobs wait."""
+        return self._queue.qsize()
+
     def stop(self) -> None:
         """Finishes every job that waits, then closes the connection. Blocks, but not for a server that says nothing:
         what it was asked then has an unknown outcome, as after a kill. Later jobs are refused.
@@ -94,7 +100,9 @@ class Writer:
         while more:
             batch, more = self._take()
             if batch:
-                wrote = committer.commit([waiting.attempt for waiting in batch])
+                metrics.COMMIT_JOBS.observe(len(batch))
+                with metrics.timed(metrics.COMMIT_SECONDS):
+                    wrote = committer.commit([waiting.attempt for waiting in batch])
                 told = _fault(batch)
                 if told or wrote:
                     self.fault = told

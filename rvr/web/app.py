@@ -24,11 +24,14 @@ from rvr.media import MediaEngine
 from rvr.messages import catalogue
 from rvr.periodic import Periodic
 from rvr.web import (
+    answering,
     api,
     attention,
     audit,
     auth,
     case_page,
+    crowd,
+    door,
     errors,
     evidence,
     exports,
@@ -37,6 +40,7 @@ from rvr.web import (
     join,
     live,
     openapi,
+    operations,
     pages,
     rendering,
     shift_page,
@@ -149,6 +153,7 @@ ROUTES: tuple[Route, ...] = (
     # Operations
     Route("GET", "/health/live", api.live, ANYBODY, ("no_case_data",)),
     Route("GET", "/health/ready", api.ready, ANYBODY, ("no_case_data",)),
+    Route("GET", "/metrics", operations.scrape, ANYBODY, ("no_case_data",)),
     # Pages
     Route("GET", "/", pages.home, ANYBODY, ("board",)),
     Route("POST", "/sign-in", pages.sign_in, ANYBODY, ("sign_in",)),
@@ -202,15 +207,18 @@ _HSTS = "max-age=63072000; includeSubDomains"
 
 def build(desk: Desk, media: MediaEngine, settings: Settings, anchoring: Anchoring) -> web.Application:
     """The application; whoever starts it owns the desk and the media engine, and closes them."""
-    app = web.Application(middlewares=[errors.refusals, _guard], client_max_size=settings.max_body)
+    around = (answering.counted, errors.refusals, door.in_time, crowd.in_turn, _guard)
+    app = web.Application(middlewares=around, client_max_size=settings.max_body)
     words = catalogue()
     app[DESK], app[MEDIA], app[SETTINGS], app[WORDS] = desk, media, settings, words
     app[ANCHORING], app[ATTENDANCE], app[TURN] = anchoring, Attendance(desk), turn.of(settings)
     app[TEMPLATES] = rendering.environment(words, settings, asset=asset)
     app[PAGES] = {}
     auth.set_up(app)
+    crowd.set_up(app)
     figures.set_up(app)
     openapi.set_up(app, ROUTES)
+    operations.set_up(app, settings)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _with(route))
     for folder in STATIC_FOLDERS:
@@ -250,6 +258,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
+    response.headers["X-Request-Id"] = request[answering.REQUEST_ID]
     may_call = request.path in ("/j", "/g") or request.path.startswith("/cases/")
     response.headers["Permissions-Policy"] = _CALLS if may_call else _NO_CALLS
     if request.path.startswith("/static/"):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
-import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +21,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlmodel import col
 
-from rvr import links, people, second_factor
+from rvr import links, metrics, people, second_factor
 from rvr.config import Settings
 from rvr.core.commands import Actor
 from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, RvrError, TooMany, Unavailable
@@ -33,6 +32,7 @@ from rvr.store.engine import Connection
 from rvr.store.staff import Person
 from rvr.store.statements import put
 from rvr.store.tables import AccountRow, CaseRow, SigninRow, every
+from rvr.web import tries
 from rvr.web.context import DESK, MEDIA, SETTINGS, SIGNED_IN, SignedIn
 
 log = structlog.get_logger()
@@ -43,21 +43,17 @@ _DUMMY = people.HASHER.hash(secrets.token_hex())
 SEEN_EVERY_S = 60
 """How often the time of the last request is written: the idle limit is fifteen minutes, a minute is near enough."""
 
-TRIES, WINDOW_S = 5, 60
-"""Wrong passwords for one user name before it has to wait: it slows guessing and locks nobody out for a shift."""
-
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-MOST_COUNTED = 10_000
-"""User names with devices, and looks, that are remembered at once."""
+MOST_LOOKS = 10_000
+"""Looks that are remembered at once."""
 
-_tries: web.AppKey[dict[tuple[str, str], list[float]]] = web.AppKey("tries")
 _looks: web.AppKey[dict[tuple[str, str, str], datetime]] = web.AppKey("looks")
 """Sign-in, case and class of fields -> when the row of that look was written. It is never changed, so that whoever
 looks again within fifteen minutes need not wait for the writer to find it."""
 
 
 def set_up(app: web.Application) -> None:
-    app[_tries], app[_looks] = {}, {}
+    app[_looks] = {}
 
 
 def cookie_name(request: web.Request, name: str) -> str:
@@ -91,6 +87,7 @@ async def sign_in(request: web.Request, username: str, password: str, code: str)
     try:
         account = await _proven(request, username, password, code, known)
     except (NotSignedIn, TooMany) as refused:
+        metrics.SIGN_INS.labels(refused.reasons[0].code).inc()
         log.warning("sign_in_failed", person=known.id if known else "", code=refused.reasons[0].code)
         raise
     token, csrf, now = links.new_token(), secrets.token_urlsafe(24), desk.observe().at
@@ -106,6 +103,7 @@ async def sign_in(request: web.Request, username: str, password: str, code: str)
     signed = await lookup(request, row.token_hash)
     if signed is None:  # the account was closed this moment
         raise NotSignedIn(Reason("wrong-password"))
+    metrics.SIGN_INS.labels("done").inc()
     log.info("signed_in", person=account.id)
     return signed, token
 
@@ -114,12 +112,12 @@ async def _proven(
     request: web.Request, username: str, password: str, code: str, known: AccountRow | None
 ) -> AccountRow:
     """The account, if both factors are right. Which of them was wrong is not told."""
-    spent = _spend_a_try(request, username)
+    await tries.spend(request, username)
     account = known if known and not known.disabled else None
     right = await asyncio.to_thread(_verify, account.password_hash if account else _DUMMY, password)
     if account is None or not right or not await _second(request, account, code):
         raise NotSignedIn(Reason("wrong-password"))
-    spent.clear()
+    await tries.forgive(request, username)
     return account
 
 
@@ -156,23 +154,6 @@ async def sign_out(request: web.Request, response: web.StreamResponse) -> None:
     await request.app[DESK].store.write(forget)
     log.info("signed_out", person=person)
     drop_cookie(response, request, "rvr_s")
-
-
-def _spend_a_try(request: web.Request, username: str) -> list[float]:
-    """Counts the try before the password is looked at, so that forty at once are forty.
-
-    Counted by user name and device: a stranger's guesses must not keep the officer out. Raises TooMany.
-    """
-    tries, now = request.app[_tries], time.monotonic()
-    if len(tries) > MOST_COUNTED:
-        tries.clear()
-    mine = tries.setdefault((username[:100], request.remote or ""), [])
-    mine[:] = [at for at in mine if now - at < WINDOW_S]
-    if len(mine) >= TRIES:
-        wait = int(WINDOW_S - (now - mine[0])) + 1
-        raise TooMany(Reason("too-many-tries", {"seconds": wait}), retry_after=wait)
-    mine.append(now)
-    return mine
 
 
 def _verify(password_hash: str, password: str) -> bool:
@@ -290,7 +271,7 @@ async def looked(request: web.Request, shown: Mapping[str, Iterable[str]]) -> No
         return [look for look in fresh if access.looked(connection, signin, look[1], look[2], at)]
 
     written = await request.app[DESK].store.write_or_hold(note)
-    if len(looks) > MOST_COUNTED:
+    if len(looks) > MOST_LOOKS:
         looks.clear()
     looks.update(dict.fromkeys(written or (), at))
 

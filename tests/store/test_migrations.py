@@ -29,13 +29,13 @@ from rvr.store import CannotOpen, Store, access, anchors, migrations
 from rvr.store.anchors import Anchor
 from rvr.store.messages import Message
 from rvr.store.statements import put
-from rvr.store.tables import METADATA, AccountRow, LinkRow, SigninRow
+from rvr.store.tables import METADATA, AccountRow, LinkRow, SigninRow, TryRow
 from tests import postgres
 from tests.store.builders import Clock, Place, a_batch, a_duty, a_note, an_order, opened
 
 ROOT = Path(__file__).parents[2]
 EARLIER = migrations.known()[:-1]
-LATER = {"identity_row": "0002", "order_row": "0002", "checkpoint": "0003", "anchor": "0004"}
+LATER = {"identity_row": "0002", "order_row": "0002", "checkpoint": "0003", "anchor": "0004", "sign_in_try": "0013"}
 """Table -> the step that made it, where that is not the first."""
 
 MADE_AGAIN = {"case_row", "clock_row", "officer_row", "order_row", "identity_row"}
@@ -71,7 +71,7 @@ async def test_starting_again_leaves_the_schema_as_it_is(store: Store, place: Pl
     await again.start()
     await again.close()
     assert schema() == before
-    assert ("0009",) in before
+    assert ("0013",) in before
 
 
 def test_what_migrates_is_loaded_where_there_is_something_to_migrate_and_nowhere_else(tmp_path: Path) -> None:
@@ -117,6 +117,8 @@ async def fill(place: Place, clock: Clock) -> Rows:
     signin = SigninRow(token_hash="h1", person="p1", csrf="c", created_at=at, seen_at=at, expires_at=at)
     await store.write(lambda connection: put(connection, account))
     await store.write(lambda connection: put(connection, signin))
+    tried = TryRow(id="t1", pair=b"p", address=b"a", at=at)
+    await store.write(lambda connection: put(connection, tried))
     await store.write(lambda connection: access.record(connection, a_note(clock)))
     await store.write(lambda connection: anchors.keep(connection, Anchor("mail", "", "2026-11-22", 5, at, b"<1@x>")))
     before = await everything(store)

@@ -30,6 +30,7 @@ OPEN_ON_PURPOSE = {
     ("GET", "/api/v1/demo/outbox"): "demo mode, on this machine only",
     ("GET", "/health/live"): "operations",
     ("GET", "/health/ready"): "operations",
+    ("GET", "/metrics"): "this machine or the token decides",
     ("GET", "/"): "the sign-in page",
     ("POST", "/sign-in"): "signing in",
     ("GET", "/j"): "the victim's page, the same for everybody",
