@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -80,26 +80,45 @@ async def register(
     return row
 
 
+ENDS_SIGN_INS = frozenset({"password", "second_factor", "disabled", "sign_ins_ended"})
+"""Changes of an account that end every sign-in, open feeds and seats in calls with them."""
+
+
 async def change(
-    desk: Desk, row: AccountRow, fact: e.AccountChanged, *, by: str, secret: str = "", **values: Any
+    desk: Desk, person: str, fact: e.AccountChanged, *, by: str, by_role: str = THE_BOT.id, **values: Any
 ) -> None:
-    """Changes the account's row, and says so in the person's stream. With a `secret`: of a new second factor. A new
-    password, a new factor and an end of the account end every sign-in.
-    """
-    stream, sealer = f"person/{row.id}", desk.store.sealer
-    log, event = await desk.store.load(stream), e.Event(fact, "", desk.observe(), by, THE_BOT.id)
-    await desk.store.append(Batch(desk.new_id(), by, b"", (Append(stream, len(log), (event,)),)))
+    """Changes columns of the account's row, and says so in the person's stream; both at once, or neither."""
+    stream = f"person/{person}"
+    log, event = await desk.store.load(stream), e.Event(fact, "", desk.observe(), by, by_role)
+    batch = Batch(
+        desk.new_id(),
+        by,
+        b"",
+        (Append(stream, len(log), (event,)),),
+        accounts=({"id": person, **values},) if values else (),
+        signs_out=(person,) if fact.what in ENDS_SIGN_INS else (),
+    )
+    await desk.store.append(batch)
+    await desk.catch_up()
 
-    def write(connection: Connection) -> None:
-        told = {**row.model_dump(), **values}
-        if secret:
-            key = sealer.key_for(connection, f"account/{row.id}")
-            told |= {"factor_key": key.id, "factor": seal_row(key, "account", row.id, "factor", secret)}
-        put(connection, AccountRow(**told))
-        if fact.what in ("password", "second_factor", "disabled"):
-            connection.execute("DELETE FROM signin WHERE person = :person", {"person": row.id})
 
-    await desk.store.write(write)
+def signed_out(recorded: Iterable[e.Recorded]) -> list[str]:
+    """The people whose sign-ins these events ended."""
+    return [
+        one.stream.partition("/")[2]
+        for one in recorded
+        if isinstance(one.event.fact, e.AccountChanged) and one.event.fact.what in ENDS_SIGN_INS
+    ]
+
+
+async def sealed_factor(desk: Desk, person: str, secret: str) -> dict[str, Any]:
+    """The columns of the account that hold this secret of a second factor."""
+
+    def seal(connection: Connection) -> dict[str, Any]:
+        key = desk.store.sealer.key_for(connection, f"account/{person}")
+        return {"factor_key": key.id, "factor": seal_row(key, "account", person, "factor", secret)}
+
+    return await desk.store.write(seal)
 
 
 def factor_of(desk: Desk, row: AccountRow) -> Callable[[Connection], str]:

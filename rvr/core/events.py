@@ -636,9 +636,9 @@ class PersonRegistered(Fact):
 
 @fact
 class AccountChanged(Fact):
-    """Stream person/: something about a member of staff's account was changed at the terminal."""
+    """Stream person/: something about a member of staff's account was changed, at the terminal or on the screen."""
 
-    what: str = public("password, second_factor, roles, disabled or enabled")
+    what: str = public("password, second_factor, roles, disabled, enabled or sign_ins_ended")
     roles: tuple[str, ...] = public("Roles: the new ones; else empty", default=())
     units: tuple[str, ...] = public("Teams and partner organisations, likewise", default=())
 

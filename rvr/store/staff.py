@@ -31,8 +31,14 @@ class Open(NamedTuple):
     csrf: str
     seen_at: str
     expires_at: str
+    created_at: str = ""
+    proved_at: str = ""
+    """When the person last proved who it is."""
+    how: str = ""
+    """password, passkey or provider."""
 
 
+_OPEN = ", ".join(f"signin.{name}" for name in Open._fields)
 _PERSON = "account.id, account.username, account.name, account.roles, account.units, account.disabled"
 
 
@@ -45,11 +51,18 @@ def people(connection: Connection) -> dict[str, Person]:
 def signed_in(connection: Connection, token_hash: str) -> tuple[Open, Person] | None:
     """The sign-in with this hash, and whose it is."""
     row = connection.execute(
-        f"SELECT signin.token_hash, signin.csrf, signin.seen_at, signin.expires_at, {_PERSON} FROM signin"  # noqa: S608
+        f"SELECT {_OPEN}, {_PERSON} FROM signin"  # noqa: S608
         " JOIN account ON account.id = signin.person WHERE signin.token_hash = :hash",
         {"hash": token_hash},
     ).fetchone()
-    return (Open(*row[:4]), _person(*row[4:])) if row else None
+    end = len(Open._fields)
+    return (Open(*row[:end]), _person(*row[end:])) if row else None
+
+
+def sign_ins(connection: Connection, person: str) -> list[Open]:
+    """The sign-ins of this person, the oldest first; some may have run out."""
+    found = f"SELECT {_OPEN} FROM signin WHERE person = :person ORDER BY created_at"  # noqa: S608
+    return [Open(*row) for row in connection.execute(found, {"person": person}).fetchall()]
 
 
 def seen(connection: Connection, token_hash: str, at: str) -> None:
@@ -58,8 +71,11 @@ def seen(connection: Connection, token_hash: str, at: str) -> None:
 
 
 def officers(connection: Connection) -> dict[str, Officer]:
-    """Every officer who was ever on duty, by person id."""
-    rows = connection.execute("SELECT id, version, status, case_id FROM officer_row ORDER BY id")
+    """Every officer who was ever on duty, by person id. Whose account is disabled is on duty no more."""
+    rows = connection.execute(
+        "SELECT officer_row.id, version, CASE WHEN account.disabled THEN 'off' ELSE status END, case_id"
+        " FROM officer_row LEFT JOIN account ON account.id = officer_row.id ORDER BY officer_row.id"
+    )
     return {row[0]: Officer(*row) for row in rows}
 
 

@@ -20,13 +20,13 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlmodel import col
 
-from rvr import links, people, second_factor
+from rvr import calls, links, people, second_factor
 from rvr.config import Settings
 from rvr.core.commands import Actor
 from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, RvrError, TooMany, Unavailable
 from rvr.core.moment import iso, parse_iso
+from rvr.realtime import Message
 from rvr.store import access, staff
 from rvr.store.access import Access, Signin
 from rvr.store.engine import Connection
@@ -98,6 +98,8 @@ async def sign_in(request: web.Request, username: str, password: str, code: str)
         created_at=iso(now),
         seen_at=iso(now),
         expires_at=iso(now + timedelta(seconds=request.app[SETTINGS].signin_max_s)),
+        proved_at=iso(now),
+        how="password",
     )
     await desk.store.write(lambda connection: put(connection, row))
     signed = await lookup(request, row.token_hash)
@@ -133,6 +135,11 @@ async def _second(request: web.Request, account: AccountRow, code: str) -> bool:
     return step is not None and await people.use_step(desk, account, step)
 
 
+def person_topic(person: str) -> str:
+    """What a feed of this member of staff listens to beside what it shows: the end of the sign-in is told there."""
+    return f"person/{person}"
+
+
 def remember(response: web.StreamResponse, request: web.Request, token: str) -> None:
     set_cookie(response, request, "rvr_s", token)
 
@@ -140,17 +147,15 @@ def remember(response: web.StreamResponse, request: web.Request, token: str) -> 
 async def sign_out(request: web.Request, response: web.StreamResponse) -> None:
     """Ends the sign-in on the server, the person's seat in a call with it; dropping the cookie would be a promise."""
     desk, person = request.app[DESK], request[SIGNED_IN].actor.id
-    for row in await desk.store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True))):
-        own = [row.officer_seat] if row.officer == person else []
-        for seat in (*own, *(guest["seat"] for guest in row.guests if guest["person"] == person)):
-            await request.app[MEDIA].leave(row.session, seat)
+    await calls.give_up_seats(desk.store, request.app[MEDIA].leave, [person])
     token = request.cookies.get(cookie_name(request, "rvr_s"), "")
     hashed = links.hash_of(token)
 
     def forget(connection: Connection) -> None:
         connection.execute("DELETE FROM signin WHERE token_hash = :hash", {"hash": hashed})
 
-    await request.app[DESK].store.write(forget)
+    await desk.store.write(forget)
+    desk.hub.publish(Message(desk.told, person_topic(person), "signed_out", person))
     log.info("signed_out", person=person)
     drop_cookie(response, request, "rvr_s")
 
