@@ -96,7 +96,7 @@ async def in_the_call(told: Story) -> AsyncIterator[None]:
         answer = await asyncio.to_thread(lambda: told.at_media.call("POST", f"media/{told.seat}", raw=offer, **SDP))
         assert answer.status == 201, answer.body
         await line.setRemoteDescription(RTCSessionDescription(answer.body.decode(), "answer"))
-        await until(lambda: sits(told))
+        await until(lambda: sits(told), 40)
         yield
     finally:
         await line.close()
