@@ -14,6 +14,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from rvr import second_factor
 from rvr.core import events as e
 from rvr.core.commands import THE_BOT, Actor, SetDuty
 from rvr.desk import Desk
@@ -138,14 +139,25 @@ async def use_step(desk: Desk, row: AccountRow, step: int) -> bool:
     return await desk.store.write(lambda connection: connection.execute(used, told).fetchone() is not None)
 
 
-async def authenticate(desk: Desk, username: str, password: str) -> Actor | None:
-    """Whoever this account is, if the password is right: for the terminal. The web counts the tries as well."""
+async def second(desk: Desk, row: AccountRow, digits: str) -> bool:
+    """Whether these digits are of the account's second factor, and of a step that was not used."""
+    secret = await desk.store.look(factor_of(desk, row))
+    step = second_factor.step_of(secret, digits.replace(" ", ""), desk.observe().at, row.factor_step)
+    return step is not None and await use_step(desk, row, step)
+
+
+async def authenticate(desk: Desk, username: str, password: str, code: Callable[[], str]) -> Actor | None:
+    """Whoever this account is, if the password is right, and the `code` where the account has a second factor: for the
+    terminal. The web counts the tries as well.
+    """
     rows = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.username == username))
     if not rows or rows[0].disabled:
         return None
     try:
         HASHER.verify(rows[0].password_hash, password)
     except (VerificationError, InvalidHashError):
+        return None
+    if rows[0].factor and not await second(desk, rows[0], code()):
         return None
     return Actor(rows[0].id, frozenset(rows[0].roles), rows[0].name, frozenset(rows[0].units))
 

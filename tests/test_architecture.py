@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "outbox": {"core", "store", "desk", "carriers"},
     "mailing": {"config"},
     "carriers": {"store.messages.Message", "config", "mailing", "messages"},
-    "people": {"core", "store", "desk"},
+    "people": {"core", "store", "desk", "second_factor"},
     "importing": {"core", "desk"},
     "evaluation": {"core", "store", "definitions"},
     "cosigning": {"store.checkpoints.Head", "store.merkle", "store.notes"},

@@ -70,6 +70,12 @@ def seen(connection: Connection, token_hash: str, at: str) -> None:
     connection.execute("UPDATE signin SET seen_at = :at WHERE token_hash = :hash", {"hash": token_hash, "at": at})
 
 
+def proved(connection: Connection, token_hash: str, at: str) -> None:
+    """Notes that the person proved anew who it is. For the writing connection."""
+    told = {"hash": token_hash, "at": at}
+    connection.execute("UPDATE signin SET seen_at = :at, proved_at = :at WHERE token_hash = :hash", told)
+
+
 def officers(connection: Connection) -> dict[str, Officer]:
     """Every officer who was ever on duty, by person id. Whose account is disabled is on duty no more."""
     rows = connection.execute(

@@ -21,7 +21,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
-from rvr import calls, links, people, second_factor
+from rvr import calls, links, people
 from rvr.config import Settings
 from rvr.core.commands import Actor
 from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, RvrError, TooMany, Unavailable
@@ -45,6 +45,10 @@ SEEN_EVERY_S = 60
 
 TRIES, WINDOW_S = 5, 60
 """Wrong passwords for one user name before it has to wait: it slows guessing and locks nobody out for a shift."""
+
+FRESH_S = 300
+"""How old a proof may be for what `check_fresh` guards. NIST SP 800-63B leaves it to the risk; an export, an erasure or
+a look outside one's cases is begun and done within minutes."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 MOST_COUNTED = 10_000
@@ -130,9 +134,7 @@ async def _second(request: web.Request, account: AccountRow, code: str) -> bool:
         if not request.app[SETTINGS].demo:
             raise NotSignedIn(Reason("no-second-factor"))
         return True
-    secret = await desk.store.look(people.factor_of(desk, account))
-    step = second_factor.step_of(secret, code.replace(" ", ""), desk.observe().at, account.factor_step)
-    return step is not None and await people.use_step(desk, account, step)
+    return await people.second(desk, account, code)
 
 
 def person_topic(person: str) -> str:
@@ -187,7 +189,8 @@ def _verify(password_hash: str, password: str) -> bool:
 def _signed_in(signin: staff.Open, person: Person) -> SignedIn:
     actor = Actor(person.id, frozenset(person.roles), person.name, person.units)
     role = next(iter(person.roles), "")
-    return SignedIn(actor, signin.csrf, Signin(signin.token_hash[:16], person.id, role), person.username)
+    told = Signin(signin.token_hash[:16], person.id, role)
+    return SignedIn(actor, signin.csrf, told, person.username, signin.proved_at)
 
 
 # --- Before every handler ----------------------------------------------------------------------------------------
@@ -229,6 +232,35 @@ async def check(request: web.Request, roles: frozenset[str]) -> None:
         raise Forbidden(Reason("not-allowed-here"))
     if request.method not in SAFE_METHODS:
         await check_csrf(request, signed.csrf)
+
+
+def check_fresh(request: web.Request) -> None:
+    """What gives much away, or gives somebody more rights, wants a proof that is a few minutes old at most: whoever
+    finds a screen unlocked does none of it. Raises Forbidden.
+    """
+    proved, now = request[SIGNED_IN].proved_at, request.app[DESK].observe().at
+    if not proved or now - parse_iso(proved) > timedelta(seconds=FRESH_S):
+        raise Forbidden(Reason("confirm-first", {"minutes": FRESH_S // 60}))
+
+
+async def confirm(request: web.Request, password: str, code: str) -> None:
+    """Whoever is signed in proves anew who it is. Raises NotSignedIn or TooMany."""
+    desk, signed = request.app[DESK], request[SIGNED_IN]
+    known = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.id == signed.actor.id))
+    try:
+        await _proven(request, signed.username, password, code, known[0])
+    except (NotSignedIn, TooMany) as refused:
+        log.warning("confirm_failed", person=signed.actor.id, code=refused.reasons[0].code)
+        raise
+    await note_proof(request)
+
+
+async def note_proof(request: web.Request) -> None:
+    """The sign-in of this request was proven now."""
+    token = links.hash_of(request.cookies.get(cookie_name(request, "rvr_s"), ""))
+    at = iso(request.app[DESK].observe().at)
+    await request.app[DESK].store.write(lambda connection: staff.proved(connection, token, at))
+    log.info("confirmed", person=request[SIGNED_IN].actor.id)
 
 
 async def check_csrf(request: web.Request, expected: str) -> None:

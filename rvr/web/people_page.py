@@ -12,11 +12,12 @@ from aiohttp import web
 
 from rvr import people
 from rvr.core import events as e
-from rvr.core.errors import NotFound, Reason, Refused
+from rvr.core.commands import STAFF
+from rvr.core.errors import BadInput, NotFound, Reason, Refused
 from rvr.store import staff
 from rvr.store.staff import Person
 from rvr.web import rendering
-from rvr.web.context import DESK, SIGNED_IN
+from rvr.web.context import DESK, SIGNED_IN, WORDS
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -29,6 +30,8 @@ async def show(request: web.Request) -> web.StreamResponse:
         request[SIGNED_IN],
         person=person,
         sign_ins=seats,
+        staff=sorted(STAFF),
+        units=_units(request.app),
         own=person.id == request[SIGNED_IN].actor.id,
     )
     return web.Response(text=html, content_type="text/html")
@@ -51,11 +54,29 @@ async def enable(request: web.Request) -> web.StreamResponse:
     return await _change(request, "enabled", disabled=False)
 
 
+async def set_role(request: web.Request) -> web.StreamResponse:
+    """Another role, with the teams and organisations that the person then belongs to. Raises BadInput."""
+    post, force = await request.post(), rendering.force_of(request.app)
+    role, units = str(post.get("role", "")), sorted(set(map(str, post.getall("unit", []))))
+    if role not in STAFF:
+        raise BadInput(Reason("not-an-option", {"label": request.app[WORDS].say("account.role")}, "role"))
+    if unknown := set(units) - {*force.teams, *force.partners}:
+        raise BadInput(Reason("body-field", {"name": min(unknown)}, "unit"))
+    return await _change(request, "roles", roles=[role], units=units)
+
+
 async def _change(request: web.Request, what: str, **values: Any) -> web.StreamResponse:
     person, by = await _person(request), request[SIGNED_IN].actor.id
-    fact = e.AccountChanged(what=what)
+    told = {name: tuple(values[name]) for name in ("roles", "units") if name in values}
+    fact = e.AccountChanged(what=what, **told)
     await people.change(request.app[DESK], person.id, fact, by=by, by_role="administrator", **values)
     return web.Response(status=303, headers={"Location": f"/admin/people/{person.id}"})
+
+
+def _units(app: web.Application) -> dict[str, str]:
+    """The names of the force's teams and partner organisations, by id."""
+    force = rendering.force_of(app)
+    return {**force.teams, **{id_: partner.name for id_, partner in force.partners.items()}}
 
 
 async def _person(request: web.Request) -> Person:

@@ -155,9 +155,9 @@ def codes(answer: Answer) -> set[str]:
 
 def outcome(answer: Answer) -> str:
     assert answer.status < 500, answer.body
-    if answer.status == 401:
-        return SIGN_IN
     found = codes(answer)
+    if "sign-in-first" in found:
+        return SIGN_IN
     if found & HIDES:
         return HIDDEN
     if found & REFUSES or answer.status == 403:
