@@ -20,14 +20,16 @@ from sqlmodel import Session, col, select
 
 from rvr import gathering, noting
 from rvr import links as tokens
-from rvr.core import clocks, decide, erasure
+from rvr.core import authority, clocks, decide, erasure
 from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.core.commands import (
     THE_BOT,
     Actor,
+    BreakGlass,
     Command,
     ConfirmErasure,
+    DeclareConflict,
     DeriveRecording,
     ImportOrder,
     MakeMove,
@@ -299,6 +301,8 @@ class Desk:
                 return await self._decide_duty(command, by, at, asked)
             case ImportOrder() | NoteRecording() | DeriveRecording() | NoteQuality():
                 return await noting.batch_of(self.store, self._any_workflow(), command, by, at, asked), Case("")
+            case BreakGlass() | DeclareConflict():
+                return await self._decide_authority(command, by, at, asked)
             case ProposeErasure() | ConfirmErasure():
                 return await self._decide_erasure(command, by, at, asked)
         gathered = await self.gather(command.case)
@@ -318,6 +322,24 @@ class Desk:
                 raise Refused(*refused.reasons, *await self._who_did(recorded, workflow, command, by)) from None
         batch = self._batch(command, by, asked, case, decision, basis)
         batch = await self._with_links(batch, decision)
+        return self._with_notices(batch, decision), decision.case
+
+    async def _decide_authority(
+        self, command: BreakGlass | DeclareConflict, by: Actor, at: Moment, asked: bytes
+    ) -> tuple[Batch, Case]:
+        case = await self.case(command.case)
+        if erasure.is_erased(case):
+            raise Refused(Reason("case-erased"))
+        if isinstance(command, BreakGlass):
+            decision = authority.decide_break_glass(case, command, by=by, at=at)
+        else:
+            decision = authority.decide_conflict(case, command, await self.definition_of(case), by=by, at=at)
+        return self._with_notices(
+            self._batch(command, by, asked, case, decision, Basis(ids=())), decision
+        ), decision.case
+
+    def _with_notices(self, batch: Batch, decision: decide.Decision) -> Batch:
+        """With what goes out to whoever is on call."""
         told = notices(
             decision.case,
             decision.events,
@@ -326,7 +348,7 @@ class Desk:
             staff_url=self._staff_url,
             new_id=self.new_id,
         )
-        return replace(batch, messages=(*batch.messages, *told)), decision.case
+        return replace(batch, messages=(*batch.messages, *told))
 
     async def _decide_duty(self, command: SetDuty, by: Actor, at: Moment, asked: bytes) -> tuple[Batch, Case]:
         account = (await self.people()).get(command.officer)

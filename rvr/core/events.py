@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from rvr.core.authority_facts import *  # noqa: F403
 from rvr.core.beside_facts import *  # noqa: F403
 from rvr.core.call_facts import *  # noqa: F403
 from rvr.core.clock_facts import *  # noqa: F403
@@ -677,7 +678,16 @@ class OrderEnded(Fact):
     because: str = public("Code of the reason")
 
 
-_PARTS = ("events", "session_facts", "beside_facts", "call_facts", "clock_facts", "erasure_facts", "recording_facts")
+_PARTS = (
+    "events",
+    "session_facts",
+    "beside_facts",
+    "call_facts",
+    "clock_facts",
+    "erasure_facts",
+    "recording_facts",
+    "authority_facts",
+)
 """In this order their facts stand in every list: documents, the codebook, the columns of an export."""
 
 for _name in sorted(FACTS, key=lambda name: _PARTS.index(FACTS[name].__module__.rpartition(".")[2])):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -22,6 +22,8 @@ class Person:
     units: frozenset[str] = frozenset()
     """Ids of the teams and partner organisations that the person belongs to."""
     disabled: bool = False
+    glass: frozenset[str] = frozenset()
+    """Ids of cases that the person looks at outside the own ones. Told for a sign-in only."""
 
 
 class Open(NamedTuple):
@@ -48,15 +50,20 @@ def people(connection: Connection) -> dict[str, Person]:
     return {row[0]: _person(*row) for row in rows}
 
 
-def signed_in(connection: Connection, token_hash: str) -> tuple[Open, Person] | None:
+def signed_in(connection: Connection, token_hash: str, now: str) -> tuple[Open, Person] | None:
     """The sign-in with this hash, and whose it is."""
-    row = connection.execute(
-        f"SELECT {_OPEN}, {_PERSON} FROM signin"  # noqa: S608
-        " JOIN account ON account.id = signin.person WHERE signin.token_hash = :hash",
-        {"hash": token_hash},
-    ).fetchone()
+    rows = connection.execute(
+        f"SELECT {_OPEN}, {_PERSON}, glass_row.case_id FROM signin"  # noqa: S608
+        " JOIN account ON account.id = signin.person"
+        " LEFT JOIN glass_row ON glass_row.person = signin.person AND glass_row.until > :now"
+        " WHERE signin.token_hash = :hash",
+        {"hash": token_hash, "now": now},
+    ).fetchall()
+    if not rows:
+        return None
     end = len(Open._fields)
-    return (Open(*row[:end]), _person(*row[end:])) if row else None
+    looks_at = frozenset(row[-1] for row in rows if row[-1])
+    return Open(*rows[0][:end]), replace(_person(*rows[0][end:-1]), glass=looks_at)
 
 
 def sign_ins(connection: Connection, person: str) -> list[Open]:

@@ -183,6 +183,18 @@ class CaseRow(SQLModel, table=True):
     """Random ids, each case's own until a person confirms that it is somebody of an earlier case."""
     marac: bool
     """Whether it was referred to a MARAC."""
+    conflicts: list[str] = Field(sa_column=Column(TOLD, nullable=False))
+    """Members of staff with a conflict of interest."""
+
+
+class GlassRow(SQLModel, table=True):
+    """Somebody looks at a case outside the own ones, for a reason that is in its log, until then."""
+
+    __tablename__ = "glass_row"
+
+    person: str = Field(primary_key=True)
+    case_id: str = Field(primary_key=True)
+    until: str
 
 
 class ClockRow(SQLModel, table=True):

@@ -18,6 +18,7 @@ from rvr import turn
 from rvr.anchoring import Anchoring
 from rvr.attendance import LOOK_S, Attendance
 from rvr.config import ROOT, Settings
+from rvr.core import authority
 from rvr.core.errors import RvrError
 from rvr.desk import Desk
 from rvr.media import MediaEngine
@@ -28,6 +29,7 @@ from rvr.web import (
     attention,
     audit,
     auth,
+    break_glass,
     case_page,
     errors,
     evidence,
@@ -63,6 +65,8 @@ EVERY_ROLE = STAFF | frozenset(["advocate", "interpreter", "evaluator", "auditor
 OPENERS = frozenset({"call_handler", "sergeant", "inspector", "officer"})
 """Whoever opens cases in some workflow; in which, the workflow says."""
 
+GLASS_BREAKERS = frozenset(authority.BREAKS)
+CASE_DECLARERS = frozenset(authority.DECLARES)
 WATCHES = views.WATCHES
 EVALUATOR = frozenset({"evaluator"})
 ADMINISTRATOR = frozenset({"administrator"})
@@ -124,6 +128,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/v1/cases/{id}/exhibits/{exhibit}/looks", evidence.look, WATCHES, LOOK),
     Route("GET", "/api/v1/cases/{id}/exhibits/{exhibit}/{side}", evidence.fetch, WATCHES, LOOK),
     Route("POST", "/api/v1/cases/{id}/exhibits/{exhibit}/copies", evidence.give, WATCHES, EXPORT, fresh=True),
+    Route("POST", "/api/v1/cases/{id}/break-glass", break_glass.open_case, GLASS_BREAKERS, LOOK, fresh=True),
+    Route("POST", "/api/v1/cases/{id}/conflict", break_glass.declare_conflict, CASE_DECLARERS, MOVE),
     Route("GET", "/api/v1/board", api.board, STAFF, ("board",)),
     Route("POST", "/api/v1/duty", api.duty, DUTY, ("staff",)),
     Route("GET", "/api/v1/live", live.feed, STAFF, LOOK),
@@ -166,6 +172,9 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/cases/{id}/exhibits/{exhibit}", evidence.look, WATCHES, LOOK),
     Route("GET", "/cases/{id}/exhibits/{exhibit}", evidence.page, WATCHES, LOOK),
     Route("POST", "/cases/{id}/exhibits/{exhibit}/copies", evidence.give, WATCHES, EXPORT, fresh=True),
+    Route("POST", "/cases/{id}/conflict", break_glass.declare, CASE_DECLARERS, MOVE),
+    Route("GET", "/break-glass", break_glass.page, GLASS_BREAKERS, ("no_case_data",), fresh=True),
+    Route("POST", "/break-glass", break_glass.open_page, GLASS_BREAKERS, LOOK, fresh=True),
     Route("GET", "/shift", shift_page.page, attention.LEADS, ("board",)),
     Route("POST", "/duty", pages.set_duty, DUTY, ("staff",)),
     Route("GET", "/live", live.fragments, STAFF | {"advocate"}, LOOK),

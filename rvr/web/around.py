@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from rvr.core.commands import Actor
 from rvr.core.errors import NotFound, Reason
 from rvr.desk import Desk
@@ -34,9 +36,9 @@ async def gathered(desk: Desk, case_id: str, actor: Actor, version: int | None =
 
     def look(connection: Connection) -> tuple[dict[str, staff.Person], list[Other]]:
         where, values = within("id", others)
-        wanted = f"SELECT id, state, opened_by, officer, decision FROM case_row WHERE {where}"  # noqa: S608
+        wanted = f"SELECT id, state, opened_by, officer, decision, conflicts FROM case_row WHERE {where}"  # noqa: S608
         rows = connection.execute(wanted, values).fetchall() if others else []
-        return staff.people(connection), [Other(*row) for row in rows]
+        return staff.people(connection), [Other._make((*row[:-1], json.loads(row[-1]))) for row in rows]
 
     people, rows = await desk.store.look(look)
     flows = (flow, *desk.definitions.workflows.values())

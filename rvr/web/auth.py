@@ -187,7 +187,7 @@ def _verify(password_hash: str, password: str) -> bool:
 
 
 def _signed_in(signin: staff.Open, person: Person) -> SignedIn:
-    actor = Actor(person.id, frozenset(person.roles), person.name, person.units)
+    actor = Actor(person.id, frozenset(person.roles), person.name, person.units, person.glass)
     role = next(iter(person.roles), "")
     told = Signin(signin.token_hash[:16], person.id, role)
     return SignedIn(actor, signin.csrf, told, person.username, signin.proved_at)
@@ -205,10 +205,11 @@ async def who(request: web.Request) -> SignedIn | None:
 async def lookup(request: web.Request, token_hash: str, *, renew: bool = False) -> SignedIn | None:
     """The live sign-in with this hash. An open stream asks for each message, and is no sign of a person: no `renew`."""
     desk, settings = request.app[DESK], request.app[SETTINGS]
-    found = await desk.store.look(lambda connection: staff.signed_in(connection, token_hash))
+    now = desk.observe().at
+    found = await desk.store.look(lambda connection: staff.signed_in(connection, token_hash, iso(now)))
     if found is None:
         return None
-    (signin, person), now = found, desk.observe().at
+    signin, person = found
     idle = now - parse_iso(signin.seen_at)
     too_long = idle > timedelta(seconds=settings.signin_idle_s) and not desk.store.fault  # use cannot be noted then
     if parse_iso(signin.expires_at) < now or too_long or person.disabled:

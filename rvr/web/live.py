@@ -123,12 +123,12 @@ async def _check_topics(request: web.Request, topics: list[str]) -> None:
 
 
 async def _still(request: web.Request) -> bool:
-    """Whether this is still the person who was let in, with the same roles. If not, the stream ends; whoever comes back
-    is asked at the door.
+    """Whether this is still the person who was let in, with the same rights. If not, the stream ends; whoever comes
+    back is asked at the door.
     """
     token = request.cookies.get(auth.cookie_name(request, "rvr_s"), "")
     signed = await auth.lookup(request, links.hash_of(token))
-    return signed is not None and signed.roles == request[SIGNED_IN].roles
+    return signed is not None and signed.actor == request[SIGNED_IN].actor
 
 
 def _own(request: web.Request) -> str:

@@ -42,7 +42,7 @@ HEADS = {
 
 YES, NO, HIDDEN, SIGN_IN = "yes", "–", "hidden", "sign in"
 HIDES = {"no-such-case"}
-REFUSES = {"not-allowed-here", "not-your-move", "not-your-case", "not-your-duty", "csrf"}
+REFUSES = {"not-allowed-here", "not-your-move", "not-your-case", "not-your-duty", "csrf", "conflict-declared"}
 
 CANARIES = {
     "victim's name": "Testa Victim",
@@ -208,6 +208,9 @@ def agreed(request: pytest.FixtureRequest, name: str, answered: str) -> None:
 GUARDED = [route for route in ROUTES if route.roles or "/media/{seat}" in route.path]
 """The others are open on purpose, each for its reason (tests/web/test_routes.py)."""
 
+TOO_LONG = "x" * 600
+"""So that nobody declares a conflict of interest by being asked."""
+
 ENDS = {("POST", "/sign-out"), ("DELETE", "/api/v1/session")}
 FEEDS = {"/live", "/api/v1/live"}
 
@@ -222,9 +225,9 @@ async def answered(desks: Desks, route: Route, role: str, case: str) -> str:
     path = re.sub(r"{(\w+)}", lambda found: filled.get(found[1], str(uuid.uuid4())), route.path)
     sent: dict[str, object] = {}
     if route.method in ("POST", "PATCH"):
-        sent = {"json": {"command_id": str(uuid.uuid4()), "form": {"no": "such"}}}
+        sent = {"json": {"command_id": str(uuid.uuid4()), "form": {"no": "such"}, "note": TOO_LONG}}
         if not path.startswith("/api"):
-            sent = {"data": {"csrf": someone.me.get("csrf", ""), "command_id": str(uuid.uuid4())}}
+            sent = {"data": {"csrf": someone.me.get("csrf", ""), "command_id": str(uuid.uuid4()), "note": TOO_LONG}}
         if "/media/" in path:
             sent = {"data": b"v=0", "headers": {"Content-Type": "application/sdp"}}
     return outcome(await someone.call(route.method, path, **sent))
