@@ -134,7 +134,8 @@ _ACTIONS = {
 async def _show_factor(desk: Desk, row: AccountRow, settings: Settings) -> None:
     """A new secret, shown this once."""
     secret = second_factor.new_secret()
-    await people.change(desk, row, _changed("second_factor"), by=terminal.signin().person, secret=secret)
+    sealed = await people.sealed_factor(desk, row.id, secret)
+    await people.change(desk, row.id, _changed("second_factor"), by=terminal.signin().person, **sealed)
     address = second_factor.address(secret, row.username, f"RVR {settings.force}")
     say(f"{row.username}: scan this with an authenticator now. It is shown this once.")
     segno.make(address).terminal(compact=True)
@@ -147,7 +148,7 @@ def _changed(what: str, **more: Any) -> e.AccountChanged:
 
 async def _change(desk: Desk, row: AccountRow, what: str, **values: Any) -> None:
     told = {name: tuple(values[name]) for name in ("roles", "units") if name in values}
-    await people.change(desk, row, _changed(what, **told), by=terminal.signin().person, **values)
+    await people.change(desk, row.id, _changed(what, **told), by=terminal.signin().person, **values)
 
 
 def _new_password(username: str) -> str:

@@ -6,9 +6,10 @@ The media plane knows rooms and seats and decides nothing; a case's rules decide
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
+from sqlmodel import col
 
 from rvr.core import presence
 from rvr.core.commands import THE_MEDIA, MakeMove
@@ -67,6 +68,24 @@ async def note_restart(desk: Desk) -> None:
     for room, wanted in (await wanted_rooms(desk.store)).items():
         for seat in wanted.seats:
             await observed(desk, room, seat.id, "lost", "worker_lost", at, f"restart:{start}:{seat.id}")
+
+
+async def seats_of(store: Store, person: str) -> list[tuple[str, str]]:
+    """(room, seat) of each seat that this member of staff has in an open room."""
+    rows = await store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True)))
+    return [
+        (row.session, seat)
+        for row in rows
+        for seat, holder in ((row.officer_seat, row.officer), *((one["seat"], one["person"]) for one in row.guests))
+        if holder == person
+    ]
+
+
+async def give_up_seats(store: Store, leave: Callable[[str, str], Awaitable[None]], persons: Iterable[str]) -> None:
+    """Ends the connections of these members of staff: they may no longer see and hear. Their seats stay kept."""
+    for person in persons:
+        for room, seat in await seats_of(store, person):
+            await leave(room, seat)
 
 
 async def wanted_rooms(store: Store) -> dict[str, Room]:

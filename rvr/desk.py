@@ -19,20 +19,17 @@ import structlog
 from sqlmodel import Session, col, select
 
 from rvr import gathering, metrics, noting
-from rvr.core import clocks, decide, erasure
+from rvr.core import authority, clocks, decide, erasure
 from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.core.commands import (
     THE_BOT,
     Actor,
+    BreakGlass,
     Command,
     ConfirmErasure,
-    DeriveRecording,
-    ImportEarlier,
-    ImportOrder,
+    DeclareConflict,
     MakeMove,
-    NoteQuality,
-    NoteRecording,
     OpenCase,
     ProposeErasure,
     RegisterTrial,
@@ -343,25 +340,29 @@ class Desk:
     async def _decide(self, command: Command, by: Actor, at: Moment, asked: bytes) -> Decided:
         match command:
             case OpenCase():
-                workflow = self.definitions.workflows.get(command.workflow)
-                if workflow is None:
-                    raise NotFound(Reason("no-such-workflow"))
-                basis = self._basis(workflow, await self._nothing_yet(), {}, by)
-                basis = replace(basis, reference=self._new_reference())
-                decision = decide.decide_open(command, workflow, case_id=self.new_id(), by=by, at=at, basis=basis)
-                batch = self._batch(command, by, asked, Case(decision.case.id), decision, basis)
-                return Decided(batch, decision.case)
+                return await self._decide_open(command, by, at, asked)
+            case MakeMove() | RunOut():
+                return await self._decide_in_case(command, by, at, asked)
             case SetDuty():
                 return await self._decide_duty(command, by, at, asked)
-            case ImportOrder() | ImportEarlier() | NoteRecording() | DeriveRecording() | NoteQuality():
-                batch = await noting.batch_of(self.store, self._any_workflow(), command, by, at, asked)
-                return Decided(batch, Case(""))
-            case RegisterTrial() | StopTrial():
-                workflow = self._trial_workflow(command.trial)
-                batch = await noting.batch_of(self.store, workflow, command, by, at, asked)
-                return Decided(batch, Case(""))
+            case BreakGlass() | DeclareConflict():
+                return await self._decide_authority(command, by, at, asked)
             case ProposeErasure() | ConfirmErasure():
                 return await self._decide_erasure(command, by, at, asked)
+        trial = command.trial if isinstance(command, RegisterTrial | StopTrial) else ""
+        workflow = self._trial_workflow(trial) if trial else self._any_workflow()
+        return Decided(await noting.batch_of(self.store, workflow, command, by, at, asked), Case(""))
+
+    async def _decide_open(self, command: OpenCase, by: Actor, at: Moment, asked: bytes) -> Decided:
+        workflow = self.definitions.workflows.get(command.workflow)
+        if workflow is None:
+            raise NotFound(Reason("no-such-workflow"))
+        basis = self._basis(workflow, await self._nothing_yet(), {}, by)
+        basis = replace(basis, reference=self._new_reference())
+        decision = decide.decide_open(command, workflow, case_id=self.new_id(), by=by, at=at, basis=basis)
+        return Decided(self._batch(command, by, asked, Case(decision.case.id), decision, basis), decision.case)
+
+    async def _decide_in_case(self, command: MakeMove | RunOut, by: Actor, at: Moment, asked: bytes) -> Decided:
         gathered = await self.gather(command.case)
         case, recorded = gathered.case, gathered.log
         if erasure.is_erased(case):
@@ -379,6 +380,23 @@ class Desk:
                 raise Refused(*refused.reasons, *await self._who_did(recorded, workflow, command, by)) from None
         batch = self._batch(command, by, asked, case, decision, basis)
         batch = await self._inviting.with_links(batch, decision)
+        return Decided(self._with_notices(batch, decision), decision.case, gathered)
+
+    async def _decide_authority(
+        self, command: BreakGlass | DeclareConflict, by: Actor, at: Moment, asked: bytes
+    ) -> Decided:
+        case = await self.case(command.case)
+        if erasure.is_erased(case):
+            raise Refused(Reason("case-erased"))
+        if isinstance(command, BreakGlass):
+            decision = authority.decide_break_glass(case, command, by=by, at=at)
+        else:
+            decision = authority.decide_conflict(case, command, await self.definition_of(case), by=by, at=at)
+        batch = self._batch(command, by, asked, case, decision, Basis(ids=()))
+        return Decided(self._with_notices(batch, decision), decision.case)
+
+    def _with_notices(self, batch: Batch, decision: decide.Decision) -> Batch:
+        """With what goes out to whoever is on call."""
         told = notices(
             decision.case,
             decision.events,
@@ -387,7 +405,7 @@ class Desk:
             staff_url=self._staff_url,
             new_id=self.new_id,
         )
-        return Decided(replace(batch, messages=(*batch.messages, *told)), decision.case, gathered)
+        return replace(batch, messages=(*batch.messages, *told))
 
     async def _decide_duty(self, command: SetDuty, by: Actor, at: Moment, asked: bytes) -> Decided:
         account = (await self.people()).get(command.officer)

@@ -11,6 +11,7 @@ import asyncio
 import uuid
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ def add_verbs(verbs: Any, store: argparse.ArgumentParser) -> None:
     one = verbs.add_parser("erase", parents=[store], help="destroy the key of a case: one proposes, another confirms")
     one.add_argument("action", choices=("propose", "confirm"))
     one.add_argument("case", metavar="CASE", help="its reference or id")
-    one.add_argument("--user", required=True, metavar="NAME", help="who does it: an account with its password")
+    one.add_argument(
+        "--user", required=True, metavar="NAME", help="who does it: an account with its password and its second factor"
+    )
     one.add_argument("--authority", default="", metavar="CODE", help="propose: what allows it")
     one.add_argument("--reason", default="", metavar="CODE", help="propose: why")
 
@@ -235,9 +238,10 @@ def _due(store: Store, rules: Retention, until: datetime) -> Iterator[tuple[str,
 
 async def _erase(given: argparse.Namespace, settings: Settings) -> None:
     async with open_desk(settings, existing=True) as desk:
-        by = await people.authenticate(desk, given.user, terminal.password(given.user))
+        typed = terminal.password(given.user)
+        by = await people.authenticate(desk, given.user, typed, partial(terminal.code, given.user))
         if by is None:
-            raise Fault("There is no such account, or the password is another one.")
+            raise Fault("There is no such account, or the password or the code is another one. Nothing was done.")
         row = await _case_row(desk, given.case)
         if given.action == "propose":
             await _propose(desk, row, by, given)

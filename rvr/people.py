@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from rvr import second_factor
 from rvr.core import events as e
 from rvr.core.commands import THE_BOT, Actor, SetDuty
 from rvr.desk import Desk
@@ -84,26 +85,45 @@ async def register(
     return row
 
 
+ENDS_SIGN_INS = frozenset({"password", "second_factor", "disabled", "sign_ins_ended"})
+"""Changes of an account that end every sign-in, open feeds and seats in calls with them."""
+
+
 async def change(
-    desk: Desk, row: AccountRow, fact: e.AccountChanged, *, by: str, secret: str = "", **values: Any
+    desk: Desk, person: str, fact: e.AccountChanged, *, by: str, by_role: str = THE_BOT.id, **values: Any
 ) -> None:
-    """Changes the account's row, and says so in the person's stream. With a `secret`: of a new second factor. A new
-    password, a new factor and an end of the account end every sign-in.
-    """
-    stream, sealer = f"person/{row.id}", desk.store.sealer
-    log, event = await desk.store.load(stream), e.Event(fact, "", desk.observe(), by, THE_BOT.id)
-    await desk.store.append(Batch(desk.new_id(), by, b"", (Append(stream, len(log), (event,)),)))
+    """Changes columns of the account's row, and says so in the person's stream; both at once, or neither."""
+    stream = f"person/{person}"
+    log, event = await desk.store.load(stream), e.Event(fact, "", desk.observe(), by, by_role)
+    batch = Batch(
+        desk.new_id(),
+        by,
+        b"",
+        (Append(stream, len(log), (event,)),),
+        accounts=({"id": person, **values},) if values else (),
+        signs_out=(person,) if fact.what in ENDS_SIGN_INS else (),
+    )
+    await desk.store.append(batch)
+    await desk.catch_up()
 
-    def write(connection: Connection) -> None:
-        told = {**row.model_dump(), **values}
-        if secret:
-            key = sealer.key_for(connection, f"account/{row.id}")
-            told |= {"factor_key": key.id, "factor": seal_row(key, "account", row.id, "factor", secret)}
-        put(connection, AccountRow(**told))
-        if fact.what in ("password", "second_factor", "disabled"):
-            connection.execute("DELETE FROM signin WHERE person = :person", {"person": row.id})
 
-    await desk.store.write(write)
+def signed_out(recorded: Iterable[e.Recorded]) -> list[str]:
+    """The people whose sign-ins these events ended."""
+    return [
+        one.stream.partition("/")[2]
+        for one in recorded
+        if isinstance(one.event.fact, e.AccountChanged) and one.event.fact.what in ENDS_SIGN_INS
+    ]
+
+
+async def sealed_factor(desk: Desk, person: str, secret: str) -> dict[str, Any]:
+    """The columns of the account that hold this secret of a second factor."""
+
+    def seal(connection: Connection) -> dict[str, Any]:
+        key = desk.store.sealer.key_for(connection, f"account/{person}")
+        return {"factor_key": key.id, "factor": seal_row(key, "account", person, "factor", secret)}
+
+    return await desk.store.write(seal)
 
 
 def factor_of(desk: Desk, row: AccountRow) -> Callable[[Connection], str]:
@@ -123,14 +143,25 @@ async def use_step(desk: Desk, row: AccountRow, step: int) -> bool:
     return await desk.store.write(lambda connection: connection.execute(used, told).fetchone() is not None)
 
 
-async def authenticate(desk: Desk, username: str, password: str) -> Actor | None:
-    """Whoever this account is, if the password is right: for the terminal. The web counts the tries as well."""
+async def second(desk: Desk, row: AccountRow, digits: str) -> bool:
+    """Whether these digits are of the account's second factor, and of a step that was not used."""
+    secret = await desk.store.look(factor_of(desk, row))
+    step = second_factor.step_of(secret, digits.replace(" ", ""), desk.observe().at, row.factor_step)
+    return step is not None and await use_step(desk, row, step)
+
+
+async def authenticate(desk: Desk, username: str, password: str, code: Callable[[], str]) -> Actor | None:
+    """Whoever this account is, if the password is right, and the `code` where the account has a second factor: for the
+    terminal. The web counts the tries as well.
+    """
     rows = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.username == username))
     if not rows or rows[0].disabled:
         return None
     try:
         HASHER.verify(rows[0].password_hash, password)
     except (VerificationError, InvalidHashError):
+        return None
+    if rows[0].factor and not await second(desk, rows[0], code()):
         return None
     return Actor(rows[0].id, frozenset(rows[0].roles), rows[0].name, frozenset(rows[0].units))
 

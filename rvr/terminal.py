@@ -78,5 +78,12 @@ def password(username: str) -> str:
     return sys.stdin.readline().rstrip("\n")
 
 
+def code(username: str) -> str:
+    """The six digits of the authenticator, likewise."""
+    if sys.stdin.isatty():
+        return input(f"Code of {username}'s authenticator: ").strip()
+    return sys.stdin.readline().strip()
+
+
 def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")

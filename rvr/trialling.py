@@ -8,6 +8,7 @@ import os
 import secrets
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,10 @@ async def _now(desk: Desk, design: Design) -> TrialNow:
 async def _by(given: argparse.Namespace, desk: Desk) -> Actor:
     if not given.user:
         raise Fault(f"trial {given.action} needs --user NAME: an account whose password is asked for")
-    by = await people.authenticate(desk, given.user, terminal.password(given.user))
+    typed = terminal.password(given.user)
+    by = await people.authenticate(desk, given.user, typed, partial(terminal.code, given.user))
     if by is None:
-        raise Fault("There is no such account, or the password is another one.")
+        raise Fault("There is no such account, or the password or the code is another one.")
     return by
 
 

@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "outbox": {"core", "store", "desk", "carriers", "metrics"},
     "mailing": {"config"},
     "carriers": {"store.messages.Message", "config", "mailing", "messages"},
-    "people": {"core", "store", "desk"},
+    "people": {"core", "store", "desk", "second_factor"},
     "importing": {"core", "desk", "noting.earlier_known"},
     "simulation": {"core", "desk", "people", "ticker", "joining.the_victim"},
     "evaluation": {"core", "store", "definitions"},

@@ -233,3 +233,18 @@ def test_a_role_a_password_and_a_factor_can_be_changed_and_each_change_is_in_the
     assert "disabled" not in accounts(data, "list").stdout
     verified = verb("verify", "--data", str(data))
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_an_erasure_at_the_terminal_wants_the_second_factor_as_well(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    secret = added(data, "ada", "administrator")
+
+    def proposed(*typed: str) -> str:
+        told = ("erase", "propose", "K7Q-X2M", "--user", "ada", "--data", str(data))
+        return verb(*told, typed="".join(f"{one}\n" for one in typed)).stderr
+
+    digits = code(secret)
+    for wrong in ((PASSWORD,), (PASSWORD, "000000"), ("another password", digits)):
+        assert "password or the code is another one" in proposed(*wrong)
+    assert "There is no case K7Q-X2M" in proposed(PASSWORD, digits)
+    assert "password or the code is another one" in proposed(PASSWORD, digits), "each code is good once"

@@ -170,6 +170,10 @@ class Case:
     """What came of the draw of a trial's arm."""
     arm_overridden: str = ""
     """Why the trial was set aside for this case: code of the reason."""
+    glass: Mapping[str, str] = field(default_factory=dict)
+    """Who looks or looked at this case outside the own ones -> until when."""
+    conflicts: frozenset[str] = frozenset()
+    """Members of staff with a conflict of interest, to whom this case is closed."""
 
 
 def fold(case_id: str, log: Iterable[e.Recorded]) -> Case:
@@ -387,12 +391,37 @@ def _(fact: e.HandoverAccepted, case: Case, event: e.Event) -> dict[str, Any]:
 
 @_changes.register
 def _(fact: e.CaseTakenOver, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"sergeant": event.by}
+    return {"sergeant": event.by, **_conflict(fact.reason, case, fact.before)}
+
+
+@_changes.register
+def _(fact: e.HandoverDeclined, case: Case, event: e.Event) -> dict[str, Any]:
+    return _conflict(fact.reason, case, event.by)
+
+
+CONFLICT = "conflict_of_interest"
+"""The reason by which the lists of the workflows call it."""
+
+
+def _conflict(reason: str, case: Case, person: str) -> dict[str, Any]:
+    """A case that was given away for a conflict of interest is closed to whoever gave it away."""
+    return {"conflicts": case.conflicts | {person}} if reason == CONFLICT and person else {}
+
+
+@_changes.register
+def _(fact: e.ConflictDeclared, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"conflicts": case.conflicts | {event.by}}
+
+
+@_changes.register
+def _(fact: e.GlassBroken, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"glass": {**case.glass, event.by: fact.until}}
 
 
 @_changes.register
 def _(fact: e.HandedBack, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"sergeant": ""}
+    """Where an officer is assigned already, it is the officer's conflict that somebody hands back for."""
+    return {"sergeant": "", **_conflict(fact.reason, case, case.officer if case.engaged else event.by)}
 
 
 @_changes.register
@@ -621,7 +650,7 @@ def _(fact: e.AllocationAccepted, case: Case, event: e.Event) -> dict[str, Any]:
 
 @_changes.register
 def _(fact: e.AllocationRejected, case: Case, event: e.Event) -> dict[str, Any]:
-    return {"decision": "", "team": "", "accepted_by": ""}
+    return {"decision": "", "team": "", "accepted_by": "", **_conflict(fact.reason, case, event.by)}
 
 
 @_changes.register

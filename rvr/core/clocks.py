@@ -248,6 +248,11 @@ def link_expires(workflow: Workflow, at: Moment) -> str:
     return iso(at.at + timedelta(minutes=workflow.force.link_minutes))
 
 
+def glass_until(at: Moment, seconds: int) -> str:
+    """When a look outside one's own cases that begins now ends."""
+    return iso(at.at + timedelta(seconds=seconds))
+
+
 def is_open(hours: Hours, at: Moment) -> bool:
     """Whether the desk's hours include this moment, in the force's own time zone; the same time twice: always open."""
     local = hours.local(at.at).time()

@@ -45,6 +45,8 @@ class Actor:
     """As shown to colleagues; never part of an event's public side."""
     units: frozenset[str] = frozenset()
     """Ids of the teams and partner organisations that the person belongs to."""
+    glass: frozenset[str] = frozenset()
+    """Ids of cases outside the own ones that the person looks at now, for a reason that is in their logs."""
 
 
 THE_BOT = Actor(BOT, frozenset({BOT}), "RVR")
@@ -235,6 +237,26 @@ class StopTrial:
     at: Moment | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """Look at a case outside one's own, for a reason and a while."""
+
+    command_id: str
+    case: str
+    reason: str
+    at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeclareConflict:
+    """Say that one knows the people of a case, and have nothing to do with it from then on."""
+
+    command_id: str
+    case: str
+    note: str = ""
+    at: Moment | None = None
+
+
 Command = (
     OpenCase
     | MakeMove
@@ -249,4 +271,6 @@ Command = (
     | ConfirmErasure
     | RegisterTrial
     | StopTrial
+    | BreakGlass
+    | DeclareConflict
 )

@@ -55,6 +55,8 @@ class MoveView:
 
 def view_moves(workflow: Workflow, case: Case, by: Actor, basis: Basis) -> list[MoveView]:
     """Every move that the table has from here and that is this person's to make."""
+    if by.id in case.conflicts:
+        return []
     facts = Facts(case, by, basis)
     return [
         MoveView(move, (*_unmet(workflow, move.needs, facts), *arms.reasons(workflow, move, facts)))
@@ -105,6 +107,8 @@ def _checked_move(workflow: Workflow, case: Case, move_id: str, by: Actor) -> Mo
         raise Forbidden(Reason("not-your-move", {"move": move.name}))
     if not _theirs(move, case, by):
         raise Forbidden(Reason("not-your-case"))
+    if by.id in case.conflicts:
+        raise Forbidden(Reason("conflict-declared"))
     if case.state not in move.sources:
         raise Refused(Reason("not-from-here", {"move": move.name, "state": workflow.states[case.state].name}))
     return move

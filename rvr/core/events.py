@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from rvr.core.authority_facts import *  # noqa: F403
 from rvr.core.beside_facts import *  # noqa: F403
 from rvr.core.call_facts import *  # noqa: F403
 from rvr.core.clock_facts import *  # noqa: F403
@@ -638,9 +639,9 @@ class PersonRegistered(Fact):
 
 @fact
 class AccountChanged(Fact):
-    """Stream person/: something about a member of staff's account was changed at the terminal."""
+    """Stream person/: something about a member of staff's account was changed, at the terminal or on the screen."""
 
-    what: str = public("password, second_factor, roles, disabled or enabled")
+    what: str = public("password, second_factor, roles, disabled, enabled or sign_ins_ended")
     roles: tuple[str, ...] = public("Roles: the new ones; else empty", default=())
     units: tuple[str, ...] = public("Teams and partner organisations, likewise", default=())
 
@@ -696,7 +697,7 @@ class EarlierCaseTimed(Fact):
 
 _PARTS = (
     *("events", "session_facts", "beside_facts", "call_facts", "clock_facts", "erasure_facts", "recording_facts"),
-    "trial_facts",
+    *("trial_facts", "authority_facts"),
 )
 """In this order their facts stand in every list: documents, the codebook, the columns of an export."""
 

@@ -112,6 +112,8 @@ def _assigned(asked: Asked, wanted: str) -> list[e.Fact]:
     officer = asked.basis.officers.get(wanted)
     if officer is None:
         raise Refused(Reason("unknown-officer", {}, "officer"))
+    if wanted in asked.case.conflicts:
+        raise Refused(Reason("officer-has-conflict", {}, "officer"))
     if wanted == asked.case.officer and asked.case.engaged:
         raise Refused(Reason("officer-already-assigned", {}, "officer"))
     if not officer.free:

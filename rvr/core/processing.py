@@ -9,7 +9,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rvr.core import events as e
-from rvr.core.commands import Command, ConfirmErasure, MakeMove, OpenCase, ProposeErasure, RegisterTrial, StopTrial
+from rvr.core.commands import (
+    BreakGlass,
+    Command,
+    ConfirmErasure,
+    DeclareConflict,
+    MakeMove,
+    OpenCase,
+    ProposeErasure,
+    RegisterTrial,
+    StopTrial,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,7 @@ CATEGORY: Mapping[type[e.Fact], str] = {
     e.StillTaken: "collection",
     e.ErasureProposed: "erasure",
     e.CaseErased: "erasure",
+    e.GlassBroken: "consultation",
 }
 """Everything else alters a case. A match lets two records count as one person's; a referral opens the case to an
 organisation outside the force, and whoever is asked into a call hears what is said there. What is passed on by other
@@ -69,6 +80,10 @@ def what(command: Command) -> str:
             return "trial.register"
         case StopTrial():
             return "trial.stop"
+        case BreakGlass():
+            return "break_glass"
+        case DeclareConflict():
+            return "declare_conflict"
     return type(command).__name__
 
 

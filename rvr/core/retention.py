@@ -16,7 +16,7 @@ from rvr.core.case import Case
 from rvr.core.conditions import Condition
 from rvr.core.moment import parse_iso
 
-OF_ERASURE = (e.ErasureProposed, e.CaseErased)
+OF_ERASURE = (e.ErasureProposed, e.CaseErased, e.GlassBroken)
 """They begin no new time of keeping."""
 
 

@@ -22,8 +22,8 @@ from rvr.store.ledger import GENESIS
 from rvr.store.messages import Message, drop_messages, put_message
 from rvr.store.projections import change_case, put_officer, put_order, standing_case
 from rvr.store.sealing import DataKey, Sealer
-from rvr.store.statements import add, put
-from rvr.store.tables import CommandRow, EventRow, LinkRow
+from rvr.store.statements import add, change, put, standing
+from rvr.store.tables import AccountRow, CommandRow, EventRow, LinkRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,10 @@ class Batch:
     links: tuple[LinkRow, ...] = ()
     """Join links that are new or changed (bound, revoked), as they are afterwards."""
     messages: tuple[Message, ...] = ()
+    accounts: tuple[Mapping[str, Any], ...] = ()
+    """Accounts of staff that change: the id, and the columns with another value."""
+    signs_out: tuple[str, ...] = ()
+    """People whose every sign-in ends with this."""
     erases: tuple[str, ...] = ()
     """Streams whose key is destroyed by this, with what was made of it."""
     access: tuple[access.Access, ...] = ()
@@ -92,7 +96,7 @@ class CommandSeen(Exception):
 
 def append(connection: Connection, sealer: Sealer, batch: Batch, force: str, recorded_at: str) -> list[Recorded]:
     """Records the batch. Raises CommandSeen, Conflict or ReferenceTaken before anything of it is written."""
-    (stands,), ends, taken, standing = _asked(
+    (stands,), ends, taken, stood = _asked(
         connection,
         [(_STANDS, {"person": batch.person, "command_id": batch.command_id})],
         [(_END, {"stream": part.stream}) for part in batch.appends],
@@ -109,11 +113,15 @@ def append(connection: Connection, sealer: Sealer, batch: Batch, force: str, rec
     stamp = envelope.Stamp(batch.command_id, force, recorded_at)
     rows, recorded = _enclosed(connection, sealer, batch, heads, stamp, last)
     add(connection, EventRow, rows)
-    _project(connection, sealer, batch, recorded, standing)
+    _project(connection, sealer, batch, recorded, stood)
     for link in batch.links:
         put(connection, link)
     for message in batch.messages:
         put_message(connection, sealer, message, recorded_at)
+    for account in batch.accounts:
+        change(connection, AccountRow, account, connection.execute(*standing(AccountRow, account["id"])).fetchone())
+    for person in batch.signs_out:
+        connection.execute("DELETE FROM signin WHERE person = :person", {"person": person})
     for stream in batch.erases:
         erase(connection, stream)
         drop_messages(connection, stream.removeprefix("case/"))
@@ -166,11 +174,9 @@ def _enclosed(
     return rows, recorded
 
 
-def _project(
-    connection: Connection, sealer: Sealer, batch: Batch, recorded: list[Recorded], standing: list[Any]
-) -> None:
+def _project(connection: Connection, sealer: Sealer, batch: Batch, recorded: list[Recorded], stood: list[Any]) -> None:
     last = {done.stream: done.position for done in recorded}
-    for case, row in zip(batch.cases, standing, strict=True):
+    for case, row in zip(batch.cases, stood, strict=True):
         stream = f"case/{case.id}"
         events = [done.event for done in recorded if done.stream == stream]
         change_case(connection, case, last[stream], events, row)

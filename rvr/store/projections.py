@@ -8,13 +8,13 @@ from the log at any time.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
 from rvr.core.case import Case, RunningClock, fold, moves_clocks
 from rvr.core.clocks import due_boottime_ns
-from rvr.core.events import Event, Recorded
+from rvr.core.events import Event, GlassBroken, Recorded
 from rvr.core.moment import iso
 from rvr.core.orders import Order, fold_order
 from rvr.core.presence import presence_of
@@ -25,18 +25,19 @@ from rvr.store.engine import Connection, Question
 from rvr.store.identities import put_case_identities, put_order_identities
 from rvr.store.sealing import SealBroken, Sealer
 from rvr.store.statements import add, change, put, standing
-from rvr.store.tables import CaseRow, ClockRow, OfficerRow, OrderRow, SettingRow
+from rvr.store.tables import CaseRow, ClockRow, GlassRow, OfficerRow, OrderRow, SettingRow
 
-MADE_AS = "4"
+MADE_AS = "5"
 """Raised whenever read rows are made in another way: a store then makes them again at its next start."""
 
-_ROWS = ("case_row", "clock_row", "officer_row", "order_row", "identity_row")
+_ROWS = ("case_row", "clock_row", "officer_row", "order_row", "identity_row", "glass_row")
 
 
 def put_case(connection: Connection, case: Case, position: int) -> None:
     """The case's row and its clocks' rows, where there are none. `position`: of its last event."""
     add(connection, CaseRow, [_whole(case, position)])
     add(connection, ClockRow, _clocks(case))
+    _put_glass(connection, case)
 
 
 def standing_case(case: Case) -> Question:
@@ -44,13 +45,20 @@ def standing_case(case: Case) -> Question:
     return standing(CaseRow, case.id)
 
 
-def change_case(connection: Connection, case: Case, position: int, events: Iterable[Event], found: Any) -> None:
+def change_case(connection: Connection, case: Case, position: int, events: Sequence[Event], found: Any) -> None:
     """The case's row and its clocks' rows, as the case is after these events. `found`: the row that stands."""
     moved = any(map(moves_clocks, events))
     change(connection, CaseRow, _whole(case, position) if moved or not found else _case(case, position), found)
     if moved:
         connection.execute("DELETE FROM clock_row WHERE case_id = :case_id", {"case_id": case.id})
         add(connection, ClockRow, _clocks(case))
+    if any(isinstance(event.fact, GlassBroken) for event in events):
+        _put_glass(connection, case)
+
+
+def _put_glass(connection: Connection, case: Case) -> None:
+    for person, until in case.glass.items():
+        put(connection, GlassRow(person=person, case_id=case.id, until=until))
 
 
 def put_officer(connection: Connection, officer: Officer) -> None:
@@ -99,6 +107,7 @@ def _case(case: Case, position: int) -> dict[str, Any]:
         "victim_id": case.victim_id,
         "suspect_id": case.suspect_id,
         "marac": "MaracReferred" in case.first,
+        "conflicts": sorted(case.conflicts),
         **_session(case),
     }
 
@@ -193,7 +202,8 @@ def fingerprints(connection: Connection) -> dict[str, bytes]:
     found = {}
     for table in _ROWS:
         told = sha256()
-        for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4"):  # noqa: S608 (names from above)
+        order = "1, 2" if table == "glass_row" else "1, 2, 3, 4"  # its key has two columns, the longest has four
+        for row in connection.execute(f"SELECT * FROM {table} ORDER BY {order}"):  # noqa: S608 (names from above)
             told.update(repr(row).encode())
         found[table] = told.digest()
     return found

@@ -13,7 +13,9 @@ from rvr.store.tables import METADATA
 ADDED_TO = frozenset({"event", "access", "checkpoint", "anchor"})
 """Rows are only ever added (`migrations.steps.append_only`)."""
 
-EMPTIED = frozenset({"case_row", "clock_row", "officer_row", "order_row", "identity_row", "signin", "sign_in_try"})
+EMPTIED = frozenset(
+    {"case_row", "clock_row", "officer_row", "order_row", "identity_row", "glass_row", "signin", "sign_in_try"}
+)
 """Read rows, which are made again; and sign-ins with their tries, which end. Rows of no other table are deleted."""
 
 ENGINES = {"given": "SELECT, UPDATE", "alembic_version": "SELECT"}

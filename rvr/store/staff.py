@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,6 +23,8 @@ class Person:
     units: frozenset[str] = frozenset()
     """Ids of the teams and partner organisations that the person belongs to."""
     disabled: bool = False
+    glass: frozenset[str] = frozenset()
+    """Ids of cases that the person looks at outside the own ones. Told for a sign-in only."""
 
 
 class Open(NamedTuple):
@@ -32,8 +34,14 @@ class Open(NamedTuple):
     csrf: str
     seen_at: str
     expires_at: str
+    created_at: str = ""
+    proved_at: str = ""
+    """When the person last proved who it is."""
+    how: str = ""
+    """password, passkey or provider."""
 
 
+_OPEN = ", ".join(f"signin.{name}" for name in Open._fields)
 _PERSON = "account.id, account.username, account.name, account.roles, account.units, account.disabled"
 
 
@@ -43,14 +51,26 @@ def people(connection: Connection) -> dict[str, Person]:
     return {row[0]: _person(*row) for row in rows}
 
 
-def signed_in(connection: Connection, token_hash: str) -> tuple[Open, Person] | None:
+def signed_in(connection: Connection, token_hash: str, now: str) -> tuple[Open, Person] | None:
     """The sign-in with this hash, and whose it is."""
-    row = connection.execute(
-        f"SELECT signin.token_hash, signin.csrf, signin.seen_at, signin.expires_at, {_PERSON} FROM signin"  # noqa: S608
-        " JOIN account ON account.id = signin.person WHERE signin.token_hash = :hash",
-        {"hash": token_hash},
-    ).fetchone()
-    return (Open(*row[:4]), _person(*row[4:])) if row else None
+    rows = connection.execute(
+        f"SELECT {_OPEN}, {_PERSON}, glass_row.case_id FROM signin"  # noqa: S608
+        " JOIN account ON account.id = signin.person"
+        " LEFT JOIN glass_row ON glass_row.person = signin.person AND glass_row.until > :now"
+        " WHERE signin.token_hash = :hash",
+        {"hash": token_hash, "now": now},
+    ).fetchall()
+    if not rows:
+        return None
+    end = len(Open._fields)
+    looks_at = frozenset(row[-1] for row in rows if row[-1])
+    return Open(*rows[0][:end]), replace(_person(*rows[0][end:-1]), glass=looks_at)
+
+
+def sign_ins(connection: Connection, person: str) -> list[Open]:
+    """The sign-ins of this person, the oldest first; some may have run out."""
+    found = f"SELECT {_OPEN} FROM signin WHERE person = :person ORDER BY created_at"  # noqa: S608
+    return [Open(*row) for row in connection.execute(found, {"person": person}).fetchall()]
 
 
 def seen(connection: Connection, token_hash: str, at: str) -> None:
@@ -58,9 +78,18 @@ def seen(connection: Connection, token_hash: str, at: str) -> None:
     connection.execute("UPDATE signin SET seen_at = :at WHERE token_hash = :hash", {"hash": token_hash, "at": at})
 
 
+def proved(connection: Connection, token_hash: str, at: str) -> None:
+    """Notes that the person proved anew who it is. For the writing connection."""
+    told = {"hash": token_hash, "at": at}
+    connection.execute("UPDATE signin SET seen_at = :at, proved_at = :at WHERE token_hash = :hash", told)
+
+
 def officers(connection: Connection) -> dict[str, Officer]:
-    """Every officer who was ever on duty, by person id."""
-    rows = connection.execute("SELECT id, version, status, case_id FROM officer_row ORDER BY id")
+    """Every officer who was ever on duty, by person id. Whose account is disabled is on duty no more."""
+    rows = connection.execute(
+        "SELECT officer_row.id, version, CASE WHEN account.disabled THEN 'off' ELSE status END, case_id"
+        " FROM officer_row LEFT JOIN account ON account.id = officer_row.id ORDER BY officer_row.id"
+    )
     return {row[0]: Officer(*row) for row in rows}
 
 

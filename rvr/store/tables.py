@@ -183,6 +183,18 @@ class CaseRow(SQLModel, table=True):
     """Random ids, each case's own until a person confirms that it is somebody of an earlier case."""
     marac: bool
     """Whether it was referred to a MARAC."""
+    conflicts: list[str] = Field(sa_column=Column(TOLD, nullable=False))
+    """Members of staff with a conflict of interest."""
+
+
+class GlassRow(SQLModel, table=True):
+    """Somebody looks at a case outside the own ones, for a reason that is in its log, until then."""
+
+    __tablename__ = "glass_row"
+
+    person: str = Field(primary_key=True)
+    case_id: str = Field(primary_key=True)
+    until: str
 
 
 class ClockRow(SQLModel, table=True):
@@ -287,7 +299,10 @@ class AccountRow(SQLModel, table=True):
     """A member of staff who may sign in."""
 
     __tablename__ = "account"
-    __table_args__ = (UniqueConstraint("username", name="account_username"),)
+    __table_args__ = (
+        UniqueConstraint("username", name="account_username"),
+        Index("account_provider_key", "provider_key"),
+    )
 
     id: str = Field(primary_key=True)
     username: str
@@ -303,6 +318,8 @@ class AccountRow(SQLModel, table=True):
     """The secret of the second factor, sealed; empty: there is none."""
     factor_step: int = Field(default=0, sa_type=NUMBER)
     """The last step of it that was used: none is good twice."""
+    provider_key: str = ""
+    """By what an identity provider knows the person: issuer and key within it; empty for a local account."""
 
 
 class SigninRow(SQLModel, table=True):
@@ -316,6 +333,10 @@ class SigninRow(SQLModel, table=True):
     created_at: str
     seen_at: str
     expires_at: str
+    proved_at: str = ""
+    """When the person last proved who it is: at sign-in, or when asked again."""
+    how: str = ""
+    """password, passkey or provider."""
 
 
 class TryRow(SQLModel, table=True):

@@ -104,6 +104,13 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def confirm(request: web.Request) -> web.StreamResponse:
+    """Whoever is signed in proves anew who it is, for what wants that (`confirm-first`)."""
+    body = await body_of(request)
+    await auth.confirm(request, member(body, "password", str), member(body, "code", str, default=""))
+    return web.Response(status=204)
+
+
 # --- Definitions -------------------------------------------------------------------------------------------------
 
 

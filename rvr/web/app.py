@@ -18,6 +18,7 @@ from rvr import turn
 from rvr.anchoring import Anchoring
 from rvr.attendance import LOOK_S, Attendance
 from rvr.config import ROOT, Settings
+from rvr.core import authority
 from rvr.core.errors import RvrError
 from rvr.desk import Desk
 from rvr.media import MediaEngine
@@ -29,6 +30,7 @@ from rvr.web import (
     attention,
     audit,
     auth,
+    break_glass,
     case_page,
     crowd,
     door,
@@ -42,6 +44,7 @@ from rvr.web import (
     openapi,
     operations,
     pages,
+    people_page,
     rendering,
     shift_page,
     views,
@@ -66,6 +69,8 @@ EVERY_ROLE = STAFF | frozenset(["advocate", "interpreter", "evaluator", "auditor
 OPENERS = frozenset({"call_handler", "sergeant", "inspector", "officer"})
 """Whoever opens cases in some workflow; in which, the workflow says."""
 
+GLASS_BREAKERS = frozenset(authority.BREAKS)
+CASE_DECLARERS = frozenset(authority.DECLARES)
 WATCHES = views.WATCHES
 EVALUATOR = frozenset({"evaluator"})
 ADMINISTRATOR = frozenset({"administrator"})
@@ -102,6 +107,8 @@ class Route:
     access: tuple[str, ...]
     """What a request may be in the access log: categories of DPA 2018 s.62(1), or why it is none (`APART`). A row of a
     command is written with its events, a look by the handler, which knows the classes of fields that it shows."""
+    fresh: bool = False
+    """Whether the person must have proved within the last minutes who it is."""
 
 
 STATIC_FOLDERS = {"css": "no_case_data", "js": "no_case_data", "vendor": "no_case_data"}
@@ -112,6 +119,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/v1/session", api.sign_in, ANYBODY, ("sign_in",)),
     Route("GET", "/api/v1/session", api.session, EVERY_ROLE, ("sign_in",)),
     Route("DELETE", "/api/v1/session", api.sign_out, EVERY_ROLE, ("sign_in",)),
+    Route("POST", "/api/v1/session/confirm", api.confirm, EVERY_ROLE, ("sign_in",)),
     # Definitions
     Route("GET", "/api/v1/openapi.json", openapi.document, ANYBODY, ("no_case_data",)),
     Route("GET", "/api/v1/workflows", api.workflows, EVERY_ROLE, ("no_case_data",)),
@@ -123,7 +131,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/v1/cases/{id}/events", api.events, DESK_ROLES, LOOK),
     Route("POST", "/api/v1/cases/{id}/exhibits/{exhibit}/looks", evidence.look, WATCHES, LOOK),
     Route("GET", "/api/v1/cases/{id}/exhibits/{exhibit}/{side}", evidence.fetch, WATCHES, LOOK),
-    Route("POST", "/api/v1/cases/{id}/exhibits/{exhibit}/copies", evidence.give, WATCHES, EXPORT),
+    Route("POST", "/api/v1/cases/{id}/exhibits/{exhibit}/copies", evidence.give, WATCHES, EXPORT, fresh=True),
+    Route("POST", "/api/v1/cases/{id}/break-glass", break_glass.open_case, GLASS_BREAKERS, LOOK, fresh=True),
+    Route("POST", "/api/v1/cases/{id}/conflict", break_glass.declare_conflict, CASE_DECLARERS, MOVE),
     Route("GET", "/api/v1/board", api.board, STAFF, ("board",)),
     Route("POST", "/api/v1/duty", api.duty, DUTY, ("staff",)),
     Route("GET", "/api/v1/live", live.feed, STAFF, LOOK),
@@ -145,7 +155,7 @@ ROUTES: tuple[Route, ...] = (
     # Evaluation
     Route("GET", "/api/v1/timings", figures.summed_up, EVALUATOR, LOOK),
     Route("GET", "/api/v1/measures", figures.measured, EVALUATOR, LOOK),
-    Route("POST", "/api/v1/exports", exports.make_export, EVALUATOR, EXPORT),
+    Route("POST", "/api/v1/exports", exports.make_export, EVALUATOR, EXPORT, fresh=True),
     # The access log
     Route("GET", "/api/v1/access", audit.found, AUDITOR, LOOK),
     # Demo mode only, on this machine only
@@ -158,24 +168,34 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/", pages.home, ANYBODY, ("board",)),
     Route("POST", "/sign-in", pages.sign_in, ANYBODY, ("sign_in",)),
     Route("POST", "/sign-out", pages.sign_out, EVERY_ROLE, ("sign_in",)),
+    Route("GET", "/confirm", pages.confirm_page, EVERY_ROLE, ("sign_in",)),
+    Route("POST", "/confirm", pages.confirm, EVERY_ROLE, ("sign_in",)),
     Route("GET", "/cases/new", pages.open_case_form, OPENERS, ("no_case_data",)),
     Route("POST", "/cases", pages.open_case, OPENERS, ("collection",)),
     Route("GET", "/cases/{id}", case_page.show, CASE_ROLES, LOOK),
     Route("POST", "/cases/{id}/moves/{move}", case_page.make_move, CASE_ROLES, MOVE),
     Route("POST", "/cases/{id}/exhibits/{exhibit}", evidence.look, WATCHES, LOOK),
     Route("GET", "/cases/{id}/exhibits/{exhibit}", evidence.page, WATCHES, LOOK),
-    Route("POST", "/cases/{id}/exhibits/{exhibit}/copies", evidence.give, WATCHES, EXPORT),
+    Route("POST", "/cases/{id}/exhibits/{exhibit}/copies", evidence.give, WATCHES, EXPORT, fresh=True),
+    Route("POST", "/cases/{id}/conflict", break_glass.declare, CASE_DECLARERS, MOVE),
+    Route("GET", "/break-glass", break_glass.page, GLASS_BREAKERS, ("no_case_data",), fresh=True),
+    Route("POST", "/break-glass", break_glass.open_page, GLASS_BREAKERS, LOOK, fresh=True),
     Route("GET", "/shift", shift_page.page, attention.LEADS, ("board",)),
     Route("POST", "/duty", pages.set_duty, DUTY, ("staff",)),
     Route("GET", "/live", live.fragments, STAFF | {"advocate"}, LOOK),
     Route("GET", "/j", join.page, ANYBODY, ("own_data",)),
     Route("GET", "/g", guest.page, ANYBODY, ("own_data",)),
     Route("GET", "/evaluation", figures.page, EVALUATOR, LOOK),
-    Route("POST", "/evaluation/report", figures.download, EVALUATOR, EXPORT),
-    Route("POST", "/evaluation/export", exports.make_export, EVALUATOR, EXPORT),
+    Route("POST", "/evaluation/report", figures.download, EVALUATOR, EXPORT, fresh=True),
+    Route("POST", "/evaluation/export", exports.make_export, EVALUATOR, EXPORT, fresh=True),
     Route("GET", "/audit", audit.page, AUDITOR, LOOK),
-    Route("POST", "/audit/rows.csv", audit.download, AUDITOR, EXPORT),
+    Route("POST", "/audit/rows.csv", audit.download, AUDITOR, EXPORT, fresh=True),
     Route("GET", "/admin", pages.admin_page, ADMINISTRATOR, ("staff",)),
+    Route("GET", "/admin/people/{person}", people_page.show, ADMINISTRATOR, ("staff",)),
+    Route("POST", "/admin/people/{person}/end", people_page.end_sign_ins, ADMINISTRATOR, ("staff",)),
+    Route("POST", "/admin/people/{person}/disable", people_page.disable, ADMINISTRATOR, ("staff",)),
+    Route("POST", "/admin/people/{person}/enable", people_page.enable, ADMINISTRATOR, ("staff",), fresh=True),
+    Route("POST", "/admin/people/{person}/role", people_page.set_role, ADMINISTRATOR, ("staff",), fresh=True),
     Route("GET", "/workflows", workflow_page.every, EVERY_ROLE, ("no_case_data",)),
     Route("GET", "/workflows/{id}", workflow_page.show, EVERY_ROLE, ("no_case_data",)),
     Route("GET", "/demo/outbox", pages.outbox_page, ANYBODY, ("demo",)),
@@ -237,6 +257,8 @@ def _with(route: Route) -> Handler:
         auth.check_host(request)
         if route.roles:
             await auth.check(request, route.roles)
+        if route.fresh:
+            auth.check_fresh(request)
         return await route.handler(request)
 
     return guarded

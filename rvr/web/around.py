@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 from rvr.core.case import Case
@@ -57,9 +58,9 @@ def _beside(connection: Connection, now: Gathered, actor: Actor) -> _Beside:
     known = now.known if "people" in views.classes_for(now.case, actor) else Known()
     others = {past.case for past in known.history} | {one.id for c in known.candidates for one in c.cases}
     where, values = within("id", others)
-    wanted = f"SELECT id, state, opened_by, officer, decision FROM case_row WHERE {where}"  # noqa: S608
+    wanted = f"SELECT id, state, opened_by, officer, decision, conflicts FROM case_row WHERE {where}"  # noqa: S608
     rows = connection.execute(wanted, values).fetchall() if others else []
-    return _Beside(known, staff.people(connection), [Other(*row) for row in rows])
+    return _Beside(known, staff.people(connection), [Other._make((*row[:-1], json.loads(row[-1]))) for row in rows])
 
 
 async def _around(desk: Desk, now: Gathered, beside: _Beside, actor: Actor) -> Around:

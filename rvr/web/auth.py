@@ -19,13 +19,13 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlmodel import col
 
-from rvr import links, metrics, people, second_factor
+from rvr import calls, links, metrics, people
 from rvr.config import Settings
 from rvr.core.commands import Actor
 from rvr.core.errors import BadInput, Forbidden, NotFound, NotSignedIn, Reason, RvrError, TooMany, Unavailable
 from rvr.core.moment import iso, parse_iso
+from rvr.realtime import Message
 from rvr.store import access, staff
 from rvr.store.access import Access, Signin
 from rvr.store.engine import Connection
@@ -42,6 +42,10 @@ _DUMMY = people.HASHER.hash(secrets.token_hex())
 
 SEEN_EVERY_S = 60
 """How often the time of the last request is written: the idle limit is fifteen minutes, a minute is near enough."""
+
+FRESH_S = 300
+"""How old a proof may be for what `check_fresh` guards. NIST SP 800-63B leaves it to the risk; an export, an erasure or
+a look outside one's cases is begun and done within minutes."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 MOST_LOOKS = 10_000
@@ -98,6 +102,8 @@ async def sign_in(request: web.Request, username: str, password: str, code: str)
         created_at=iso(now),
         seen_at=iso(now),
         expires_at=iso(now + timedelta(seconds=request.app[SETTINGS].signin_max_s)),
+        proved_at=iso(now),
+        how="password",
     )
     await desk.store.write(lambda connection: put(connection, row))
     signed = await lookup(request, row.token_hash)
@@ -129,9 +135,12 @@ async def _second(request: web.Request, account: AccountRow, code: str) -> bool:
         if not request.app[SETTINGS].demo:
             raise NotSignedIn(Reason("no-second-factor"))
         return True
-    secret = await desk.store.look(people.factor_of(desk, account))
-    step = second_factor.step_of(secret, code.replace(" ", ""), desk.observe().at, account.factor_step)
-    return step is not None and await people.use_step(desk, account, step)
+    return await people.second(desk, account, code)
+
+
+def person_topic(person: str) -> str:
+    """What a feed of this member of staff listens to beside what it shows: the end of the sign-in is told there."""
+    return f"person/{person}"
 
 
 def remember(response: web.StreamResponse, request: web.Request, token: str) -> None:
@@ -141,17 +150,15 @@ def remember(response: web.StreamResponse, request: web.Request, token: str) -> 
 async def sign_out(request: web.Request, response: web.StreamResponse) -> None:
     """Ends the sign-in on the server, the person's seat in a call with it; dropping the cookie would be a promise."""
     desk, person = request.app[DESK], request[SIGNED_IN].actor.id
-    for row in await desk.store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True))):
-        own = [row.officer_seat] if row.officer == person else []
-        for seat in (*own, *(guest["seat"] for guest in row.guests if guest["person"] == person)):
-            await request.app[MEDIA].leave(row.session, seat)
+    await calls.give_up_seats(desk.store, request.app[MEDIA].leave, [person])
     token = request.cookies.get(cookie_name(request, "rvr_s"), "")
     hashed = links.hash_of(token)
 
     def forget(connection: Connection) -> None:
         connection.execute("DELETE FROM signin WHERE token_hash = :hash", {"hash": hashed})
 
-    await request.app[DESK].store.write(forget)
+    await desk.store.write(forget)
+    desk.hub.publish(Message(desk.told, person_topic(person), "signed_out", person))
     log.info("signed_out", person=person)
     drop_cookie(response, request, "rvr_s")
 
@@ -164,9 +171,10 @@ def _verify(password_hash: str, password: str) -> bool:
 
 
 def _signed_in(signin: staff.Open, person: Person) -> SignedIn:
-    actor = Actor(person.id, frozenset(person.roles), person.name, person.units)
+    actor = Actor(person.id, frozenset(person.roles), person.name, person.units, person.glass)
     role = next(iter(person.roles), "")
-    return SignedIn(actor, signin.csrf, Signin(signin.token_hash[:16], person.id, role), person.username)
+    told = Signin(signin.token_hash[:16], person.id, role)
+    return SignedIn(actor, signin.csrf, told, person.username, signin.proved_at)
 
 
 # --- Before every handler ----------------------------------------------------------------------------------------
@@ -181,10 +189,11 @@ async def who(request: web.Request) -> SignedIn | None:
 async def lookup(request: web.Request, token_hash: str, *, renew: bool = False) -> SignedIn | None:
     """The live sign-in with this hash. An open stream asks for each message, and is no sign of a person: no `renew`."""
     desk, settings = request.app[DESK], request.app[SETTINGS]
-    found = await desk.store.look(lambda connection: staff.signed_in(connection, token_hash))
+    now = desk.observe().at
+    found = await desk.store.look(lambda connection: staff.signed_in(connection, token_hash, iso(now)))
     if found is None:
         return None
-    (signin, person), now = found, desk.observe().at
+    signin, person = found
     idle = now - parse_iso(signin.seen_at)
     too_long = idle > timedelta(seconds=settings.signin_idle_s) and not desk.store.fault  # use cannot be noted then
     if parse_iso(signin.expires_at) < now or too_long or person.disabled:
@@ -208,6 +217,35 @@ async def check(request: web.Request, roles: frozenset[str]) -> None:
         raise Forbidden(Reason("not-allowed-here"))
     if request.method not in SAFE_METHODS:
         await check_csrf(request, signed.csrf)
+
+
+def check_fresh(request: web.Request) -> None:
+    """What gives much away, or gives somebody more rights, wants a proof that is a few minutes old at most: whoever
+    finds a screen unlocked does none of it. Raises Forbidden.
+    """
+    proved, now = request[SIGNED_IN].proved_at, request.app[DESK].observe().at
+    if not proved or now - parse_iso(proved) > timedelta(seconds=FRESH_S):
+        raise Forbidden(Reason("confirm-first", {"minutes": FRESH_S // 60}))
+
+
+async def confirm(request: web.Request, password: str, code: str) -> None:
+    """Whoever is signed in proves anew who it is. Raises NotSignedIn or TooMany."""
+    desk, signed = request.app[DESK], request[SIGNED_IN]
+    known = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.id == signed.actor.id))
+    try:
+        await _proven(request, signed.username, password, code, known[0])
+    except (NotSignedIn, TooMany) as refused:
+        log.warning("confirm_failed", person=signed.actor.id, code=refused.reasons[0].code)
+        raise
+    await note_proof(request)
+
+
+async def note_proof(request: web.Request) -> None:
+    """The sign-in of this request was proven now."""
+    token = links.hash_of(request.cookies.get(cookie_name(request, "rvr_s"), ""))
+    at = iso(request.app[DESK].observe().at)
+    await request.app[DESK].store.write(lambda connection: staff.proved(connection, token, at))
+    log.info("confirmed", person=request[SIGNED_IN].actor.id)
 
 
 async def check_csrf(request: web.Request, expected: str) -> None:

@@ -26,7 +26,18 @@ from rvr.core.session import Guest
 from rvr.core.workflow import Workflow
 from rvr.messages import Catalogue
 from rvr.store.staff import Person
-from rvr.web import auth, case_parts, evidence, form_views, question_views, rendering, roster_view, stills, views
+from rvr.web import (
+    auth,
+    break_glass,
+    case_parts,
+    evidence,
+    form_views,
+    question_views,
+    rendering,
+    roster_view,
+    stills,
+    views,
+)
 from rvr.web.around import after, gather
 from rvr.web.case_parts import Around
 from rvr.web.choices import Choices
@@ -175,6 +186,7 @@ async def _respond(request: web.Request, around: Around, trouble: Trouble) -> we
         reference=around.case.reference,
         inner=Markup(inner),  # noqa: S704 - made by our own template
         may_call=bool(signed.roles & SEATED),
+        **break_glass.told(request, around),
     )
     return web.Response(text=html, status=trouble.status, content_type="text/html")
 

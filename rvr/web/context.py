@@ -41,6 +41,8 @@ class SignedIn:
     signin: Signin
     """As the access log names it."""
     username: str
+    proved_at: str = ""
+    """When the person last proved who it is."""
 
     @property
     def roles(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from rvr.core.errors import BadInput, NotFound, Reason, RvrError, TooLarge
 from rvr.messages import Catalogue
-from rvr.web import rendering
+from rvr.web import confirming, rendering
 from rvr.web.context import SETTINGS, SIGNED_IN, WORDS
 
 log = structlog.get_logger()
@@ -52,6 +52,10 @@ def is_api(request: web.Request) -> bool:
 
 def page(request: web.Request, error: RvrError) -> web.Response:
     words = request.app[WORDS]
+    if any(reason.code == "confirm-first" for reason in error.reasons):
+        to = confirming.asked_from(request)
+        asked = rendering.render(request.app, "confirm.html", request[SIGNED_IN], to=to, error="")
+        return web.Response(text=asked, status=error.status, content_type="text/html")
     html = rendering.render(
         request.app,
         "error.html",

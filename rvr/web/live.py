@@ -1,7 +1,8 @@
 """The feed to open screens, as server-sent events: a snapshot, then each change.
 
-Feed ids are the log's positions. Authority is asked again for each message, so that a person who is signed out stops
-hearing within one message. A browser holds one stream for all its tabs: what may no longer be seen leaves it alone.
+Feed ids are the log's positions. Authority is asked again for each message and each ping, and whenever an account
+changes or a sign-in is ended: whoever is signed out stops hearing then. A browser holds one stream for all its tabs:
+what may no longer be seen leaves it alone.
 Nothing here waits for a slow screen: the hub closes it, and it comes back.
 """
 
@@ -122,12 +123,16 @@ async def _check_topics(request: web.Request, topics: list[str]) -> None:
 
 
 async def _still(request: web.Request) -> bool:
-    """Whether this is still the person who was let in, with the same roles. If not, the stream ends; whoever comes back
-    is asked at the door.
+    """Whether this is still the person who was let in, with the same rights. If not, the stream ends; whoever comes
+    back is asked at the door.
     """
     token = request.cookies.get(auth.cookie_name(request, "rvr_s"), "")
     signed = await auth.lookup(request, links.hash_of(token))
-    return signed is not None and signed.roles == request[SIGNED_IN].roles
+    return signed is not None and signed.actor == request[SIGNED_IN].actor
+
+
+def _own(request: web.Request) -> str:
+    return auth.person_topic(request[SIGNED_IN].actor.id)
 
 
 # --- The pages' feed ---------------------------------------------------------------------------------------------
@@ -141,7 +146,7 @@ async def fragments(request: web.Request) -> web.StreamResponse:
     await auth.check_csrf(request, request[SIGNED_IN].csrf)
     shown = dict.fromkeys(_topics(request, PAGES_TOPIC), "")
     # The board changes with the roster; a case page shows the desk's capacity, so it hears the board as well.
-    async with _stream(request, [*shown, BOARD]) as (response, changes):
+    async with _stream(request, [*shown, BOARD, _own(request)]) as (response, changes):
         first = Message(await request.app[DESK].store.position(), BOARD, "snapshot")
         async for batch in _first_then(changes, first):
             if not await _still(request):
@@ -199,17 +204,18 @@ async def feed(request: web.Request) -> web.StreamResponse:
             raise
     told = {topic.removeprefix("case/"): ["log"] for topic in topics if topic != BOARD}
     await auth.looked(request, told)
-    async with _stream(request, topics) as (response, changes):
+    async with _stream(request, [*topics, _own(request)]) as (response, changes):
         for data, position, event in await _missed(request, topics):
             await response.write(_frame(json.dumps(data), position, event))
         async for batch in changes:
-            if batch and not await _may_hear(request, topics):
+            if not await _may_hear(request, topics):
                 break
-            if any(one.topic != BOARD for one in batch):
+            about = [one for one in batch if one.topic in topics]
+            if any(one.topic != BOARD for one in about):
                 await auth.looked(request, told)
-            for one in batch:
+            for one in about:
                 await response.write(_frame(json.dumps(_told(one.topic, one.type, one.subject)), one.position))
-            if not batch:
+            if not about:
                 await response.write(PING)
     return response
 

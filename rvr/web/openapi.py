@@ -49,6 +49,18 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "required": ["command_id"],
         "properties": {**_COMMAND, "expected_version": {"type": "integer", "minimum": 1}, "form": _FORM},
     },
+    ("POST", "/cases/{id}/break-glass"): {
+        "required": ["command_id", "reason"],
+        "properties": {**_COMMAND, "reason": {"type": "string", "minLength": 10, "maxLength": 500}},
+    },
+    ("POST", "/cases/{id}/conflict"): {
+        "required": ["command_id"],
+        "properties": {**_COMMAND, "note": {"type": "string", "maxLength": 500}},
+    },
+    ("POST", "/session/confirm"): {
+        "required": ["password"],
+        "properties": {name: {"type": "string"} for name in ("password", "code")},
+    },
     ("POST", "/duty"): {
         "required": ["command_id", "status"],
         "properties": {

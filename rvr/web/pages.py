@@ -15,11 +15,11 @@ from aiohttp import web
 from markupsafe import Markup
 
 from rvr.core.commands import Actor, OpenCase, SetDuty
-from rvr.core.errors import Forbidden, NotFound, Reason, Refused, RvrError
+from rvr.core.errors import Forbidden, NotFound, NotSignedIn, Reason, Refused, RvrError, TooMany
 from rvr.core.moment import iso
 from rvr.core.workflow import Group, Workflow
 from rvr.store import messages
-from rvr.web import auth, boards, case_page, form_views, rendering
+from rvr.web import auth, boards, case_page, confirming, form_views, rendering
 from rvr.web.choices import Choices
 from rvr.web.context import ANCHORING, DESK, SETTINGS, SIGNED_IN, WORDS
 
@@ -83,6 +83,23 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
     response = _see_other("/")
     await auth.sign_out(request, response)
     return response
+
+
+async def confirm_page(request: web.Request) -> web.StreamResponse:
+    """Asks whoever is signed in to prove it anew."""
+    return _page(request, "confirm.html", to=confirming.place(request.query.get("to", "")), error="")
+
+
+async def confirm(request: web.Request) -> web.StreamResponse:
+    """Back to where that was asked for, or why not."""
+    post = await auth.form_of(request)
+    to = confirming.place(str(post.get("to", "")))
+    try:
+        await auth.confirm(request, str(post.get("password", "")), str(post.get("code", "")))
+    except (NotSignedIn, TooMany) as error:
+        told = " ".join(request.app[WORDS].reason(reason) for reason in error.reasons)
+        return _page(request, "confirm.html", status=error.status, to=to, error=told)
+    return _see_other(to)
 
 
 async def set_duty(request: web.Request) -> web.StreamResponse:

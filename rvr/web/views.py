@@ -7,7 +7,8 @@ reported by `shown`, so that the access log can be written before the bytes leav
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -51,6 +52,9 @@ WHOLE = frozenset({"call_handler", "sergeant", "inspector", "officer", "investig
 OUTLINE = frozenset({"officer", "control_room_specialist"})
 """Roles that see the reference, the state and the clocks of every case."""
 
+SUPERVISES = frozenset({"sergeant", "inspector"})
+"""Roles that answer for the desk as a whole: every case concerns them."""
+
 FOR_PARTNERS = ("victim_name", "safe_number", "safe_to_text", "who_sees_phone")
 """The answers that an advocate needs to make contact safely: whom to ask for, and how. No other answer is shown to a
 partner organisation."""
@@ -70,11 +74,12 @@ class Other(NamedTuple):
     opened_by: str
     officer: str
     decision: str
+    conflicts: Collection[str] = ()
 
 
 def _concerns(case: Case | CaseRow | Other, actor: Actor, role: str) -> bool:
     match role:
-        case "sergeant" | "inspector":
+        case _ if role in SUPERVISES:
             return True
         case "call_handler":
             return case.opened_by == actor.id
@@ -89,12 +94,17 @@ def _concerns(case: Case | CaseRow | Other, actor: Actor, role: str) -> bool:
 
 
 def _roles(case: Case, actor: Actor) -> frozenset[str]:
-    """The person's roles that this case concerns."""
-    return frozenset(role for role in actor.roles if role in SEES and _concerns(case, actor, role))
+    """The person's roles that this case concerns, or that look at it for a reason and a while."""
+    if actor.id in case.conflicts:
+        return frozenset()
+    looks = case.id in actor.glass
+    return frozenset(role for role in actor.roles if role in SEES and (looks or _concerns(case, actor, role)))
 
 
 def may_see(case: Case, actor: Actor) -> bool:
     """Whether this person may look at the case at all: the outline, or an advocate's own referral, included."""
+    if actor.id in case.conflicts:
+        return False
     return bool(_roles(case, actor) or actor.roles & OUTLINE) or is_partner(case, actor)
 
 
@@ -108,18 +118,24 @@ WATCHES = frozenset({"sergeant", "inspector", "officer", "investigator"})
 
 
 def may_watch(case: Case, actor: Actor) -> bool:
-    """Whether recordings and stills of this case may be looked at."""
-    return bool(_roles(case, actor) & WATCHES)
+    """Whether recordings and stills of this case may be looked at: never for a look outside one's own cases."""
+    return bool(_roles(case, replace(actor, glass=frozenset())) & WATCHES)
 
 
 def may_read(row: CaseRow | Other, actor: Actor) -> bool:
     """The same of a row: whether a link to it leads to more than the outline."""
-    return any(_concerns(row, actor, role) for role in actor.roles & WHOLE)
+    if actor.id in row.conflicts:
+        return False
+    return row.id in actor.glass or any(_concerns(row, actor, role) for role in actor.roles & WHOLE)
 
 
 def is_partner(case: Case, actor: Actor) -> bool:
     """Whether the case was referred to this advocate's organisation, and concerns the person in no other way."""
-    asked = "advocate" in actor.roles and any(one.partner in actor.units for one in case.referrals.values())
+    asked = (
+        "advocate" in actor.roles
+        and actor.id not in case.conflicts
+        and any(one.partner in actor.units for one in case.referrals.values())
+    )
     return asked and not _roles(case, actor)
 
 

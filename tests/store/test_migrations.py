@@ -23,9 +23,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from rvr.core import events as e
-from rvr.core.case import Case
+from rvr.core.case import Case, apply, fold
 from rvr.core.roster import Officer
-from rvr.store import CannotOpen, Store, access, anchors, migrations
+from rvr.store import Append, Batch, CannotOpen, Store, access, anchors, migrations
 from rvr.store.anchors import Anchor
 from rvr.store.messages import Message
 from rvr.store.statements import put
@@ -38,7 +38,7 @@ EARLIER = migrations.known()[:-1]
 LATER = {"identity_row": "0002", "order_row": "0002", "checkpoint": "0003", "anchor": "0004", "sign_in_try": "0013"}
 """Table -> the step that made it, where that is not the first."""
 
-MADE_AGAIN = {"case_row", "clock_row", "officer_row", "order_row", "identity_row"}
+MADE_AGAIN = {"case_row", "clock_row", "officer_row", "order_row", "identity_row", "glass_row"}
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -111,6 +111,15 @@ async def fill(place: Place, clock: Clock) -> Rows:
         await store.append(batch if number else replace(batch, links=(link,), messages=(message,)))
     await store.append(a_duty("d1", Officer("o1"), e.OfficerDutyChanged(status="on"), clock=clock))
     await store.append(an_order("o1", clock))
+    glass = e.Event(
+        e.GlassBroken(until="2026-11-22T22:00:00.000000Z", reason="She rang back."),
+        "call_taking",
+        clock(),
+        "p1",
+        "officer",
+    )
+    case = apply(fold("0", await store.load("case/0")), glass)
+    await store.append(Batch("g1", "p1", b"", (Append("case/0", case.version - 1, (glass,)),), cases=(case,)))
     await store.checkpoint()
     account = AccountRow(id="p1", username="ann", name="Ann", roles=["officer"], password_hash="x", units=["team-1"])
     at = "2026-11-22T21:18:04.118221Z"

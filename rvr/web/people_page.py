@@ -1,0 +1,87 @@
+"""The administrator's page of one account: who it is, where it is signed in, and what ends that.
+
+An end takes effect on every process within a second or two: the change is an event, and whoever follows the log closes
+feeds and seats by it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from rvr import people
+from rvr.core import events as e
+from rvr.core.commands import STAFF
+from rvr.core.errors import BadInput, NotFound, Reason, Refused
+from rvr.store import staff
+from rvr.store.staff import Person
+from rvr.web import rendering
+from rvr.web.context import DESK, SIGNED_IN, WORDS
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """The account as it is."""
+    person, desk = await _person(request), request.app[DESK]
+    seats = await desk.store.look(lambda connection: staff.sign_ins(connection, person.id))
+    html = rendering.render(
+        request.app,
+        "person.html",
+        request[SIGNED_IN],
+        person=person,
+        sign_ins=seats,
+        staff=sorted(STAFF),
+        units=_units(request.app),
+        own=person.id == request[SIGNED_IN].actor.id,
+    )
+    return web.Response(text=html, content_type="text/html")
+
+
+async def end_sign_ins(request: web.Request) -> web.StreamResponse:
+    """Ends every sign-in of this person, open feeds and seats in calls with them. The person may sign in again."""
+    return await _change(request, "sign_ins_ended")
+
+
+async def disable(request: web.Request) -> web.StreamResponse:
+    """Closes the account, and ends every sign-in. Raises Refused for the administrator's own."""
+    if request.match_info["person"] == request[SIGNED_IN].actor.id:
+        raise Refused(Reason("not-own-account"))
+    return await _change(request, "disabled", disabled=True)
+
+
+async def enable(request: web.Request) -> web.StreamResponse:
+    """Opens the account again."""
+    return await _change(request, "enabled", disabled=False)
+
+
+async def set_role(request: web.Request) -> web.StreamResponse:
+    """Another role, with the teams and organisations that the person then belongs to. Raises BadInput."""
+    post, force = await request.post(), rendering.force_of(request.app)
+    role, units = str(post.get("role", "")), sorted(set(map(str, post.getall("unit", []))))
+    if role not in STAFF:
+        raise BadInput(Reason("not-an-option", {"label": request.app[WORDS].say("account.role")}, "role"))
+    if unknown := set(units) - {*force.teams, *force.partners}:
+        raise BadInput(Reason("body-field", {"name": min(unknown)}, "unit"))
+    return await _change(request, "roles", roles=[role], units=units)
+
+
+async def _change(request: web.Request, what: str, **values: Any) -> web.StreamResponse:
+    person, by = await _person(request), request[SIGNED_IN].actor.id
+    told = {name: tuple(values[name]) for name in ("roles", "units") if name in values}
+    fact = e.AccountChanged(what=what, **told)
+    await people.change(request.app[DESK], person.id, fact, by=by, by_role="administrator", **values)
+    return web.Response(status=303, headers={"Location": f"/admin/people/{person.id}"})
+
+
+def _units(app: web.Application) -> dict[str, str]:
+    """The names of the force's teams and partner organisations, by id."""
+    force = rendering.force_of(app)
+    return {**force.teams, **{id_: partner.name for id_, partner in force.partners.items()}}
+
+
+async def _person(request: web.Request) -> Person:
+    """Raises NotFound where there is no such account."""
+    found = (await request.app[DESK].people()).get(request.match_info["person"])
+    if found is None:
+        raise NotFound(Reason("no-such-account"))
+    return found
