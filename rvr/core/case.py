@@ -14,6 +14,7 @@ from typing import Any
 
 from rvr.core import events as e
 from rvr.core import exhibits as kept
+from rvr.core.beside import alone_again
 from rvr.core.moment import iso, parse_iso
 from rvr.core.risk import rank
 from rvr.core.session import Session as Session
@@ -443,7 +444,7 @@ def _(fact: e.SafetyConfirmed, case: Case, event: e.Event) -> dict[str, Any]:
     """Who is known to be alone, or with somebody safe, is overlooked no more."""
     if case.session is None or fact.alone not in ("yes", "no"):
         return {"safety": fact}
-    return {"safety": fact} | _in_session(case, beside=replace(case.session.beside, overlooked=False))
+    return {"safety": fact} | _in_session(case, beside=alone_again(case.session.beside))
 
 
 @_changes.register

@@ -72,6 +72,7 @@ OF_CASE: Mapping[str, Callable[[Case], Any]] = {
     "without_picture": lambda case: case.session.beside.without if case.session else None,
     "victim_media": lambda case: case.session.victim if case.session else None,
     "officer_media": lambda case: case.session.officer if case.session else None,
+    "asked_alone": lambda case: bool(case.session and case.session.beside.private == "asked"),
     "overlooked": lambda case: bool(case.session and case.session.beside.overlooked),
     "link_opened": lambda case: bool(case.session and case.session.link_opened_at),
     "guests": lambda case: len(case.session.live_guests) if case.session and _open(case.session) else 0,

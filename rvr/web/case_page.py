@@ -51,6 +51,7 @@ BESIDE = {
     "hold_guest": "guest",
     "let_guest_back": "guest",
     "remove_guest": "guest",
+    "signal_victim": "signal",
 }
 """Moves that stand beside what they are about, each with the field that names it."""
 
@@ -99,8 +100,10 @@ NO_TROUBLE = Trouble()
 
 async def show(request: web.Request) -> web.StreamResponse:
     """The case, as this person may see it."""
-    around = await gather(request.app[DESK], request.match_info["id"], request[SIGNED_IN].actor)
-    return await _respond(request, around, NO_TROUBLE)
+    desk = request.app[DESK]
+    position = await desk.store.position()  # before the case: what comes between is shown twice, not never
+    around = await gather(desk, request.match_info["id"], request[SIGNED_IN].actor)
+    return await _respond(request, around, NO_TROUBLE, position)
 
 
 async def make_move(request: web.Request) -> web.StreamResponse:
@@ -158,7 +161,8 @@ def _said(reason: Reason, words: Catalogue) -> str:
     return words.reason(reason)
 
 
-async def _respond(request: web.Request, around: Around, trouble: Trouble) -> web.Response:
+async def _respond(request: web.Request, around: Around, trouble: Trouble, position: int = 0) -> web.Response:
+    """`position`: of the feed, up to which the page surely shows everything."""
     signed = request[SIGNED_IN]
     await auth.looked(request, views.shown(around, signed.actor))
     inner = await _inner(request.app, signed, around, trouble)
@@ -169,6 +173,7 @@ async def _respond(request: web.Request, around: Around, trouble: Trouble) -> we
         "case.html",
         signed,
         case_id=around.case.id,
+        position=position,
         reference=around.case.reference,
         inner=Markup(inner),  # noqa: S704 - made by our own template
         may_call=bool(signed.roles & SEATED),

@@ -341,6 +341,7 @@ def _session(case: Case, actor: Actor) -> dict[str, Any] | None:
     shown["presence"] = presence_of(case)
     shown["overlooked"], shown["without_picture"] = case.session.beside.overlooked, case.session.beside.without or None
     shown["camera_asked"] = case.session.beside.camera_asked
+    shown["signal"], shown["private"] = case.session.beside.signal or None, case.session.beside.private or None
     messages = case.session.beside.messages if "risk" in classes_for(case, actor) else ()
     shown["messages"] = [dataclasses.asdict(one) for one in messages if one.text]  # none once the case is erased
     shown["people"] = case_parts.company(case, names="contact" in classes_for(case, actor))
