@@ -72,7 +72,10 @@ BOARD = "board"
 ON_BOARD = ("case", "officer", "desk")
 """Streams of which every event changes what stands on a board, or above it."""
 
-LINKS_CHANGE = (e.LinkSent, e.GuestInvited, e.GuestRefused, e.GuestRemoved, e.SessionEnded, e.VictimExited)
+LINKS_CHANGE = (
+    *(e.LinkSent, e.GuestInvited, e.GuestRefused, e.GuestRemoved, e.SessionEnded, e.VictimExited),
+    *(e.FeedbackInvited, e.FeedbackGiven, e.FeedbackWithheld),
+)
 
 FOLLOW = 500
 """Events read in one step of the feed."""
@@ -449,6 +452,7 @@ class Desk:
             if any(_ends(fact, row) for fact in facts)
         ]
         made = [self._link(decision.case, fact) for fact in facts if isinstance(fact, e.LinkSent | e.GuestInvited)]
+        made += [self._questions(decision.case, fact) for fact in facts if isinstance(fact, e.FeedbackInvited)]
         links, texts = [row for row, _ in filter(None, made)], [text for _, text in filter(None, made)]
         return replace(batch, links=(*dead, *links), messages=(*batch.messages, *texts))
 
@@ -471,6 +475,20 @@ class Desk:
         words = catalogue()
         link, role = f"{self._join_url}/g#{token}", words.name("seat", fact.guest_role)
         return row, Text(fact.link, case.id, fact.channel, fact.to, words.say("notice.guest", role=role, link=link))
+
+    def _questions(self, case: Case, fact: e.FeedbackInvited) -> tuple[LinkRow, Text]:
+        """The link to the questions afterwards, with the text that carries it."""
+        token = tokens.new_token()
+        row = LinkRow(
+            id=fact.link,
+            case_id=case.id,
+            seat="",
+            token_hash=tokens.hash_of(token),
+            expires_at=fact.expires_at,
+            purpose=tokens.FEEDBACK,
+        )
+        said = catalogue().say("notice.feedback", link=f"{self._join_url}/f#{token}")
+        return row, Text(fact.link, case.id, fact.channel, fact.number, said)
 
     async def _links_of(self, case_id: str) -> list[LinkRow]:
         return await self.store.read(
@@ -528,6 +546,8 @@ def _ends(fact: e.Fact, row: LinkRow) -> bool:
     """Whether this fact is the end of a link. A new one for the victim leaves whoever has joined the seat, the help and
     the exit, and no guest is concerned.
     """
+    if row.purpose == tokens.FEEDBACK:
+        return isinstance(fact, e.FeedbackGiven | e.FeedbackWithheld)
     match fact:
         case e.SessionEnded() | e.VictimExited():
             return True

@@ -153,6 +153,8 @@ class Case:
     """The investigator has reached the victim."""
     support: str = ""
     entitlement: str = ""
+    feedback: str = ""
+    """invited, given or withheld: how the questions afterwards stand."""
     """What the Victims' Code entitles the victim to: standard or enhanced; empty while no contact is agreed."""
     contact_plan: str = ""
     disclosure: str = ""
@@ -651,6 +653,13 @@ def _(fact: e.SuspectStatusChanged, case: Case, event: e.Event) -> dict[str, Any
 @_changes.register
 def _(fact: e.VictimSupportChanged, case: Case, event: e.Event) -> dict[str, Any]:
     return {"support": fact.support}
+
+
+@_changes.register(e.FeedbackInvited)
+@_changes.register(e.FeedbackGiven)
+@_changes.register(e.FeedbackWithheld)
+def _(fact: e.Fact, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"feedback": event.type.removeprefix("Feedback").lower()}
 
 
 @_changes.register

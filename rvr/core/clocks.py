@@ -41,7 +41,8 @@ def changes(
             left = bool(clock.runs_in) and state not in (*clock.runs_in, *clock.paused_in)
             reached = any_match(clock.stops, fact) or (left and not clock.stops)
             again = fresh is not None and _begins_again(clock, running, fresh, hours, at, goes_on=not still)
-            if not (reached or left or ended or again or any_match(clock.cancels, fact)):
+            over = ended and not clock.outlives
+            if not (reached or left or over or again or any_match(clock.cancels, fact)):
                 if still != running.paused:
                     stopped.append((_paused if still else _resumed)(clock, running, hours, at))
                 continue
@@ -246,6 +247,15 @@ def due_boottime_ns(running: RunningClock, due: datetime) -> int:
 def link_expires(workflow: Workflow, at: Moment) -> str:
     """When a link that is sent now and not opened dies, the victim's as a guest's."""
     return iso(at.at + timedelta(minutes=workflow.force.link_minutes))
+
+
+QUESTIONS_D = 14
+"""Whoever has not answered in two weeks will not."""
+
+
+def questions_expire(at: Moment) -> str:
+    """When a link to questions that is sent now stops working."""
+    return iso(at.at + timedelta(days=QUESTIONS_D))
 
 
 def is_open(hours: Hours, at: Moment) -> bool:

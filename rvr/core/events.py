@@ -20,6 +20,7 @@ from rvr.core.erasure_facts import *  # noqa: F403
 from rvr.core.fact import FACTS as FACTS
 from rvr.core.fact import Fact as Fact
 from rvr.core.fact import fact, public, public_map, sealed, sealed_map
+from rvr.core.feedback_facts import *  # noqa: F403
 from rvr.core.moment import Moment
 from rvr.core.recording_facts import *  # noqa: F403
 from rvr.core.session_facts import *  # noqa: F403
@@ -677,7 +678,10 @@ class OrderEnded(Fact):
     because: str = public("Code of the reason")
 
 
-_PARTS = ("events", "session_facts", "beside_facts", "call_facts", "clock_facts", "erasure_facts", "recording_facts")
+_PARTS = (
+    *("events", "session_facts", "beside_facts", "call_facts", "clock_facts", "erasure_facts", "recording_facts"),
+    "feedback_facts",
+)
 """In this order their facts stand in every list: documents, the codebook, the columns of an export."""
 
 for _name in sorted(FACTS, key=lambda name: _PARTS.index(FACTS[name].__module__.rpartition(".")[2])):

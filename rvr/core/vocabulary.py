@@ -107,6 +107,7 @@ OF_CASE: Mapping[str, Callable[[Case], Any]] = {
     "support": lambda case: case.support,
     "disclosure": lambda case: case.disclosure,
     "entitlement": lambda case: case.entitlement,
+    "feedback": lambda case: case.feedback,
 }
 """What a condition may ask of the case."""
 
@@ -128,6 +129,7 @@ KNOWN_FACTS = frozenset(
         "consent.recording",
         "consent.still",
         "consent.evaluation",
+        "consent.feedback",
     }
 )
 """What a condition may ask for besides `details.*` and `form.*`."""

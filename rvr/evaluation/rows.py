@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rvr.core import events as e
+from rvr.core.feedback import QUESTIONS
 from rvr.core.history import DAY_S, VOIDED
 from rvr.core.moment import iso, parse_iso
 from rvr.evaluation import codebook, columns, milestones, stored_text, timings
@@ -263,6 +264,27 @@ def outcome_rows(log: Sequence[e.Recorded], writing: Writing) -> Iterator[dict[s
                 "evidence_led": writing.code(fact.evidence_led),
                 "workflow_version": event.definition,
             }
+
+
+CONSENTS = {e.ConsentGiven: "given", e.ConsentRefused: "refused", e.ConsentWithdrawn: "withdrawn"}
+
+
+def feedback_rows(log: Sequence[e.Recorded], writing: Writing) -> Iterator[dict[str, Any]]:
+    """The row of feedback.csv; none, where nobody asked whether questions may be sent."""
+    told: dict[str, Any] = {}
+    for recorded in log:
+        fact, at = recorded.event.fact, iso(recorded.event.at.at)
+        match fact:
+            case e.ConsentGiven() | e.ConsentRefused() | e.ConsentWithdrawn() if fact.kind == "feedback":
+                told["agreed"] = CONSENTS[type(fact)]
+            case e.FeedbackInvited():
+                told["invited_at"] = at
+            case e.FeedbackWithheld(because=because):
+                told["withheld_because"] = writing.code(because)
+            case e.FeedbackGiven():
+                told |= {"answered_at": at, **{name: writing.code(getattr(fact, name)) for name in QUESTIONS}}
+    if told:
+        yield {"case": case_of(writing.alias, log[0]), **told}
 
 
 def event_row(recorded: e.Recorded, writing: Writing) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from rvr.web import (
     errors,
     evidence,
     exports,
+    feedback,
     figures,
     guest,
     join,
@@ -127,6 +128,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/v1/join", join.enter, ANYBODY, ("own_data",)),
     Route("GET", "/api/v1/join/live", live.victim, ANYBODY, ("own_data",)),
     Route("POST", "/api/v1/join/{action}", join.action, ANYBODY, ("own_data",)),
+    # A few questions afterwards: the link's token decides
+    Route("POST", "/api/v1/feedback", feedback.answer, ANYBODY, ("own_data",)),
     # A guest's page, likewise
     Route("POST", "/api/v1/guest", guest.enter, ANYBODY, ("own_data",)),
     Route("GET", "/api/v1/guest/live", guest.feed, ANYBODY, ("own_data",)),
@@ -165,6 +168,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/live", live.fragments, STAFF | {"advocate"}, LOOK),
     Route("GET", "/j", join.page, ANYBODY, ("own_data",)),
     Route("GET", "/g", guest.page, ANYBODY, ("own_data",)),
+    Route("GET", "/f", feedback.page, ANYBODY, ("own_data",)),
     Route("GET", "/evaluation", figures.page, EVALUATOR, LOOK),
     Route("POST", "/evaluation/report", figures.download, EVALUATOR, EXPORT),
     Route("POST", "/evaluation/export", exports.make_export, EVALUATOR, EXPORT),

@@ -235,7 +235,7 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
     return rendering.render(app, "_case.html", signed, **context)
 
 
-APART = ("recording", "evaluation")
+APART = ("recording", "evaluation", "feedback")
 """Consents that are asked for apart from the one to video, so that none of them is taken for another."""
 
 

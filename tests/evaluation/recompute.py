@@ -306,6 +306,23 @@ def outcomes(rows, package):
     return found
 
 
+def feedback(rows):
+    """{(case,): {column: text}} of feedback.csv."""
+    answers = {"ConsentGiven": "given", "ConsentRefused": "refused", "ConsentWithdrawn": "withdrawn"}
+    found = {}
+    for row in rows:
+        if row["type"] in answers and row["kind"] == "feedback":
+            found.setdefault((row["case"],), {})["agreed"] = answers[row["type"]]
+        if row["type"] == "FeedbackInvited":
+            found.setdefault((row["case"],), {})["invited_at"] = row["at"]
+        if row["type"] == "FeedbackWithheld":
+            found.setdefault((row["case"],), {})["withheld_because"] = row["because"]
+        if row["type"] == "FeedbackGiven":
+            given = {name: row[name] for name in ("quick", "heard", "way", "needed", "again")}
+            found.setdefault((row["case"],), {}).update({"answered_at": row["at"], **given})
+    return found
+
+
 def sessions(rows, stretches):
     """{(case, session): {column: text}} of sessions.csv."""
     found = {}
