@@ -104,6 +104,8 @@ class Case:
     call_answered_at: str = ""
     answers: Mapping[str, str] = field(default_factory=dict)
     eligibility: e.EligibilityDecided | None = None
+    triage_checks: tuple[tuple[str, str, e.TriageChecked], ...] = ()
+    """Each look at the verdict: when, by whom, and what was found."""
     consents: Mapping[str, str] = field(default_factory=dict)
     """Kind -> given, refused or withdrawn."""
     handover_note: str = ""
@@ -360,6 +362,11 @@ def _(fact: e.CriterionAnswered, case: Case, event: e.Event) -> dict[str, Any]:
 @_changes.register
 def _(fact: e.EligibilityDecided, case: Case, event: e.Event) -> dict[str, Any]:
     return {"eligibility": fact}
+
+
+@_changes.register
+def _(fact: e.TriageChecked, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"triage_checks": (*case.triage_checks, (iso(event.at.at), event.by, fact))}
 
 
 @_changes.register

@@ -101,6 +101,14 @@ class EligibilityDecided(Fact):
 
 
 @fact
+class TriageChecked(Fact):
+    """Somebody who has no part in the case looked at the verdict on its safety questions."""
+
+    finding: str = public("Code of what was found")
+    note: str = sealed("What the sergeant should know of it; may be empty")
+
+
+@fact
 class CapacityNoted(Fact):
     """How much of the desk was free at that moment: without it a refusal for want of officers cannot be counted."""
 

@@ -359,6 +359,8 @@ SCREENING = (
         "Each criterion that was asked with the last answer, verdict or not: yes, no, unknown or refused",
         source="CriterionAnswered",
     ),
+    Column("triage_checked_at", "datetime", "Somebody without a part in it looked last", "UTC time", "TriageChecked"),
+    Column("triage_finding", "string", "What that look found", source="TriageChecked"),
     *_as_in_cases("consented"),
     *_capacity("screening", "at that verdict"),
     *_as_in_cases("handover_offered_at"),

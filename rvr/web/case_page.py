@@ -66,7 +66,7 @@ PLACED = frozenset(
         *("dispatch_emergency", "clear_line", "clear_line_with_plan"),
         *("voice_to_phone", "voice_to_call", "continue_without_picture", "ask_camera", "write_to_victim"),
         *("invite_guest", "supervise_call", "take_seat", "leave_seat"),
-        *("note_risk", "take_account"),
+        *("note_risk", "take_account", "check_triage"),
         *RECORDING,
     ]
 )
@@ -194,7 +194,7 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
     desk, words, actor = app[DESK], app[WORDS], signed.actor
     case, flow = around.case, around.flow
     whole, partner = views.sees_whole(case, actor), views.is_partner(case, actor)
-    moves = [view for view in around.moves if whole or partner or not view.move.asks]
+    moves = [view for view in around.moves if whole or partner or _in_outline(view)]
     assigns = any(flow.fields[name].kind == "officer" for view in moves for name in view.move.fields)
     roster = await roster_view.look(desk, around.officers if assigns else {})
     contacts = desk.definitions.contacts
@@ -233,6 +233,11 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
         **_placed(made, case, flow, actor),
     }
     return rendering.render(app, "_case.html", signed, **context)
+
+
+def _in_outline(view: MoveView) -> bool:
+    """A press, or a move of those who see the outline alone: nothing is typed into a case that is not shown."""
+    return not view.move.asks or views.LOOKS_OVER.issuperset(view.move.who)
 
 
 APART = ("recording", "evaluation", "feedback")

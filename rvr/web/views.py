@@ -51,6 +51,12 @@ WHOLE = frozenset({"call_handler", "sergeant", "inspector", "officer", "investig
 OUTLINE = frozenset({"officer", "control_room_specialist"})
 """Roles that see the reference, the state and the clocks of every case."""
 
+LOOKS_OVER = frozenset({"control_room_specialist"})
+"""Who looks over the verdicts on the safety questions, and has no other part in a case."""
+
+TRIAGE = LOOKS_OVER | {"sergeant", "inspector"}
+"""Who reads what was found by that."""
+
 FOR_PARTNERS = ("victim_name", "safe_number", "safe_to_text", "who_sees_phone")
 """The answers that an advocate needs to make contact safely: whom to ask for, and how. No other answer is shown to a
 partner organisation."""
@@ -187,13 +193,23 @@ def case_json(around: Around, moves: Iterable[MoveView], actor: Actor, words: Ca
         shown["response_grade"] = case.response_grade or None
         shown["attended"] = case.attended
         shown["officer"] = person(people, case.officer)
-    if "control_room_specialist" in actor.roles:
+    if actor.roles & LOOKS_OVER:
         shown["eligibility"] = _eligibility(case, workflow)
+    if actor.roles & TRIAGE:
+        shown["triage_checks"] = _triage_checks(case, people, notes=sees_whole(case, actor))
     if sees_whole(case, actor):
         shown |= _whole(around, actor, words)
         shown |= _risk(around) if "risk" in classes else {}
         shown |= _safeguarding(around) if "safeguarding" in classes else {}
     return shown
+
+
+def _triage_checks(case: Case, people: Mapping[str, Person], *, notes: bool) -> list[dict[str, Any]]:
+    """Each look at the verdict, the newest first."""
+    return [
+        {"at": at, "by": person(people, by), "finding": one.finding, "note": one.note if notes else ""}
+        for at, by, one in reversed(case.triage_checks)
+    ]
 
 
 def for_partner(around: Around, actor: Actor) -> dict[str, Any]:

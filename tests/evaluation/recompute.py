@@ -266,6 +266,11 @@ def screened(log):
     found |= {name: verdict[column] if verdict else "" for name, column in (told_of | {"results": "results"}).items()}
     found["answers"] = as_json({row["criterion"]: row["answer"] for row in asked})
     found["consented"] = "true" if "video" in told else "false" if "video" in refused else ""
+    looked = last("TriageChecked")
+    found |= {
+        "triage_checked_at": looked["at"] if looked else "",
+        "triage_finding": looked["finding"] if looked else "",
+    }
     for moment, row in (("screening", verdict), ("offer", offered), ("acceptance", accepted)):
         noted = last("CapacityNoted", row, moment=moment) if row else None
         found |= {f"{moment}_{name}": noted[name] if noted else "" for name in ("on_duty", "free", "desk_open")}
