@@ -214,8 +214,10 @@ def screening_row(log: Sequence[e.Recorded], found: milestones.Moments, writing:
         "answers": writing.mapped(given) if given else "",
     }
     row |= {name: milestones.time_text(found, name) for name in columns.SCREENING_MILESTONES}
-    for looked in (r.event for r in log if isinstance(r.event.fact, e.TriageChecked)):
-        row |= {"triage_checked_at": iso(looked.at.at), "triage_finding": writing.code(looked.fact.finding)}
+    for looked in log:
+        if isinstance(looked.event.fact, e.TriageChecked):
+            finding = writing.code(looked.event.fact.finding)
+            row |= {"triage_checked_at": iso(looked.event.at.at), "triage_finding": finding}
     for name, field_name in (("ineligible_because", "because"), ("concerns", "concerns")):
         row[name] = writing.listed(_of(found, "_eligibility", field_name))
     for moment in ("screening", "offer", "acceptance"):

@@ -45,7 +45,8 @@ from rvr.web import (
     whip,
     workflow_page,
 )
-from rvr.web.context import ANCHORING, ATTENDANCE, DESK, MEDIA, PAGES, SETTINGS, TEMPLATES, TURN, WORDS
+from rvr.web.board_rows import BoardRows
+from rvr.web.context import ANCHORING, ATTENDANCE, BOARD_ROWS, DESK, MEDIA, PAGES, SETTINGS, TEMPLATES, TURN, WORDS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -211,6 +212,7 @@ def build(desk: Desk, media: MediaEngine, settings: Settings, anchoring: Anchori
     app[DESK], app[MEDIA], app[SETTINGS], app[WORDS] = desk, media, settings, words
     app[ANCHORING], app[ATTENDANCE], app[TURN] = anchoring, Attendance(desk), turn.of(settings)
     app[TEMPLATES] = rendering.environment(words, settings, asset=asset)
+    app[BOARD_ROWS] = BoardRows(app[TEMPLATES], rendering.force_of(app).hours.zone)
     app[PAGES] = {}
     auth.set_up(app)
     figures.set_up(app)

@@ -18,7 +18,8 @@ from rvr.desk import Desk
 from rvr.messages import Catalogue
 from rvr.store.tables import CaseRow, EventRow
 from rvr.web import attention, case_parts, rendering, roster_view, triage, views
-from rvr.web.context import DESK, WORDS, SignedIn
+from rvr.web.board_rows import filled
+from rvr.web.context import BOARD_ROWS, DESK, WORDS, SignedIn
 from rvr.web.triage import Verdict
 
 ALARMS_H = 12
@@ -61,7 +62,8 @@ async def fragment(app: web.Application, signed: SignedIn, order: str = URGENT) 
     cases = await (decided(desk) if home == "investigator" else desk.open_cases())
     known = {row.id for row in cases}
     rows = await board(app, signed, [*cases, *(row for row in judged if row.id not in known)], order)
-    rows = [row | {"verdict": verdicts.get(row["id"])} for row in rows]
+    names = triage.findings(desk.definitions.workflows.values())
+    rows = [row | _judgement(verdicts.get(row["id"]), names) for row in rows]
     alarms = await alarms_of(desk, rows, signed.roles, words)
     context = {
         "calls": _calls(rows, alarms, signed.actor),
@@ -72,9 +74,10 @@ async def fragment(app: web.Application, signed: SignedIn, order: str = URGENT) 
         "capacity": await desk.capacity(),
         "desk_open": views.desk_is_open(rendering.force_of(app), desk.observe()),
         "me": signed.actor.id,
-        "finding_names": triage.findings(desk.definitions.workflows.values()),
+        "board_row": app[BOARD_ROWS].row,
     }
-    return rendering.render(app, "_board.html", signed, **context)
+    html = rendering.render(app, "_board.html", signed, **context)
+    return filled(html, now=iso(desk.observe().at), token=signed.csrf)
 
 
 async def waiting(app: web.Application, signed: SignedIn) -> str:
@@ -131,6 +134,10 @@ Fits = Callable[[Mapping[str, Any], Actor], bool]
 def _to_accept(row: Mapping[str, Any], actor: Actor) -> bool:
     waits = any(clock["id"] == "acceptance" for clock in row["clocks"])
     return waits and row["team"] in actor.units
+
+
+def _judgement(verdict: Verdict | None, names: Mapping[str, str]) -> dict[str, Any]:
+    return {"verdict": verdict, "found": names.get(verdict.finding, verdict.finding) if verdict else ""}
 
 
 def _judged(row: Mapping[str, Any]) -> bool:
