@@ -5,6 +5,7 @@
     python3 run.py test [pytest args]  install what the tests need, and run them
     python3 run.py lint                style, types and workflow definitions
     python3 run.py bench [NAME ...]    measure; without a name, list what can be measured
+    python3 run.py screens             take the pictures of docs/screens anew
 
 Standard library only, and no syntax newer than Python 3.6, so that an old Python gets a sentence and not a
 SyntaxError. Everything made lands in .venv and static/ beside this file; pip and npm are called as this machine has
@@ -667,7 +668,21 @@ def run_bench(arguments: list[str]) -> int:
     return hand_over([str(known[arguments[0]]), *arguments[1:]])
 
 
-OWN_VERBS: "dict[str, Callable[[list[str]], int]]" = {"test": run_tests, "lint": run_lint, "bench": run_bench}
+def run_screens(arguments: list[str]) -> int:
+    """Plays the browser stories that leave the pictures of docs/screens."""
+    if arguments:
+        raise SetupFault("`run.py screens` takes no arguments", exit_code=2)
+    set_up(for_tests=True)
+    os.environ["RVR_CHROMIUM"] = ensure_browser()
+    return hand_over([str(ROOT / "tests" / "e2e" / "gallery.py")])
+
+
+OWN_VERBS: "dict[str, Callable[[list[str]], int]]" = {
+    "test": run_tests,
+    "lint": run_lint,
+    "bench": run_bench,
+    "screens": run_screens,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -15,7 +15,10 @@ from rvr.store.messages import Message
 from rvr.store.store import Store
 from rvr.store.tables import LinkRow, every
 
-LINKS_CHANGE = (e.LinkSent, e.GuestInvited, e.GuestRefused, e.GuestRemoved, e.SessionEnded, e.VictimExited)
+LINKS_CHANGE = (
+    *(e.LinkSent, e.GuestInvited, e.GuestRefused, e.GuestRemoved, e.SessionEnded, e.VictimExited),
+    *(e.FeedbackInvited, e.FeedbackGiven, e.FeedbackWithheld),
+)
 
 
 class Inviting:
@@ -37,6 +40,7 @@ class Inviting:
             if any(_ends(fact, row) for fact in facts)
         ]
         made = [self._link(decision.case, fact) for fact in facts if isinstance(fact, e.LinkSent | e.GuestInvited)]
+        made += [self._questions(decision.case, fact) for fact in facts if isinstance(fact, e.FeedbackInvited)]
         links, texts = [row for row, _ in filter(None, made)], [text for _, text in filter(None, made)]
         return replace(batch, links=(*dead, *links), messages=(*batch.messages, *texts))
 
@@ -60,6 +64,20 @@ class Inviting:
         link, role = f"{self._join_url}/g#{token}", words.name("seat", fact.guest_role)
         return row, Message(fact.link, case.id, fact.channel, fact.to, words.say("notice.guest", role=role, link=link))
 
+    def _questions(self, case: Case, fact: e.FeedbackInvited) -> tuple[LinkRow, Message]:
+        """The link to the questions afterwards, with the text that carries it."""
+        token = tokens.new_token()
+        row = LinkRow(
+            id=fact.link,
+            case_id=case.id,
+            seat="",
+            token_hash=tokens.hash_of(token),
+            expires_at=fact.expires_at,
+            purpose=tokens.FEEDBACK,
+        )
+        said = catalogue().say("notice.feedback", link=f"{self._join_url}/f#{token}")
+        return row, Message(fact.link, case.id, fact.channel, fact.number, said)
+
     async def _links_of(self, case_id: str) -> list[LinkRow]:
         return await self._store.read(
             lambda session: every(session, LinkRow, LinkRow.case_id == case_id, LinkRow.revoked_at == "")
@@ -70,6 +88,8 @@ def _ends(fact: e.Fact, row: LinkRow) -> bool:
     """Whether this fact is the end of a link. A new one for the victim leaves whoever has joined the seat, the help and
     the exit, and no guest is concerned.
     """
+    if row.purpose == tokens.FEEDBACK:
+        return isinstance(fact, e.FeedbackGiven | e.FeedbackWithheld)
     match fact:
         case e.SessionEnded() | e.VictimExited():
             return True

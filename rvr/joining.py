@@ -35,7 +35,7 @@ async def redeem(
     hashed, browser_hash = links.hash_of(token), links.hash_of(browser)
     for _ in range(TRIES):
         found = await desk.store.read(lambda session: every(session, LinkRow, LinkRow.token_hash == hashed))
-        if not found or bool(found[0].guest) != guest:
+        if not found or bool(found[0].guest) != guest or found[0].purpose:
             raise NotFound(Reason("link-unknown"))
         link = found[0]
         verdict = links.redeem(link, browser_hash, desk.observe().at).result
@@ -46,6 +46,34 @@ async def redeem(
         await _note_refused(desk, link, verdict)
         raise Refused(Reason(f"link-{verdict.replace('_', '-')}"))
     raise Stale(Reason("busy"))
+
+
+async def answer(desk: Desk, token: str, press: str, form: Mapping[str, Any]) -> None:
+    """Answers the questions that a link leads to, once.
+
+    Raises NotFound for a token that leads to none; Refused when it expired or was answered, and with each fault of the
+    form.
+    """
+    hashed = links.hash_of(token)
+    found = await desk.store.read(
+        lambda session: every(session, LinkRow, LinkRow.token_hash == hashed, LinkRow.purpose == links.FEEDBACK)
+    )
+    if not found:
+        raise NotFound(Reason("link-unknown"))
+    (link,) = found
+    command = MakeMove(f"feedback:{link.id}:{press}", link.case_id, "give_feedback", form)
+    repeated = await desk.store.command(the_victim(link.case_id).id, command.command_id)
+    verdict = links.redeem(link, "", desk.observe().at).result
+    if verdict != "bound" and not repeated:
+        raise Refused(Reason("link-expired") if verdict == "expired" else Reason("link-used"))
+    try:
+        await desk.handle(command, the_victim(link.case_id))
+    except Refused as refused:
+        about_the_form = [reason for reason in refused.reasons if reason.field in form or reason.code == EMPTY]
+        raise Refused(*(about_the_form or [Reason("link-used")])) from None
+
+
+EMPTY = "feedback-empty"
 
 
 def the_victim(case_id: str) -> Actor:

@@ -14,6 +14,9 @@ from datetime import datetime
 from rvr.core.moment import parse_iso
 from rvr.store.tables import LinkRow
 
+FEEDBACK = "feedback"
+"""The purpose of a link that leads into no call."""
+
 
 def new_token() -> str:
     return secrets.token_urlsafe(32)

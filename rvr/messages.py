@@ -19,7 +19,7 @@ from rvr.core.errors import Reason
 
 LOCALE = Path(__file__).parent / "locale"
 ENGLISH = "en"
-OF_THE_VICTIM = ("join.", "people.", "language.", "reason.link-")
+OF_THE_VICTIM = ("join.", "feedback.", "people.", "language.", "reason.link-")
 
 
 class Catalogue:

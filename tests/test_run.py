@@ -231,9 +231,10 @@ def test_help_of_run_py_needs_no_set_up(fresh: Copy) -> None:
     assert not (fresh.root / ".venv").exists()
 
 
-def test_lint_takes_no_arguments(ready: Copy) -> None:
-    done = ready.run("lint", "--fix")
-    assert (done.returncode, done.stderr) == (2, "run.py: `run.py lint` takes no arguments\n")
+@pytest.mark.parametrize("verb", ["lint", "screens"])
+def test_lint_and_screens_take_no_arguments(ready: Copy, verb: str) -> None:
+    done = ready.run(verb, "--fix")
+    assert (done.returncode, done.stderr) == (2, f"run.py: `run.py {verb}` takes no arguments\n")
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,21 @@ class Beside:
     without: str = ""
     """audio or text, while the officer goes on without a picture."""
     camera_asked: bool = False
+    signal: str = ""
+    """heard or help_coming: the officer's sentence that stands on the victim's screen."""
+    private: str = ""
+    """asked, while the victim is asked covertly whether nobody is there; then given (alone) or refused."""
 
 
-BesideFact = b.MessageSent | b.VictimNotAlone | b.ContactWithoutPicture | b.CameraAsked | b.CameraAnswered
+BesideFact = (
+    b.MessageSent
+    | b.VictimNotAlone
+    | b.ContactWithoutPicture
+    | b.CameraAsked
+    | b.CameraAnswered
+    | b.OfficerSignalled
+    | b.PrivateCheckAnswered
+)
 
 
 def after(beside: Beside, fact: BesideFact, at: str) -> Beside:
@@ -51,3 +63,14 @@ def after(beside: Beside, fact: BesideFact, at: str) -> Beside:
             return replace(beside, camera_asked=True)
         case b.CameraAnswered():
             return replace(beside, camera_asked=False)
+        case b.OfficerSignalled(signal="ask_alone"):
+            return replace(beside, private="asked")
+        case b.OfficerSignalled(signal=signal):
+            return replace(beside, signal=signal)
+        case b.PrivateCheckAnswered(answer=answer):
+            return replace(beside, private=answer)
+
+
+def alone_again(beside: Beside) -> Beside:
+    """Safety was confirmed: what was signalled before counts no more."""
+    return replace(beside, overlooked=False, signal="", private="")

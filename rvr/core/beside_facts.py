@@ -1,6 +1,6 @@
 """The facts of what goes on beside the picture, or without one, for `events`: what is written, a signal that looks like
-a complaint, a request for the other camera, the risk form as it is filled in, an
-account that is written down.
+a complaint, what the officer signals back, a request for the other camera, the risk form as it is filled in, an account
+that is written down.
 """
 
 from __future__ import annotations
@@ -45,6 +45,20 @@ class CameraAnswered(Fact):
 
 
 @fact
+class OfficerSignalled(Fact):
+    """The officer put a sentence about the connection on the victim's screen. Both had agreed on what else it means."""
+
+    signal: str = public("heard: somebody is there, and the officer knows; help_coming; ask_alone: a question")
+
+
+@fact
+class PrivateCheckAnswered(Fact):
+    """The victim's page answered that question, which reads as one about the screen. No proof of who pressed it."""
+
+    answer: str = public("given: the victim is alone; refused: somebody is there")
+
+
+@fact
 class RiskNoted(Fact):
     """Answers of the risk form were saved while it was being filled in. Nobody has graded anything by that."""
 
@@ -66,6 +80,8 @@ __all__ = [
     "CameraAsked",
     "ContactWithoutPicture",
     "MessageSent",
+    "OfficerSignalled",
+    "PrivateCheckAnswered",
     "RiskNoted",
     "VictimNotAlone",
 ]

@@ -14,6 +14,7 @@ from typing import Any
 
 from rvr.core import events as e
 from rvr.core import exhibits as kept
+from rvr.core.beside import alone_again
 from rvr.core.moment import iso, parse_iso
 from rvr.core.risk import rank
 from rvr.core.session import Session as Session
@@ -103,6 +104,8 @@ class Case:
     call_answered_at: str = ""
     answers: Mapping[str, str] = field(default_factory=dict)
     eligibility: e.EligibilityDecided | None = None
+    triage_checks: tuple[tuple[str, str, e.TriageChecked], ...] = ()
+    """Each look at the verdict: when, by whom, and what was found."""
     consents: Mapping[str, str] = field(default_factory=dict)
     """Kind -> given, refused or withdrawn."""
     handover_note: str = ""
@@ -152,6 +155,8 @@ class Case:
     """The investigator has reached the victim."""
     support: str = ""
     entitlement: str = ""
+    feedback: str = ""
+    """invited, given or withheld: how the questions afterwards stand."""
     """What the Victims' Code entitles the victim to: standard or enhanced; empty while no contact is agreed."""
     contact_plan: str = ""
     disclosure: str = ""
@@ -368,6 +373,11 @@ def _(fact: e.EligibilityDecided, case: Case, event: e.Event) -> dict[str, Any]:
 
 
 @_changes.register
+def _(fact: e.TriageChecked, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"triage_checks": (*case.triage_checks, (iso(event.at.at), event.by, fact))}
+
+
+@_changes.register
 def _(fact: kept.Answered, case: Case, event: e.Event) -> dict[str, Any]:
     consents, exhibits = kept.answered(case.consents, case.exhibits, fact, iso(event.at.at))
     return {"consents": consents, "exhibits": exhibits}
@@ -476,7 +486,7 @@ def _(fact: e.SafetyConfirmed, case: Case, event: e.Event) -> dict[str, Any]:
     """Who is known to be alone, or with somebody safe, is overlooked no more."""
     if case.session is None or fact.alone not in ("yes", "no"):
         return {"safety": fact}
-    return {"safety": fact} | _in_session(case, beside=replace(case.session.beside, overlooked=False))
+    return {"safety": fact} | _in_session(case, beside=alone_again(case.session.beside))
 
 
 @_changes.register
@@ -683,6 +693,13 @@ def _(fact: e.SuspectStatusChanged, case: Case, event: e.Event) -> dict[str, Any
 @_changes.register
 def _(fact: e.VictimSupportChanged, case: Case, event: e.Event) -> dict[str, Any]:
     return {"support": fact.support}
+
+
+@_changes.register(e.FeedbackInvited)
+@_changes.register(e.FeedbackGiven)
+@_changes.register(e.FeedbackWithheld)
+def _(fact: e.Fact, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"feedback": event.type.removeprefix("Feedback").lower()}
 
 
 @_changes.register

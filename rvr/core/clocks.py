@@ -41,7 +41,8 @@ def changes(
             left = bool(clock.runs_in) and state not in (*clock.runs_in, *clock.paused_in)
             reached = any_match(clock.stops, fact) or (left and not clock.stops)
             again = fresh is not None and _begins_again(clock, running, fresh, hours, at, goes_on=not still)
-            if not (reached or left or ended or again or any_match(clock.cancels, fact)):
+            over = ended and not clock.outlives
+            if not (reached or left or over or again or any_match(clock.cancels, fact)):
                 if still != running.paused:
                     stopped.append((_paused if still else _resumed)(clock, running, hours, at))
                 continue
@@ -251,6 +252,15 @@ def link_expires(workflow: Workflow, at: Moment) -> str:
 def glass_until(at: Moment, seconds: int) -> str:
     """When a look outside one's own cases that begins now ends."""
     return iso(at.at + timedelta(seconds=seconds))
+
+
+QUESTIONS_D = 14
+"""Whoever has not answered in two weeks will not."""
+
+
+def questions_expire(at: Moment) -> str:
+    """When a link to questions that is sent now stops working."""
+    return iso(at.at + timedelta(days=QUESTIONS_D))
 
 
 def is_open(hours: Hours, at: Moment) -> bool:

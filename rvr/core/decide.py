@@ -117,7 +117,7 @@ def _checked_move(workflow: Workflow, case: Case, move_id: str, by: Actor) -> Mo
 PASSING = frozenset(
     [
         *("DeviceChecked", "GuestDeviceChecked", "LinkDelivered", "MicrophoneResumed", "MicrophoneStopped"),
-        *("MessageSent", "QualityStepped", "RiskNoted"),
+        *("MessageSent", "OfficerSignalled", "PrivateCheckAnswered", "QualityStepped", "RiskNoted"),
     ]
 )
 """Facts that make nobody's form stale: they come many times in a call, and whoever decides something beside it would

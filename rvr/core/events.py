@@ -21,6 +21,7 @@ from rvr.core.erasure_facts import *  # noqa: F403
 from rvr.core.fact import FACTS as FACTS
 from rvr.core.fact import Fact as Fact
 from rvr.core.fact import fact, public, public_map, sealed, sealed_map
+from rvr.core.feedback_facts import *  # noqa: F403
 from rvr.core.moment import Moment
 from rvr.core.recording_facts import *  # noqa: F403
 from rvr.core.session_facts import *  # noqa: F403
@@ -99,6 +100,14 @@ class EligibilityDecided(Fact):
     way_out: str = public("What happens instead: emergency, deployment, call_back; empty when eligible")
     results: Mapping[str, str] = public("Each criterion with met, failed, unknown, refused or not_asked")
     concerns: tuple[str, ...] = public("Ids of the soft criteria that failed: the sergeant decides")
+
+
+@fact
+class TriageChecked(Fact):
+    """Somebody who has no part in the case looked at the verdict on its safety questions."""
+
+    finding: str = public("Code of what was found")
+    note: str = sealed("What the sergeant should know of it; may be empty")
 
 
 @fact
@@ -697,7 +706,7 @@ class EarlierCaseTimed(Fact):
 
 _PARTS = (
     *("events", "session_facts", "beside_facts", "call_facts", "clock_facts", "erasure_facts", "recording_facts"),
-    *("trial_facts", "authority_facts"),
+    *("trial_facts", "authority_facts", "feedback_facts"),
 )
 """In this order their facts stand in every list: documents, the codebook, the columns of an export."""
 

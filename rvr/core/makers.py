@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from rvr.core import arms, clocks, criteria, guests, recording, risk, routing, writing
+from rvr.core import arms, clocks, criteria, feedback, guests, recording, risk, routing, writing
 from rvr.core import events as e
 from rvr.core.asked import Asked
 from rvr.core.call_facts import FULL_PICTURE
@@ -477,6 +477,7 @@ MAKERS: dict[str, Callable[[Asked], list[e.Fact]]] = {
     "VictimAway": _away,
     "VictimReturned": _returned,
     "ContactWithoutPicture": _without_picture,
+    **feedback.MAKERS,
     **writing.MAKERS,
     **guests.MAKERS,
     **recording.MAKERS,

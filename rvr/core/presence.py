@@ -99,7 +99,8 @@ def victim_sees(case: Case) -> str:
 def victim_told(case: Case) -> dict[str, Any]:
     """What the victim's page is told of the call, and nothing else about the case goes there: its state in one word,
     what the officer's side sends, why the officer's microphone brings no sound, where both talk, who is in it, by role,
-    whether it is being recorded, which questions are open, and what was written, unless somebody may read along.
+    whether it is being recorded, what the officer signals, which questions are open, and what was written, unless
+    somebody may read along.
 
     Of a guest also the id, for the victim answers for guests: whether one comes in, and whom the victim holds.
     """
@@ -117,15 +118,20 @@ def victim_told(case: Case) -> dict[str, Any]:
         "voice": session.voice,
         "people": people,
         "recording": case.exhibits.running is not None,
-        **({"asks": [], "messages": []} if session.beside.overlooked else _on_screen(case, session)),
+        "signal": session.beside.signal,
+        **_on_screen(case, session),
     }
 
 
 def _on_screen(case: Case, session: Session) -> dict[str, Any]:
-    """What is asked and written on the victim's screen, while nobody reads along."""
+    """What is asked and written on the victim's screen. While somebody may read along, only the question that reads as
+    one about the screen itself."""
+    private = ["private"] if session.beside.private == "asked" else []
+    if session.beside.overlooked:
+        return {"asks": private, "messages": []}
     messages, camera = session.beside.messages, ["camera"] if session.beside.camera_asked else []
     return {
-        "asks": sorted(case.exhibits.asked) + camera,
+        "asks": private + sorted(case.exhibits.asked) + camera,
         "messages": [{"n": one.n, "side": one.side, "text": one.text} for one in messages],
     }
 

@@ -76,6 +76,7 @@ OF_CASE: Mapping[str, Callable[[Case], Any]] = {
     "without_picture": lambda case: case.session.beside.without if case.session else None,
     "victim_media": lambda case: case.session.victim if case.session else None,
     "officer_media": lambda case: case.session.officer if case.session else None,
+    "asked_alone": lambda case: bool(case.session and case.session.beside.private == "asked"),
     "overlooked": lambda case: bool(case.session and case.session.beside.overlooked),
     "link_opened": lambda case: bool(case.session and case.session.link_opened_at),
     "guests": lambda case: len(case.session.live_guests) if case.session and _open(case.session) else 0,
@@ -110,6 +111,7 @@ OF_CASE: Mapping[str, Callable[[Case], Any]] = {
     "support": lambda case: case.support,
     "disclosure": lambda case: case.disclosure,
     "entitlement": lambda case: case.entitlement,
+    "feedback": lambda case: case.feedback,
 }
 """What a condition may ask of the case."""
 
@@ -131,6 +133,7 @@ KNOWN_FACTS = frozenset(
         "consent.recording",
         "consent.still",
         "consent.evaluation",
+        "consent.feedback",
     }
 )
 """What a condition may ask for besides `details.*` and `form.*`."""

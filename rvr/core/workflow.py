@@ -175,6 +175,8 @@ class ClockDef:
     by: str = ""
     """A fact of the case that chooses the target."""
     targets: Mapping[str, int] = field(default_factory=dict)
+    outlives: bool = False
+    """Whether it runs on when the case is closed. Void stops it like every other, by its cancels."""
     restarts: bool = True
     """Whether a start while it runs begins a new run; otherwise the promise that was given first stands."""
     until_fact: str = ""

@@ -1,4 +1,4 @@
-"""What the moves beside the picture make: what is written, the covert signal, the request for the other camera."""
+"""What the moves beside the picture make: what is written, the covert signals, the request for the other camera."""
 
 from __future__ import annotations
 
@@ -36,6 +36,21 @@ def _answer_camera(asked: Asked) -> list[Fact]:
     return [b.CameraAnswered(answer=asked.form["camera_answer"])] if _now(asked).camera_asked else []
 
 
+def _signal(asked: Asked) -> list[Fact]:
+    """Nothing where it stands on the victim's screen already."""
+    beside, signal = _now(asked), asked.form["signal"]
+    stands = beside.private == "asked" if signal == "ask_alone" else beside.signal == signal
+    return [] if stands else [b.OfficerSignalled(signal=signal)]
+
+
+def _answer_private(asked: Asked) -> list[Fact]:
+    beside, answer = _now(asked), asked.form["private_answer"]
+    if beside.private != "asked":
+        return []
+    found: list[Fact] = [b.PrivateCheckAnswered(answer=answer)]
+    return found if answer == "given" or beside.overlooked else [*found, b.VictimNotAlone()]
+
+
 def _now(asked: Asked) -> Beside:
     return asked.case.session.beside if asked.case.session else Beside()
 
@@ -44,7 +59,14 @@ MAKERS: Mapping[str, Callable[[Asked], list[Any]]] = {
     "CameraAnswered": _answer_camera,
     "CameraAsked": _ask_camera,
     "MessageSent": _write,
+    "OfficerSignalled": _signal,
+    "PrivateCheckAnswered": _answer_private,
     "VictimNotAlone": _not_alone,
 }
 
-FORM_OF: Mapping[str, tuple[str, ...]] = {"CameraAnswered": ("camera_answer",), "MessageSent": ("message",)}
+FORM_OF: Mapping[str, tuple[str, ...]] = {
+    "CameraAnswered": ("camera_answer",),
+    "MessageSent": ("message",),
+    "OfficerSignalled": ("signal",),
+    "PrivateCheckAnswered": ("private_answer",),
+}

@@ -264,7 +264,7 @@ class WorkflowReader(Reading):
     def _clocks(self, grades: Mapping[str, int]) -> dict[str, w.ClockDef]:
         clocks = {}
         optional = "why starts stops cancels runs_in by targets restarts until_fact thresholds board"
-        optional += " counts paused_in pauses resumes why_paused"
+        optional += " counts paused_in pauses resumes why_paused outlives"
         for file, key, table in self.tables("clocks", "name target_s", optional):
             by = table.get("by", "")
             clocks[key] = w.ClockDef(
@@ -282,6 +282,7 @@ class WorkflowReader(Reading):
                 resumes=tuple(self._triggers(file, key, table.get("resumes", ()))),
                 why_paused=table.get("why_paused", ""),
                 by=by,
+                outlives=table.get("outlives", False),
                 restarts=table.get("restarts", True),
                 until_fact=table.get("until_fact", ""),
                 targets=table.get("targets", grades if by == "response_grade" else {}),

@@ -20,6 +20,7 @@ from rvr.evaluation.columns import (
     CASES,
     CLOCKS,
     DESK_CLOCK,
+    FEEDBACK,
     MACHINE,
     MISSING,
     OUTCOMES,
@@ -196,6 +197,9 @@ SCREENING_TABLE = Table(
 )
 SUSPECTS_TABLE = Table("data/suspects.csv", "One row a suspect and case", SUSPECTS, ("case", "suspect"))
 OUTCOMES_TABLE = Table("data/outcomes.csv", "One row a recorded outcome", OUTCOMES, ("case", "version"))
+FEEDBACK_TABLE = Table(
+    "data/feedback.csv", "One row a case whose victim was asked whether questions may be sent", FEEDBACK, ("case",)
+)
 MISSING_TABLE = Table("data/missing.csv", "One row a case: why which cells of cases.csv are empty", MISSING, ("case",))
 SESSIONS_TABLE = Table("data/sessions.csv", "One row a video session", SESSIONS, ("case", "session"))
 QUALITY_TABLE = Table(
@@ -226,6 +230,7 @@ CODEBOOK_TABLE = Table("codebook.csv", "What each column means", CODEBOOK, ("fil
 CASE_TABLES = (
     *(CASES_TABLE, EVENTS_TABLE, CLOCKS_TABLE, SCREENING_TABLE, SUSPECTS_TABLE, OUTCOMES_TABLE, SESSIONS_TABLE),
     QUALITY_TABLE,
+    FEEDBACK_TABLE,
     MISSING_TABLE,
     TRIAL_TABLE,
     CAPACITY_TABLE,
@@ -374,11 +379,11 @@ and publish no rows.
 - A duration whose two ends were seen by one `machine` is the difference of their `boottime_us`, a clock that never
   steps: setting the wall clock makes none odd. The others are the difference of the times. `desk_clock.csv` tells when
   a wall clock was set and how far it could be trusted; leave cases out by `clock_stepped` if you want to be sure.
-- Everything in `cases.csv`, `clocks.csv`, `screening.csv`, `suspects.csv`, `outcomes.csv` and `sessions.csv` can be
-  computed again from `events.csv`; `codebook.csv` names the events behind each column. How the lines of a session fared
-  comes from `quality.csv`. Only a clock that does not count every second needs the force's `[hours]` as well, and
-  `in_sets` the named sets of outcomes: both are in `definitions/`. `clock_stepped` rests on the order of the whole log,
-  which is not here.
+- Everything in `cases.csv`, `clocks.csv`, `screening.csv`, `suspects.csv`, `outcomes.csv`, `sessions.csv` and
+  `feedback.csv` can be computed again from `events.csv`; `codebook.csv` names the events behind each column. How the
+  lines of a session fared comes from `quality.csv`. Only a clock that does not count every second needs the force's
+  `[hours]` as well, and `in_sets` the named sets of outcomes: both are in `definitions/`. `clock_stepped` rests on the
+  order of the whole log, which is not here.
 - `victim`, `suspect` and `pair` are the same in two cases only where somebody at the desk confirmed that they are the
   same people (`PersonMatched`). The age of the victim is not here: the date of birth is sealed.
 - `screening.csv` has a row for every case, whether anything was asked or not. A question that was not asked, one that

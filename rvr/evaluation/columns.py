@@ -359,6 +359,8 @@ SCREENING = (
         "Each criterion that was asked with the last answer, verdict or not: yes, no, unknown or refused",
         source="CriterionAnswered",
     ),
+    Column("triage_checked_at", "datetime", "Somebody without a part in it looked last", "UTC time", "TriageChecked"),
+    Column("triage_finding", "string", "What that look found", source="TriageChecked"),
     *_as_in_cases("consented"),
     *_capacity("screening", "at that verdict"),
     *_as_in_cases("handover_offered_at"),
@@ -411,6 +413,39 @@ OUTCOMES = (
         source="OutcomeRecorded",
     ),
     Column("workflow_version", "string", "Content hash of the workflow that decided: see definitions/"),
+)
+
+# --- feedback.csv ------------------------------------------------------------------------------------------------
+
+FEEDBACK = (
+    Column("case", "string", "Pseudonym of the case"),
+    Column(
+        "agreed",
+        "string",
+        "The victim's last answer to whether questions may be sent: given, refused or withdrawn",
+        source="ConsentGiven | ConsentRefused | ConsentWithdrawn",
+    ),
+    Column(
+        "invited_at",
+        "datetime",
+        "When the link was sent: these cases are the denominator",
+        "UTC time",
+        "FeedbackInvited",
+    ),
+    Column(
+        "withheld_because", "string", "Why somebody decided that the victim is not asked", source="FeedbackWithheld"
+    ),
+    Column("answered_at", "datetime", "When the answers came", "UTC time", "FeedbackGiven"),
+    *(
+        Column(name, "string", f"{asks}: yes, partly or no; empty: left out", source="FeedbackGiven")
+        for name, asks in (
+            ("quick", "Whether somebody was in touch quickly enough"),
+            ("heard", "Whether the victim was listened to"),
+            ("way", "Whether the way of getting in touch was right for the victim"),
+            ("needed", "Whether the victim got what was needed"),
+            ("again", "Whether the victim would get in touch again"),
+        )
+    ),
 )
 
 # --- missing.csv --------------------------------------------------------------------------------------------------

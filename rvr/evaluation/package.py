@@ -262,6 +262,8 @@ def _write_case(
         put["suspects"](suspect)
     for outcome in rows.outcome_rows(log, writing):
         put["outcomes"](outcome)
+    for answer in rows.feedback_rows(log, writing):
+        put["feedback"](answer)
     for session, stretches in sessions.session_rows(log, writing, measured):
         put["sessions"](session)
         for stretch in stretches:

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rvr.core import events as e
+from rvr.core.feedback import QUESTIONS
 from rvr.core.history import DAY_S, VOIDED
 from rvr.core.moment import iso, parse_iso
 from rvr.core.trial import Design
@@ -228,6 +229,10 @@ def screening_row(log: Sequence[e.Recorded], found: milestones.Moments, writing:
         "answers": writing.mapped(given) if given else "",
     }
     row |= {name: milestones.time_text(found, name) for name in columns.SCREENING_MILESTONES}
+    for looked in log:
+        if isinstance(looked.event.fact, e.TriageChecked):
+            finding = writing.code(looked.event.fact.finding)
+            row |= {"triage_checked_at": iso(looked.event.at.at), "triage_finding": finding}
     for name, field_name in (("ineligible_because", "because"), ("concerns", "concerns")):
         row[name] = writing.listed(_of(found, "_eligibility", field_name))
     for moment in ("screening", "offer", "acceptance"):
@@ -278,6 +283,27 @@ def outcome_rows(log: Sequence[e.Recorded], writing: Writing) -> Iterator[dict[s
                 "evidence_led": writing.code(fact.evidence_led),
                 "workflow_version": event.definition,
             }
+
+
+CONSENTS = {e.ConsentGiven: "given", e.ConsentRefused: "refused", e.ConsentWithdrawn: "withdrawn"}
+
+
+def feedback_rows(log: Sequence[e.Recorded], writing: Writing) -> Iterator[dict[str, Any]]:
+    """The row of feedback.csv; none, where nobody asked whether questions may be sent."""
+    told: dict[str, Any] = {}
+    for recorded in log:
+        fact, at = recorded.event.fact, iso(recorded.event.at.at)
+        match fact:
+            case e.ConsentGiven() | e.ConsentRefused() | e.ConsentWithdrawn() if fact.kind == "feedback":
+                told["agreed"] = CONSENTS[type(fact)]
+            case e.FeedbackInvited():
+                told["invited_at"] = at
+            case e.FeedbackWithheld(because=because):
+                told["withheld_because"] = writing.code(because)
+            case e.FeedbackGiven():
+                told |= {"answered_at": at, **{name: writing.code(getattr(fact, name)) for name in QUESTIONS}}
+    if told:
+        yield {"case": case_of(writing.alias, log[0]), **told}
 
 
 def event_row(recorded: e.Recorded, writing: Writing) -> dict[str, Any]:

@@ -273,6 +273,8 @@ class LinkRow(SQLModel, table=True):
     bound_at: str = ""
     guest: str = ""
     """Id of the guest whom it is for; empty for the victim's."""
+    purpose: str = ""
+    """`feedback`: it leads to a few questions, and into no call."""
 
 
 class MessageRow(SQLModel, table=True):

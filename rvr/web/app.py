@@ -37,6 +37,7 @@ from rvr.web import (
     errors,
     evidence,
     exports,
+    feedback,
     figures,
     guest,
     join,
@@ -51,7 +52,8 @@ from rvr.web import (
     whip,
     workflow_page,
 )
-from rvr.web.context import ANCHORING, ATTENDANCE, DESK, MEDIA, PAGES, SETTINGS, TEMPLATES, TURN, WORDS
+from rvr.web.board_rows import BoardRows
+from rvr.web.context import ANCHORING, ATTENDANCE, BOARD_ROWS, DESK, MEDIA, PAGES, SETTINGS, TEMPLATES, TURN, WORDS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -141,6 +143,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/v1/join", join.enter, ANYBODY, ("own_data",)),
     Route("GET", "/api/v1/join/live", live.victim, ANYBODY, ("own_data",)),
     Route("POST", "/api/v1/join/{action}", join.action, ANYBODY, ("own_data",)),
+    # A few questions afterwards: the link's token decides
+    Route("POST", "/api/v1/feedback", feedback.answer, ANYBODY, ("own_data",)),
     # A guest's page, likewise
     Route("POST", "/api/v1/guest", guest.enter, ANYBODY, ("own_data",)),
     Route("GET", "/api/v1/guest/live", guest.feed, ANYBODY, ("own_data",)),
@@ -185,6 +189,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/live", live.fragments, STAFF | {"advocate"}, LOOK),
     Route("GET", "/j", join.page, ANYBODY, ("own_data",)),
     Route("GET", "/g", guest.page, ANYBODY, ("own_data",)),
+    Route("GET", "/f", feedback.page, ANYBODY, ("own_data",)),
     Route("GET", "/evaluation", figures.page, EVALUATOR, LOOK),
     Route("POST", "/evaluation/report", figures.download, EVALUATOR, EXPORT, fresh=True),
     Route("POST", "/evaluation/export", exports.make_export, EVALUATOR, EXPORT, fresh=True),
@@ -233,6 +238,7 @@ def build(desk: Desk, media: MediaEngine, settings: Settings, anchoring: Anchori
     app[DESK], app[MEDIA], app[SETTINGS], app[WORDS] = desk, media, settings, words
     app[ANCHORING], app[ATTENDANCE], app[TURN] = anchoring, Attendance(desk), turn.of(settings)
     app[TEMPLATES] = rendering.environment(words, settings, asset=asset)
+    app[BOARD_ROWS] = BoardRows(app[TEMPLATES], rendering.force_of(app).hours.zone)
     app[PAGES] = {}
     auth.set_up(app)
     crowd.set_up(app)

@@ -17,8 +17,10 @@ from rvr.core.workflow import Workflow
 from rvr.desk import Desk
 from rvr.messages import Catalogue
 from rvr.store.tables import CaseRow, EventRow
-from rvr.web import attention, case_parts, rendering, roster_view, views
-from rvr.web.context import DESK, WORDS, SignedIn
+from rvr.web import attention, case_parts, rendering, roster_view, triage, views
+from rvr.web.board_rows import filled
+from rvr.web.context import BOARD_ROWS, DESK, WORDS, SignedIn
+from rvr.web.triage import Verdict
 
 ALARMS_H = 12
 """How long an alarm stays on the board of the role that it was for: a shift."""
@@ -56,7 +58,12 @@ async def fragment(app: web.Application, signed: SignedIn, order: str = URGENT) 
     if home == "advocate":
         return rendering.render(app, "_referrals.html", signed, referrals=await _referrals(desk, signed.actor, words))
     people, roster = await desk.people(), await roster_view.look(desk, await desk.roster())
-    rows = await board(app, signed, await (decided(desk) if home == "investigator" else desk.open_cases()), order)
+    verdicts, judged = await triage.recent(desk) if home == "control_room_specialist" else ({}, [])
+    cases = await (decided(desk) if home == "investigator" else desk.open_cases())
+    known = {row.id for row in cases}
+    rows = await board(app, signed, [*cases, *(row for row in judged if row.id not in known)], order)
+    names = triage.findings(desk.definitions.workflows.values())
+    rows = [row | _judgement(verdicts.get(row["id"]), names) for row in rows]
     alarms = await alarms_of(desk, rows, signed.roles, words)
     context = {
         "calls": _calls(rows, alarms, signed.actor),
@@ -67,8 +74,10 @@ async def fragment(app: web.Application, signed: SignedIn, order: str = URGENT) 
         "capacity": await desk.capacity(),
         "desk_open": views.desk_is_open(rendering.force_of(app), desk.observe()),
         "me": signed.actor.id,
+        "board_row": app[BOARD_ROWS].row,
     }
-    return rendering.render(app, "_board.html", signed, **context)
+    html = rendering.render(app, "_board.html", signed, **context)
+    return filled(html, now=iso(desk.observe().at), token=signed.csrf)
 
 
 async def waiting(app: web.Application, signed: SignedIn) -> str:
@@ -127,6 +136,15 @@ def _to_accept(row: Mapping[str, Any], actor: Actor) -> bool:
     return waits and row["team"] in actor.units
 
 
+def _judgement(verdict: Verdict | None, names: Mapping[str, str]) -> dict[str, Any]:
+    return {"verdict": verdict, "found": names.get(verdict.finding, verdict.finding) if verdict else ""}
+
+
+def _judged(row: Mapping[str, Any]) -> bool:
+    verdict: Verdict | None = row["verdict"]
+    return verdict is not None and (verdict.eligible or bool(verdict.way_out))
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """One table of a board."""
@@ -154,7 +172,11 @@ SECTIONS: Mapping[str, tuple[Section, ...]] = {
     "call_handler": (_all("my_calls"),),
     "resourcing": (_all("deployments"),),
     "investigator": (Section("to_accept", _to_accept, quiet=True), _all("decided")),
-    "control_room_specialist": (_all("board"),),
+    "control_room_specialist": (
+        Section("triage_new", lambda row, actor: _judged(row) and not row["verdict"].finding),
+        Section("triage_done", lambda row, actor: _judged(row), quiet=True),
+        _all("board"),
+    ),
 }
 """The tables of each role's board. A case stands in the first that it fits."""
 

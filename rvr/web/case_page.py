@@ -62,6 +62,7 @@ BESIDE = {
     "hold_guest": "guest",
     "let_guest_back": "guest",
     "remove_guest": "guest",
+    "signal_victim": "signal",
 }
 """Moves that stand beside what they are about, each with the field that names it."""
 
@@ -76,7 +77,7 @@ PLACED = frozenset(
         *("dispatch_emergency", "clear_line", "clear_line_with_plan"),
         *("voice_to_phone", "voice_to_call", "continue_without_picture", "ask_camera", "write_to_victim"),
         *("invite_guest", "supervise_call", "take_seat", "leave_seat"),
-        *("note_risk", "take_account"),
+        *("note_risk", "take_account", "check_triage"),
         *("draw_arm", "override_arm"),
         *RECORDING,
     ]
@@ -111,8 +112,10 @@ NO_TROUBLE = Trouble()
 
 async def show(request: web.Request) -> web.StreamResponse:
     """The case, as this person may see it."""
-    around = await gather(request.app[DESK], request.match_info["id"], request[SIGNED_IN].actor)
-    return await _respond(request, around, NO_TROUBLE)
+    desk = request.app[DESK]
+    position = await desk.store.position()  # before the case: what comes between is shown twice, not never
+    around = await gather(desk, request.match_info["id"], request[SIGNED_IN].actor)
+    return await _respond(request, around, NO_TROUBLE, position)
 
 
 async def make_move(request: web.Request) -> web.StreamResponse:
@@ -172,7 +175,8 @@ def _said(reason: Reason, words: Catalogue) -> str:
     return words.reason(reason)
 
 
-async def _respond(request: web.Request, around: Around, trouble: Trouble) -> web.Response:
+async def _respond(request: web.Request, around: Around, trouble: Trouble, position: int = 0) -> web.Response:
+    """`position`: of the feed, up to which the page surely shows everything."""
     signed = request[SIGNED_IN]
     await auth.looked(request, views.shown(around, signed.actor))
     inner = await _inner(request.app, signed, around, trouble)
@@ -183,6 +187,7 @@ async def _respond(request: web.Request, around: Around, trouble: Trouble) -> we
         "case.html",
         signed,
         case_id=around.case.id,
+        position=position,
         reference=around.case.reference,
         inner=Markup(inner),  # noqa: S704 - made by our own template
         may_call=bool(signed.roles & SEATED),
@@ -204,7 +209,7 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
     desk, words, actor = app[DESK], app[WORDS], signed.actor
     case, flow = around.case, around.flow
     whole, partner = views.sees_whole(case, actor), views.is_partner(case, actor)
-    moves = [view for view in around.moves if whole or partner or not view.move.asks]
+    moves = [view for view in around.moves if whole or partner or _in_outline(view)]
     assigns = any(flow.fields[name].kind == "officer" for view in moves for name in view.move.fields)
     roster = await roster_view.look(desk, around.officers if assigns else {})
     contacts = desk.definitions.contacts
@@ -245,7 +250,12 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
     return rendering.render(app, "_case.html", signed, **context)
 
 
-APART = ("recording", "evaluation")
+def _in_outline(view: MoveView) -> bool:
+    """A press, or a move of those who see the outline alone: nothing is typed into a case that is not shown."""
+    return not view.move.asks or views.LOOKS_OVER.issuperset(view.move.who)
+
+
+APART = ("recording", "evaluation", "feedback")
 """Consents that are asked for apart from the one to video, so that none of them is taken for another."""
 
 

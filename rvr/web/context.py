@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from rvr.media import MediaEngine
     from rvr.turn import Turn
+from rvr.web.board_rows import BoardRows
 
 DESK = web.AppKey("desk", Desk)
 SETTINGS = web.AppKey("settings", Settings)
 WORDS = web.AppKey("words", Catalogue)
 TEMPLATES: web.AppKey[Environment] = web.AppKey("templates")
+BOARD_ROWS = web.AppKey("board_rows", BoardRows)
 ANCHORING = web.AppKey("anchoring", Anchoring)
 ATTENDANCE = web.AppKey("attendance", Attendance)
 MEDIA: web.AppKey[MediaEngine] = web.AppKey("media")

@@ -69,6 +69,7 @@ ACTIONS: Mapping[str, Action] = {
     "message": Action("write_to_officer", partial(_text, name="message", said="text")),
     "not-alone": Action("victim_not_alone"),
     "camera": Action("answer_camera", partial(_text, name="camera_answer", said="answer")),
+    "clear": Action("answer_private", partial(_text, name="private_answer", said="answer")),
 }
 """What the victim's page may ask for, by the last part of its address."""
 

@@ -46,8 +46,16 @@ TOPIC = re.compile(rf"{BOARD}|case/[0-9A-Za-z-]{{1,64}}")
 PAGES_TOPIC = re.compile(rf"{TOPIC.pattern}|{BOARD}/(?:{'|'.join(boards.ORDERS)})|{WAITING}")
 """What a page may follow beside: the board in an order of its own, and what waits on it."""
 
+SINCE = re.compile(r"[0-9]{1,18}")
+"""A position of the feed."""
+
 GONE = "gone"
 """The one event of the pages' feed that is not named for a topic: its data is the topic."""
+
+SNAPSHOT = "snapshot"
+
+ON_THE_PAGE = "on the page"
+"""In place of the fragment that a page brought along from its own answer."""
 
 RESUME = 500
 """A screen that missed more events than this gets a fresh snapshot instead."""
@@ -114,6 +122,15 @@ def _topics(request: web.Request, pattern: re.Pattern[str]) -> list[str]:
     return topics
 
 
+def _since(request: web.Request, topics: list[str]) -> dict[str, int]:
+    """Topic -> the position at which the page that asks has shown it; 0 where it has not."""
+    given = request.query.get("since", "")
+    told = given.split(",") if given else ["0"] * len(topics)
+    if len(told) != len(topics) or not all(SINCE.fullmatch(one) for one in told):
+        raise BadInput(Reason("body-field", {"name": "since"}))
+    return dict(zip(topics, map(int, told), strict=True))
+
+
 async def _check_topics(request: web.Request, topics: list[str]) -> None:
     for topic in topics:
         if topic.startswith("case/"):
@@ -142,12 +159,16 @@ async def fragments(request: web.Request) -> web.StreamResponse:
     """Each topic's whole fragment in an event of the topic's name, rendered anew for this person at each change.
 
     The page's CSRF token says which sign-in asks: a tab that outlived its own must not hear by the next one's cookie.
+    A page that was made at the position where the log still is shows all that there is: it is sent again by a change.
     """
     await auth.check_csrf(request, request[SIGNED_IN].csrf)
-    shown = dict.fromkeys(_topics(request, PAGES_TOPIC), "")
+    topics = _topics(request, PAGES_TOPIC)
+    since = _since(request, topics)
     # The board changes with the roster; a case page shows the desk's capacity, so it hears the board as well.
-    async with _stream(request, [*shown, BOARD, _own(request)]) as (response, changes):
-        first = Message(await request.app[DESK].store.position(), BOARD, "snapshot")
+    async with _stream(request, [*topics, BOARD, _own(request)]) as (response, changes):
+        position = await request.app[DESK].store.position()
+        shown = {topic: ON_THE_PAGE if since[topic] == position else "" for topic in topics}
+        first = Message(position, BOARD, SNAPSHOT)
         async for batch in _first_then(changes, first):
             if not await _still(request):
                 break
@@ -162,13 +183,14 @@ async def _show(
     request: web.Request, response: web.StreamResponse, shown: dict[str, str], batch: list[Message]
 ) -> None:
     """What is new since `shown`, the topics that the batch is about first; `gone` for what may no longer be seen."""
-    touched = {one.topic for one in batch}
+    touched, begins = {one.topic for one in batch}, any(one.type == SNAPSHOT for one in batch)
     for topic in sorted(shown, key=lambda topic: topic not in touched):
         try:
             await _check_topics(request, [topic])
-            html = await _render(request, topic) if batch else shown[topic]
+            same = not batch or (begins and shown[topic] == ON_THE_PAGE)
+            html = shown[topic] if same else await _render(request, topic)
         except NotFound as error:
-            if not shown.pop(topic):  # asked for, and never shown
+            if shown.pop(topic) in ("", ON_THE_PAGE):  # asked for, and never shown here
                 await auth.refused(request, topic.removeprefix("case/"), error)
             await response.write(_frame(topic, 0, GONE))
             continue

@@ -87,6 +87,7 @@ ANSWERS: dict[tuple[str, str], tuple[int, str]] = {
     ("GET", "/live"): (200, "text/event-stream"),
     ("GET", "/join/live"): (200, "text/event-stream"),
     ("POST", "/join/{action}"): (204, ""),
+    ("POST", "/feedback"): (204, ""),
     ("POST", "/media/{seat}"): (201, "application/sdp"),
     ("POST", "/media/{seat}/{what}"): (204, ""),
     ("DELETE", "/media/{seat}"): (204, ""),

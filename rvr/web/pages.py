@@ -58,9 +58,15 @@ async def home(request: web.Request) -> web.StreamResponse:
     opens = opened_by(request.app[DESK].definitions.workflows.values(), signed.actor)
     order = request.query.get("order", "")
     order = order if order in boards.ORDERS else boards.URGENT
+    position = await request.app[
+        DESK
+    ].store.position()  # before the board: what comes between is shown twice, not never
     board = Markup(await boards.fragment(request.app, signed, order))  # noqa: S704 - made by our own template
     wall = "wall" in request.query
-    return _page(request, "home.html", board=board, opens=opens, order=order, orders=list(boards.ORDERS), wall=wall)
+    orders = list(boards.ORDERS)
+    return _page(
+        request, "home.html", board=board, position=position, opens=opens, order=order, orders=orders, wall=wall
+    )
 
 
 async def sign_in(request: web.Request) -> web.StreamResponse:

@@ -55,6 +55,12 @@ OUTLINE = frozenset({"officer", "control_room_specialist"})
 SUPERVISES = frozenset({"sergeant", "inspector"})
 """Roles that answer for the desk as a whole: every case concerns them."""
 
+LOOKS_OVER = frozenset({"control_room_specialist"})
+"""Who looks over the verdicts on the safety questions, and has no other part in a case."""
+
+TRIAGE = LOOKS_OVER | {"sergeant", "inspector"}
+"""Who reads what was found by that."""
+
 FOR_PARTNERS = ("victim_name", "safe_number", "safe_to_text", "who_sees_phone")
 """The answers that an advocate needs to make contact safely: whom to ask for, and how. No other answer is shown to a
 partner organisation."""
@@ -203,13 +209,23 @@ def case_json(around: Around, moves: Iterable[MoveView], actor: Actor, words: Ca
         shown["response_grade"] = case.response_grade or None
         shown["attended"] = case.attended
         shown["officer"] = person(people, case.officer)
-    if "control_room_specialist" in actor.roles:
+    if actor.roles & LOOKS_OVER:
         shown["eligibility"] = _eligibility(case, workflow)
+    if actor.roles & TRIAGE:
+        shown["triage_checks"] = _triage_checks(case, people, notes=sees_whole(case, actor))
     if sees_whole(case, actor):
         shown |= _whole(around, actor, words)
         shown |= _risk(around) if "risk" in classes else {}
         shown |= _safeguarding(around) if "safeguarding" in classes else {}
     return shown
+
+
+def _triage_checks(case: Case, people: Mapping[str, Person], *, notes: bool) -> list[dict[str, Any]]:
+    """Each look at the verdict, the newest first."""
+    return [
+        {"at": at, "by": person(people, by), "finding": one.finding, "note": one.note if notes else ""}
+        for at, by, one in reversed(case.triage_checks)
+    ]
 
 
 def for_partner(around: Around, actor: Actor) -> dict[str, Any]:
@@ -358,6 +374,7 @@ def _session(case: Case, actor: Actor) -> dict[str, Any] | None:
     shown["presence"] = presence_of(case)
     shown["overlooked"], shown["without_picture"] = case.session.beside.overlooked, case.session.beside.without or None
     shown["camera_asked"] = case.session.beside.camera_asked
+    shown["signal"], shown["private"] = case.session.beside.signal or None, case.session.beside.private or None
     messages = case.session.beside.messages if "risk" in classes_for(case, actor) else ()
     shown["messages"] = [dataclasses.asdict(one) for one in messages if one.text]  # none once the case is erased
     shown["people"] = case_parts.company(case, names="contact" in classes_for(case, actor))

@@ -3,6 +3,7 @@
 import { alertsButton, connectionBanner, sayThresholds, watchBoard, watchCase } from "./alerts.js";
 import "./answers.js";
 import "./filter.js";
+import { keepDrafts } from "./drafts.js";
 import { focusTrouble, sendForms } from "./forms.js";
 import { keepForm } from "./keep.js";
 import { follow, followBeside } from "./live.js";
@@ -15,6 +16,7 @@ connectionBanner();
 sayThresholds();
 focusTrouble(document);
 keepForm(document.getElementById("main"));
+keepDrafts(document.getElementById("case"));
 alertsButton(document.getElementById("alerts"));
 
 const live = document.querySelector("[data-live]");
@@ -22,7 +24,7 @@ sendForms(live instanceof HTMLElement ? live : document.body);
 if (live instanceof HTMLElement) {
   if (live.id === "case") watchCase(live);
   else watchBoard(live);
-  follow(live, live.dataset.live ?? "");
+  follow(live, live.dataset.live ?? "", Number(live.dataset.position ?? 0));
 }
 const beside = document.getElementById("waiting");
 if (beside) {

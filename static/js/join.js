@@ -25,6 +25,8 @@ const SLOW_MS = 300;
 /** From then on the page says that it takes longer than usual. */
 const LONG_MS = 120_000;
 const DEVICE_FAULTS = new Set(["denied", "notfound", "busy", "insecure", "unsupported"]);
+/** Questions that are none of consent, each with where its answer goes. @type {Record<string, string>} */
+const ANSWERS = { camera: "/camera", private: "/clear" };
 /** What this phone's own connection is told as; else it is what the desk says. @type {Record<string, string>} */
 const LINE = { failed: "off", reconnecting: "reconnecting", joining: "joining", preview: "joining" };
 
@@ -205,6 +207,7 @@ class VictimPage extends LinkPage {
   #sentences() {
     const own = this.call?.own ?? { picture: "", microphone: "", heard: true };
     const found = [
+      this.words[`signal_${this.told.signal}`],
       this.told.voice === "phone" ? this.words.voice_phone : this.words[`mic_${own.microphone}`],
       this.words[`own_${own.picture}`],
       own.heard || this.told.state !== "connected" ? this.words[`other_${this.told.picture}`] : this.words.other_quiet,
@@ -223,8 +226,9 @@ class VictimPage extends LinkPage {
   /** @param {string} kind @param {import("./questions.js").Answer} answer */
   async #reply(kind, answer) {
     if (kind === "camera" && answer === "given") await this.#flip();
-    const [path, body] = kind === "camera" ? ["/camera", { answer }] : ["/consent", { kind, answer }];
-    const status = await this.desk.insist(path, { ...body, command_id: randomId() }, this.#unheardOf);
+    const path = ANSWERS[kind];
+    const body = path ? { answer } : { kind, answer };
+    const status = await this.desk.insist(path ?? "/consent", { ...body, command_id: randomId() }, this.#unheardOf);
     if (status >= 400) say("note", this.words.answer_again);
   }
 

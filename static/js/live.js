@@ -38,8 +38,9 @@ export function followBeside(target, topic) {
  * Events on `target`: `fragment` after each swap; `live` {since: Date|null} when the line is lost or back;
  * `signedout` when nothing more will come.
  * @param {HTMLElement} target @param {string} topic
+ * @param {number} position  of the feed, up to which `target` shows everything; 0: nothing of it is shown yet
  */
-export function follow(target, topic) {
+export function follow(target, topic, position = 0) {
   const show = newest((html) => morph(target, html));
   /** @type {Date|null} */
   let lost = null;
@@ -48,7 +49,7 @@ export function follow(target, topic) {
     lost = since;
     target.dispatchEvent(new CustomEvent("live", { bubbles: true, detail: { since } }));
   };
-  listen(document.body.dataset.csrf ?? "", topic, (message) => {
+  listen(document.body.dataset.csrf ?? "", { topic, position }, (message) => {
     if (message.type === "live") tell(message.since);
     else if (message.type === "gone") gone(target);
     else if (message.type === "signedout") target.dispatchEvent(new CustomEvent("signedout", { bubbles: true }));
@@ -83,14 +84,14 @@ function newest(swap) {
   };
 }
 
-/** @param {string} key @param {string} topic @param {(message: Heard) => void} hear */
-function listen(key, topic, hear) {
-  const alone = () => new Stream(key, hear).carry([topic]);
+/** @param {string} key @param {import("./stream.js").Shown} shown @param {(message: Heard) => void} hear */
+function listen(key, shown, hear) {
+  const alone = () => new Stream(key, hear).carry(new Map([[shown.topic, shown.position]]));
   if (!("SharedWorker" in window)) {
     alone();
     return;
   }
-  const shared = new Shared(key, topic, hear, alone);
+  const shared = new Shared(key, shown, hear, alone);
   addEventListener("pagehide", () => shared.leave());
   addEventListener("pageshow", (event) => event.persisted && shared.join());
   shared.join();
@@ -99,7 +100,7 @@ function listen(key, topic, hear) {
 /** This tab's place at the shared stream. A worker that says nothing is asked again, then done without. */
 class Shared {
   #key;
-  #topic;
+  #shown;
   #hear;
   #alone;
   /** @type {MessagePort|null} */ #port = null;
@@ -107,9 +108,12 @@ class Shared {
   #tries = 0;
   #watch = 0;
 
-  /** @param {string} key @param {string} topic @param {(message: Heard) => void} hear @param {() => void} alone */
-  constructor(key, topic, hear, alone) {
-    [this.#key, this.#topic, this.#hear, this.#alone] = [key, topic, hear, alone];
+  /**
+   * @param {string} key @param {import("./stream.js").Shown} shown @param {(message: Heard) => void} hear
+   * @param {() => void} alone
+   */
+  constructor(key, shown, hear, alone) {
+    [this.#key, this.#shown, this.#hear, this.#alone] = [key, shown, hear, alone];
   }
 
   join() {
@@ -125,7 +129,7 @@ class Shared {
       return;
     }
     this.#port.onmessage = ({ data }) => this.#take(data);
-    this.#port.postMessage({ topic: this.#topic });
+    this.#port.postMessage(this.#shown);
   }
 
   /** The page is left, or has heard all that it will. */
@@ -144,9 +148,10 @@ class Shared {
   #take(message) {
     [this.#heard, this.#tries] = [new Date(), 0];
     if (message.type === "beat") {
-      this.#port?.postMessage({ topic: this.#topic });
+      this.#port?.postMessage(this.#shown);
       return;
     }
+    if (message.type === "fragment") this.#shown.position = message.position;
     if (message.type === "gone" || message.type === "signedout") this.leave();
     this.#hear(message);
   }

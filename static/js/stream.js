@@ -10,9 +10,11 @@
 /**
  * What a page hears: the whole fragment of its topic; `gone` when it may no longer be seen; `live` with the time since
  * which the line is lost, or null; `signedout` when nothing more will come; from the worker also `beat`.
- * @typedef {{type: "fragment", topic: string, html: string} | {type: "gone", topic: string}
+ * @typedef {{type: "fragment", topic: string, html: string, position: number} | {type: "gone", topic: string}
  *   | {type: "live", since: Date|null} | {type: "signedout"} | {type: "beat"}} Heard
  */
+
+/** A topic, and the position of the feed up to which a page shows all of it. @typedef {{topic: string, position: number}} Shown */
 
 /** The server sends something at least every ten seconds. */
 export const SILENT_MS = 18_000;
@@ -32,7 +34,7 @@ const MOST = 20;
 export class Stream {
   #key;
   #hear;
-  /** @type {Set<string>} */ #topics = new Set();
+  /** What is carried, and up to where it is shown. @type {Map<string, number>} */ #topics = new Map();
   /** @type {Date|null} */ #lost = null;
   #heard = new Date();
   #failures = 0;
@@ -45,19 +47,15 @@ export class Stream {
     this.#hear = hear;
   }
 
-  get topics() {
-    return this.#topics;
-  }
-
   get lost() {
     return this.#lost;
   }
 
-  /** Carries these topics from now on. It begins with what each shows now. @param {Iterable<string>} topics */
-  carry(topics) {
-    const wanted = new Set(topics);
-    if (wanted.size === this.#topics.size && [...wanted].every((topic) => this.#topics.has(topic))) return;
-    this.#topics = wanted;
+  /** Carries these topics from now on. What has changed since each was shown comes first. @param {Map<string, number>} wanted */
+  carry(wanted) {
+    const enough = ([topic, position]) => position >= (this.#topics.get(topic) ?? Infinity);
+    if (wanted.size === this.#topics.size && [...wanted].every(enough)) return;
+    this.#topics = new Map(wanted);
     this.#stop.abort();
     if (!this.#running) this.#run();
   }
@@ -77,7 +75,7 @@ export class Stream {
     this.#running = false;
   }
 
-  /** Reads until the line ends, for whatever reason; true if it fell silent. @param {Set<string>} topics */
+  /** Reads until the line ends, for whatever reason; true if it fell silent. @param {Map<string, number>} topics */
   async #once(topics) {
     const stop = (this.#stop = new AbortController());
     let [silent, heard] = [false, Date.now()];
@@ -88,7 +86,7 @@ export class Stream {
     }, 1000);
     try {
       const headers = { Accept: "text/event-stream", "X-CSRF-Token": this.#key };
-      const url = `/live?topics=${[...topics].join(",")}`;
+      const url = `/live?since=${[...topics.values()].join(",")}&topics=${[...topics.keys()].join(",")}`;
       const response = await fetch(url, { headers, signal: stop.signal, cache: "no-store" });
       if (response.status === 401 || response.status === 403) this.#end();
       if (!response.ok || !response.body) return false;
@@ -104,7 +102,7 @@ export class Stream {
     return silent;
   }
 
-  /** @param {{event: string, data: string}} message @param {Set<string>} topics */
+  /** @param {{id: string, event: string, data: string}} message @param {Map<string, number>} topics */
   #take(message, topics) {
     this.#failures = 0;
     this.#tell(null);
@@ -112,12 +110,14 @@ export class Stream {
       topics.delete(message.data);
       this.#hear({ type: "gone", topic: message.data });
     } else if (message.data) {
-      this.#hear({ type: "fragment", topic: message.event, html: message.data });
+      const position = Number(message.id);
+      topics.set(message.event, position);
+      this.#hear({ type: "fragment", topic: message.event, html: message.data, position });
     }
   }
 
   #end() {
-    this.#topics = new Set();
+    this.#topics = new Map();
     this.#hear({ type: "signedout" });
   }
 
@@ -146,7 +146,7 @@ export class Stream {
 async function* read(body, alive) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
-  let message = { event: "", data: "" };
+  let message = { id: "", event: "", data: "" };
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
@@ -156,7 +156,9 @@ async function* read(body, alive) {
     for (const line of lines) {
       if (line === "") {
         yield message;
-        message = { event: "", data: "" };
+        message = { id: "", event: "", data: "" };
+      } else if (line.startsWith("id: ")) {
+        message.id = line.slice(4);
       } else if (line.startsWith("data: ")) {
         message.data += (message.data ? "\n" : "") + line.slice(6);
       } else if (line.startsWith("event: ")) {
@@ -168,7 +170,7 @@ async function* read(body, alive) {
 
 /**
  * A tab that is open: what it shows, since when, how many beats it left unanswered, and whether it is one too many.
- * @typedef {{topic: string, since: Date, unanswered: number, over: boolean}} Tab
+ * @typedef {Shown & {since: Date, unanswered: number, over: boolean}} Tab
  */
 
 /** The worker's side: which tab shows what, and what it is told. */
@@ -187,21 +189,21 @@ class Tabs {
 
   /** A tab says what it shows: at first, and in answer to each beat. @param {MessagePort} port */
   welcome(port) {
-    port.onmessage = ({ data }) => (data.topic ? this.#join(port, data.topic) : this.#leave(port));
+    port.onmessage = ({ data }) => (data.topic ? this.#join(port, data) : this.#leave(port));
     port.addEventListener("close", () => this.#leave(port)); // not in every browser: the beats are for the others
   }
 
-  /** @param {MessagePort} port @param {string} topic */
-  #join(port, topic) {
+  /** @param {MessagePort} port @param {Shown} shown */
+  #join(port, { topic, position }) {
     const known = this.#tabs.get(port);
     if (known) {
       known.unanswered = 0;
       return;
     }
-    this.#tabs.set(port, { topic, since: new Date(), unanswered: 0, over: false });
+    this.#tabs.set(port, { topic, position, since: new Date(), unanswered: 0, over: false });
     this.#state();
     const last = this.#stream.lost ? undefined : this.#last.get(topic);
-    if (last) port.postMessage(last);
+    if (last?.type === "fragment") this.#show(port, last);
     this.#soon(JOIN_MS);
   }
 
@@ -230,7 +232,12 @@ class Tabs {
   /** The stream carries what is shown by now; tabs that were there first come first. */
   #settle() {
     this.#due = Infinity;
-    const carried = new Set([...new Set([...this.#tabs.values()].map((tab) => tab.topic))].slice(0, MOST));
+    /** Topic -> what the tab that is furthest behind shows of it. @type {Map<string, number>} */
+    const shown = new Map();
+    for (const { topic, position } of this.#tabs.values()) {
+      shown.set(topic, Math.min(position, shown.get(topic) ?? position));
+    }
+    const carried = new Map([...shown].slice(0, MOST));
     this.#stream.carry(carried);
     for (const topic of this.#last.keys()) if (!carried.has(topic)) this.#last.delete(topic);
     for (const tab of this.#tabs.values()) tab.over = !carried.has(tab.topic);
@@ -254,7 +261,14 @@ class Tabs {
   /** @param {Heard & {type: "fragment"}} message */
   #fragment(message) {
     this.#last.set(message.topic, message);
-    for (const [port, tab] of this.#tabs) if (tab.topic === message.topic) port.postMessage(message);
+    for (const [port, tab] of this.#tabs) if (tab.topic === message.topic) this.#show(port, message);
+  }
+
+  /** @param {MessagePort} port @param {Heard & {type: "fragment"}} message */
+  #show(port, message) {
+    const tab = this.#tabs.get(port);
+    if (tab) tab.position = Math.max(tab.position, message.position);
+    port.postMessage(message);
   }
 
   /** Nothing more will come: of one topic, or at all. @param {Heard} message */

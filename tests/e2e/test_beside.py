@@ -4,6 +4,7 @@ another language, a camera that comes later; and a risk form that is saved while
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -87,6 +88,16 @@ def test_who_is_on_the_telephone_is_seen_and_writes_and_a_bystander_reads_nothin
     page.evaluate("scrollTo(0, 0)")
     picture(page, "beside-4-officer-not-alone", whole=False)
     has_no_fault(page, "officer, not alone")
+    officer.press("I know that somebody is there")
+    expect(victim.locator("#line")).to_contain_text("The connection is being looked after.")
+    officer.press("Are you alone?")
+    expect(victim.locator("#consent")).to_contain_text("Is everything on this page clear?")
+    picture(victim, "beside-3-victim-asked-covertly")
+    read = victim.locator("main").inner_text()
+    assert not re.search("alone|police|somebody|safe", read, re.IGNORECASE), read
+    victim.get_by_role("button", name="No", exact=True).click()
+    expect(page.locator("#signals")).to_contain_text("The page answered: somebody is there.")
+    picture(page, "beside-4-officer-signals")
     page.set_viewport_size(PHONE)
     fits(page, "officer in a call", "phone")
     picture(page, "beside-4-officer-phone", whole=False)

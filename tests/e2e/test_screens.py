@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.test_story import DESKTOP, PHONE, Person, picture
+from tests.e2e.test_story import DESKTOP, PHONE, SIZES, Person, picture
 from tests.serving import ROOT, Client, Served, ready_for_handover, served
+from tests.test_live import Phones, code, live, phones
+
+__all__ = ["phones"]  # a fixture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -196,11 +199,48 @@ def test_every_screen_fits_and_has_no_fault_that_axe_can_see(
         if name == who:
             person.page.goto(desk.url + path.format(**ids))
             person.page.wait_for_load_state()
-            picture(person.page, f"{size}-{title}", whole=title != "board")
+            if size == "desk":
+                picture(person.page, title, whole=title != "board")
             fits(person.page, title, size)
             has_no_fault(person.page, title)
     assert person.faults == []
     person.context.close()
+
+
+def test_whoever_has_a_second_factor_signs_in_with_its_code(browser: Browser, tmp_path: Path, phones: Phones) -> None:
+    """In live mode, where every account has one."""
+    data, passphrase = tmp_path / "data", "three small words"
+    account = ["-m", "rvr.cli", "accounts", "add", "ada", "--name", "Ada Auditor", "--role", "auditor"]
+    made = subprocess.run(
+        [sys.executable, *account, "--data", str(data)],
+        input=f"{passphrase}\n{passphrase}\n",
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    secret = made.stdout.rpartition("Or type it there: ")[2].strip()
+    with served(data, **live(phones, tmp_path)) as desk:
+        person = Person(browser, desk)
+        page = person.page
+        page.goto(desk.url)
+        page.get_by_label("User name").fill("ada")
+        page.get_by_label("Password").fill(passphrase)
+        person.press("Sign in")
+        expect(page.get_by_role("alert")).to_be_visible()
+        expect(page.get_by_label("User name")).to_have_value("ada")
+        page.get_by_label("Password").fill(passphrase)
+        page.get_by_label("Code").fill(code(secret))
+        picture(page, "sign-in-code")
+        for size, (window, _) in SIZES.items():
+            page.set_viewport_size(window)
+            fits(page, "sign-in with a code", size)
+        has_no_fault(page, "sign-in with a code")
+        person.press("Sign in")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Access log")
+        assert person.faults == []
+        person.context.close()
 
 
 def fits(page: Page, title: str, size: str) -> None:

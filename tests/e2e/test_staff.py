@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.test_screens import a_busy_night, has_no_fault, offered
 from tests.e2e.test_story import Person, picture, until
-from tests.serving import OPENING, Client, Served, served
+from tests.serving import OPENING, Client, Served, ready_for_handover, served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -177,6 +177,37 @@ def test_what_is_typed_after_the_press_is_not_lost_in_silence(browser: Browser, 
     expect(link).to_be_focused()
     opened = {row["id"] for row in client.call("GET", "board").body["cases"]} - before
     assert [link.get_attribute("href")] == [f"/cases/{one}" for one in opened]
+    assert handler.faults == []
+    handler.context.close()
+
+
+def test_a_note_that_was_not_sent_stands_after_a_reload_and_for_nobody_else(browser: Browser, desk: Served) -> None:
+    case, typed = ready_for_handover(desk.client("handler")), "Back at ten, as was said."
+    handler = Person(browser, desk).sign_in("handler")
+    page, note = handler.page, handler.page.locator("#form-offer_handover").get_by_label("Note")
+
+    def kept() -> str:
+        return str(page.evaluate("Object.entries(sessionStorage).filter(([name]) => /draft/.test(name)).join()"))
+
+    page.goto(f"{desk.url}/cases/{case}")
+    note.fill(typed)
+    sealed = until(kept)
+    assert "Back at" not in sealed
+    page.reload()
+    expect(note).to_have_value(typed)
+    handler.press("Sign out")
+    until(lambda: kept() == "")
+    page.evaluate("(kept) => sessionStorage.setItem(...kept)", sealed.split(",", 1))
+    handler.sign_in("handler")
+    page.goto(f"{desk.url}/cases/{case}")
+    expect(note).to_have_value("")
+    page.wait_for_timeout(500)
+    expect(note).to_have_value("")
+    note.fill(typed)
+    until(lambda: kept() not in ("", sealed))
+    handler.press("Offer the handover")
+    expect(page.locator("main")).to_contain_text("The sergeant sees your offer now")
+    until(lambda: kept() == "")
     assert handler.faults == []
     handler.context.close()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FloatRect, Locator, Page, expect
 
 from tests import janus
 from tests.serving import PASSWORD, Client, Served, free_port, served
@@ -24,17 +24,33 @@ pytestmark = [pytest.mark.e2e, pytest.mark.call, pytest.mark.timeout(300)]
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
+SIZES = {"desk": (DESKTOP, 1200), "phone": (PHONE, 1500)}
+"""Name -> window, and how much of a long page a picture shows."""
+
 SCREENS = os.environ.get("RVR_SCREENS", "")
-"""A folder: every step then leaves a picture there."""
+"""A folder: every step then leaves its pictures there, one of each size."""
 
 MEDIA = 20_000
 """Milliseconds that a picture may take on a busy machine with two browsers and a transcoding relay."""
 
 
 def picture(page: Page, name: str, *, whole: bool = True) -> None:
-    if SCREENS:
-        Path(SCREENS).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=f"{SCREENS}/{name}.png", full_page=whole)
+    """As a page stands; `whole`: with what is below the window."""
+    if not SCREENS:
+        return
+    Path(SCREENS).mkdir(parents=True, exist_ok=True)
+    before, place = page.viewport_size, page.evaluate("scrollY")
+    for size, (window, tallest) in SIZES.items():
+        page.set_viewport_size(window)
+        if whole:
+            page.evaluate("scrollTo(0, 0)")  # what sticks to the top is at the top
+        height = min(page.evaluate("document.documentElement.scrollHeight"), tallest)
+        cut: FloatRect = {"x": 0, "y": 0, "width": window["width"], "height": max(height, window["height"])}
+        path = f"{SCREENS}/{name}-{size}.png"
+        page.screenshot(path=path, full_page=whole, clip=cut if whole else None)
+    assert before
+    page.set_viewport_size(before)
+    page.evaluate("(place) => scrollTo(0, place)", place)
 
 
 class Person:
@@ -99,6 +115,8 @@ def test_a_domestic_abuse_call_goes_through_the_whole_desk(
         victim = meet_on_video(browser, desk, officer, reference)
         she_closes_her_tab_and_comes_back(victim, officer)
         assess_and_submit(officer)
+        expect(victim.page.locator("#ended")).to_be_visible()
+        picture(victim.page, "victim-4-ended")
         allocate(sergeant, reference)
         watch = desk.client("sergeant")
         case = sergeant.page.url.rpartition("/")[2].partition("#")[0]

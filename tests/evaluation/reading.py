@@ -30,6 +30,7 @@ def disagreements(package: Path, events: list[dict[str, str]]) -> list[tuple[str
         "screening": keyed(recompute.screening(events)),
         "suspects": recompute.suspects(events),
         "outcomes": recompute.outcomes(events, package),
+        "feedback": recompute.feedback(events),
         "sessions": recompute.sessions(events, table(package, "quality")),
     }
     found = []

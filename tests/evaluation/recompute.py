@@ -271,6 +271,11 @@ def screened(log):
     found |= {name: verdict[column] if verdict else "" for name, column in (told_of | {"results": "results"}).items()}
     found["answers"] = as_json({row["criterion"]: row["answer"] for row in asked})
     found["consented"] = "true" if "video" in told else "false" if "video" in refused else ""
+    looked = last("TriageChecked")
+    found |= {
+        "triage_checked_at": looked["at"] if looked else "",
+        "triage_finding": looked["finding"] if looked else "",
+    }
     for moment, row in (("screening", verdict), ("offer", offered), ("acceptance", accepted)):
         noted = last("CapacityNoted", row, moment=moment) if row else None
         found |= {f"{moment}_{name}": noted[name] if noted else "" for name in ("on_duty", "free", "desk_open")}
@@ -308,6 +313,23 @@ def outcomes(rows, package):
             own = {name: row[name] for name in ("at", "outcome_code", "support", "evidence_led", "workflow_version")}
             within = ";".join(name for name, one in known if row["outcome_code"] in one["codes"])
             found[row["case"], row["version"]] = own | {"in_sets": within}
+    return found
+
+
+def feedback(rows):
+    """{(case,): {column: text}} of feedback.csv."""
+    answers = {"ConsentGiven": "given", "ConsentRefused": "refused", "ConsentWithdrawn": "withdrawn"}
+    found = {}
+    for row in rows:
+        if row["type"] in answers and row["kind"] == "feedback":
+            found.setdefault((row["case"],), {})["agreed"] = answers[row["type"]]
+        if row["type"] == "FeedbackInvited":
+            found.setdefault((row["case"],), {})["invited_at"] = row["at"]
+        if row["type"] == "FeedbackWithheld":
+            found.setdefault((row["case"],), {})["withheld_because"] = row["because"]
+        if row["type"] == "FeedbackGiven":
+            given = {name: row[name] for name in ("quick", "heard", "way", "needed", "again")}
+            found.setdefault((row["case"],), {}).update({"answered_at": row["at"], **given})
     return found
 
 

@@ -181,6 +181,27 @@ def test_an_outcome_that_is_not_yet_assigned_has_no_row() -> None:
     assert [row["outcome_code"] for row in rows.outcome_rows(log, writing())] == ["18"]
 
 
+# --- Questions afterwards ------------------------------------------------------------------------------------------
+
+
+def test_whoever_was_asked_for_leave_has_a_row_and_the_answers_are_codes() -> None:
+    agreed = e.ConsentGiven(kind="feedback", wording="2026-11")
+    invited = e.FeedbackInvited(link="x", channel="sms", expires_at="2026-12-01T00:00:00Z", number="+447700900123")
+    given = e.FeedbackGiven(quick="yes", heard="", way="partly", needed="no", again="yes")
+    (row,) = rows.feedback_rows(a_case(0, "closed", agreed, invited, given), writing())
+    assert {name: row[name] for name in ("agreed", "quick", "heard", "way")} == {
+        "agreed": "given",
+        "quick": "yes",
+        "heard": "",
+        "way": "partly",
+    }
+    assert row["invited_at"] <= row["answered_at"]
+    assert "900123" not in str(row)
+    (row,) = rows.feedback_rows(a_case(0, "closed", agreed, e.FeedbackWithheld(because="not_safe")), writing())
+    assert (row["withheld_because"], row.get("invited_at")) == ("not_safe", None)
+    assert list(rows.feedback_rows(a_case(0, "closed", e.ConsentGiven(kind="video", wording="x")), writing())) == []
+
+
 # --- What a stored definition tells, and what of it stays behind ---------------------------------------------------
 
 

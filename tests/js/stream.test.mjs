@@ -35,10 +35,10 @@ function aDesk() {
 async function aPage(desk) {
   mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: START });
   const heard = [];
-  new Stream("key", (message) => heard.push(message)).carry(["board"]);
+  new Stream("key", (message) => heard.push(message)).carry(new Map([["board", 7]]));
   await pass(0);
   await breath();
-  desk.lines[0].write("event: board\ndata: one\n\n");
+  desk.lines[0].write("id: 8\nevent: board\ndata: one\n\n");
   for (let n = 0; n < 5; n += 1) await breath();
   return heard;
 }
@@ -52,7 +52,7 @@ test("pings alone keep a line alive", async () => {
     await pass(10);
     desk.lines[0].write(": ping\n\n");
   }
-  assert.deepEqual(heard, [{ type: "fragment", topic: "board", html: "one" }]);
+  assert.deepEqual(heard, [{ type: "fragment", topic: "board", html: "one", position: 8 }]);
 });
 
 test("a silent line is told within twenty seconds, with the time of its last word", async () => {
@@ -72,11 +72,26 @@ test("it comes back by itself, with the whole board", async () => {
   assert.equal(heard.at(-1).since.getTime(), START);
   desk.reached = true;
   await pass(5);
-  desk.lines.at(-1).write("event: board\ndata: two\n\n");
+  desk.lines.at(-1).write("id: 9\nevent: board\ndata: two\n\n");
   for (let n = 0; n < 5; n += 1) await breath();
   assert.deepEqual(heard.slice(-2), [
     { type: "live", since: null },
-    { type: "fragment", topic: "board", html: "two" },
+    { type: "fragment", topic: "board", html: "two", position: 9 },
   ]);
   assert.ok(desk.asked.length > 5, "it was tried again and again");
+  assert.deepEqual([desk.asked[0], desk.asked.at(-1)], ["/live?since=7&topics=board", "/live?since=8&topics=board"]);
+});
+
+test("a page that is behind what is carried has it carried from there", async () => {
+  const desk = aDesk();
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: START });
+  const stream = new Stream("key", () => {});
+  stream.carry(new Map([["board", 7]]));
+  await pass(0);
+  stream.carry(new Map([["board", 9]]));
+  await pass(1);
+  assert.deepEqual(desk.asked, ["/live?since=7&topics=board"]);
+  stream.carry(new Map([["board", 5]]));
+  await pass(1);
+  assert.deepEqual(desk.asked.slice(1), ["/live?since=5&topics=board"]);
 });

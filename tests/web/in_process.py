@@ -41,7 +41,8 @@ class House:
 
     def now(self) -> Moment:
         now = timekeeping.observe()
-        return dataclasses.replace(now, at=now.at + self.ahead)
+        ahead_ns = self.ahead // timedelta(microseconds=1) * 1000
+        return dataclasses.replace(now, at=now.at + self.ahead, boottime_ns=now.boottime_ns + ahead_ns)
 
     def pass_by(self, **time: float) -> None:
         self.ahead += timedelta(**time)

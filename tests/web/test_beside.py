@@ -88,6 +88,44 @@ async def test_a_complaint_about_the_connection_clears_the_screen_until_safety_i
     assert (seen["overlooked"], [one["side"] for one in seen["messages"]]) == (True, ["officer", "victim"])
 
 
+async def test_the_officer_signals_back_in_sentences_that_may_stand_there_whoever_looks_on(call: Call) -> None:
+    """While somebody is there nothing else goes to the screen: no question of consent, no message."""
+
+    async def signals(signal: str) -> int:
+        return (await call.officer.move(call.case, "signal_victim", {"signal": signal})).status
+
+    assert await says(call, "clear", answer="given") == 204, "unasked, it changes nothing"
+    assert (await session(call))["private"] is None
+    assert (await call.officer.move(call.case, "ask_camera")).status == 200
+    assert await signals("ask_alone") == 200
+    assert (await told(call))["asks"] == ["private", "camera"]
+    assert await says(call, "clear", answer="refused") == 204
+    seen = await session(call)
+    assert (seen["overlooked"], seen["private"]) == (True, "refused")
+    assert await signals("heard") == 200
+    assert await signals("ask_alone") == 200
+    now = await told(call)
+    assert (now["asks"], now["messages"], now["signal"]) == (["private"], [], "heard")
+    assert await says(call, "clear", answer="perhaps") == 422
+    assert await says(call, "clear", answer="given") == 204
+    seen = await session(call)
+    assert (seen["overlooked"], seen["private"]) == (True, "given"), "a press is no proof of who pressed"
+    events = (await call.officer.get(f"/api/v1/cases/{call.case}/events")).body["events"]
+    alarms = [one["fields"]["about"] for one in events if one["type"] == "AlarmRaised"]
+    assert alarms.count("victim_not_alone") == 1
+    page = (await call.officer.get(f"/cases/{call.case}")).body
+    assert "Somebody else may have pressed it" in page
+    outsider = await call.house.sign_in("officer2")
+    assert (await outsider.move(call.case, "signal_victim", {"signal": "heard"})).status in (403, 404)
+    form = {"contact_mode": "audio", "picture_reason": "no_camera"}
+    for move, told_ in (
+        ("continue_without_picture", form),
+        ("confirm_safety", {"alone": "yes", "place_verified": "yes"}),
+    ):
+        assert (await call.officer.move(call.case, move, told_)).status == 200
+    assert ((await told(call))["signal"], (await told(call))["asks"]) == ("", ["camera"])
+
+
 async def test_the_other_camera_is_asked_for_on_the_screen_and_answered_there(call: Call) -> None:
     assert (await call.officer.move(call.case, "ask_camera")).status == 200
     assert (await told(call))["asks"] == ["camera"]

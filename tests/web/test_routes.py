@@ -18,6 +18,8 @@ OPEN_ON_PURPOSE = {
     ("GET", "/api/v1/join/live"): "the join cookie decides",
     ("POST", "/api/v1/join/{action}"): "the join cookie decides",
     ("POST", "/api/v1/guest"): "the link's token decides",
+    ("POST", "/api/v1/feedback"): "the link's token decides",
+    ("GET", "/f"): "the page of questions, the same for everybody",
     ("GET", "/api/v1/guest/live"): "the guest's cookie decides",
     ("POST", "/api/v1/guest/{action}"): "the guest's cookie decides",
     ("GET", "/g"): "a guest's page, the same for everybody",

@@ -5,7 +5,7 @@ from alembic import op
 from rvr.store.migrations.steps import blob, text
 
 revision = "0013"
-down_revision = "0010"
+down_revision = "0012"
 
 
 def upgrade() -> None:
