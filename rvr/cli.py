@@ -241,7 +241,7 @@ async def _listen(desk: Desk, media: MediaEngine, settings: Settings, anchors: a
     from rvr.web import door
     from rvr.web.app import build
 
-    runner = web.AppRunner(
+    runner = door.Runner(
         build(desk, media, settings, anchors),
         access_log=None,
         shutdown_timeout=SHUTDOWN_S,

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 
 from aiohttp import web
-from multidict import CIMultiDict
 
 from rvr import turn
 from rvr.anchoring import Anchoring
@@ -206,25 +205,6 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/demo/outbox", pages.outbox_page, ANYBODY, ("demo",)),
 )
 
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
-    "worker-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-
-HEADERS = CIMultiDict(
-    {
-        "Content-Security-Policy": CSP,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Cross-Origin-Embedder-Policy": "require-corp",
-        "X-Robots-Tag": "noindex, nofollow",
-        "Server": "RVR",
-    }
-)
-"""On every answer (OWASP ASVS 5, 3.4). Geolocation is off everywhere: the desk never asks a phone where it is."""
-
 _CALLS = "camera=(self), microphone=(self), geolocation=(), display-capture=()"
 _NO_CALLS = "camera=(), microphone=(), geolocation=(), display-capture=()"
 _HSTS = "max-age=63072000; includeSubDomains"
@@ -285,7 +265,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
+    response.headers.update(door.HEADERS)
     response.headers["X-Request-Id"] = request[answering.REQUEST_ID]
     may_call = request.path in ("/j", "/g") or request.path.startswith("/cases/")
     response.headers["Permissions-Policy"] = _CALLS if may_call else _NO_CALLS
@@ -294,6 +274,8 @@ async def _headers(request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if hashed else "no-cache"
     else:
         response.headers["Cache-Control"] = "no-store"
+    if response.content_type.startswith("text/") and response.charset is None:
+        response.charset = "utf-8"  # of files; a browser that had to guess could be led to another one
     if request.app[SETTINGS].secure:
         response.headers["Strict-Transport-Security"] = _HSTS
 

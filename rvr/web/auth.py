@@ -7,11 +7,11 @@ operator's log, with the account's id and never with the name that was typed, wh
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -120,7 +120,7 @@ async def _proven(
     """The account, if both factors are right. Which of them was wrong is not told."""
     await tries.spend(request, username)
     account = known if known and not known.disabled else None
-    right = await asyncio.to_thread(_verify, account.password_hash if account else _DUMMY, password)
+    right = await tries.aside(request, partial(_verify, account.password_hash if account else _DUMMY, password))
     if account is None or not right or not await _second(request, account, code):
         raise NotSignedIn(Reason("wrong-password"))
     await tries.forgive(request, username)

@@ -1,14 +1,15 @@
 """Who is answered first when more is asked than can be answered: whoever has asked least.
 
-A fixed number of requests is in hand at once; the others wait, and the turn goes to the address that had the fewest of
-late. So a hundred that flood wait for each other, and who asks now and then hardly waits; nobody is refused for being
-quick while there is room. An address is where somebody asks from, as far as that can be known: a cookie or a name could
-be made anew with each request.
+A fixed number of requests is in hand at once; the others wait. The turn goes to whoever has signed in or joined before
+all others, and among equals to the address that asked the least of late. So a hundred strangers that flood wait for
+each other; nobody is refused for being quick while there is room. An address is where somebody asks from, as far as
+that can be known. A cookie counts only once it has opened something: any other could be made anew with each request.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import heapq
 import ipaddress
 import itertools
@@ -21,7 +22,7 @@ from aiohttp import web
 
 from rvr.config import Settings
 from rvr.core.errors import Reason, TooMany
-from rvr.web.context import SETTINGS
+from rvr.web.context import SETTINGS, SIGNED_IN
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,6 +54,7 @@ class _Asked:
 
 @dataclass(order=True, slots=True)
 class _Waiting:
+    strange: bool
     much: float
     number: int
     turn: asyncio.Future[None] = field(compare=False)
@@ -65,16 +67,25 @@ class Crowd:
     def __init__(self) -> None:
         self._in_hand = 0
         self._asked: dict[str, _Asked] = {}
+        self._known: dict[bytes, None] = {}
+        """Digests of cookies that opened something, the newest last."""
         self._line: list[_Waiting] = []
         self._numbers = itertools.count()
 
-    async def turn(self, address: str) -> Turn:
+    def opened(self, cookie: bytes) -> None:
+        """This cookie is somebody's."""
+        self._known.pop(cookie, None)
+        self._known[cookie] = None
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
+
+    async def turn(self, address: str, cookie: bytes = b"") -> Turn:
         """Returns when it is this address' turn. Raises TooMany where too many of it wait already."""
         asked = self._count(address)
         if self._in_hand >= IN_HAND:
             if asked.waiting >= WAITING:
                 raise TooMany(Reason("too-much-asked"), retry_after=1)
-            await self._wait(asked)
+            await self._wait(asked, strange=cookie not in self._known)
         else:
             self._in_hand += 1
         return Turn(self)
@@ -88,8 +99,8 @@ class Crowd:
                 return
         self._in_hand -= 1
 
-    async def _wait(self, asked: _Asked) -> None:
-        waiting = _Waiting(asked.much, next(self._numbers), asyncio.get_running_loop().create_future(), asked)
+    async def _wait(self, asked: _Asked, *, strange: bool) -> None:
+        waiting = _Waiting(strange, asked.much, next(self._numbers), asyncio.get_running_loop().create_future(), asked)
         heapq.heappush(self._line, waiting)
         asked.waiting += 1
         try:
@@ -139,6 +150,10 @@ class Turn:
             self._crowd.over()
 
 
+COOKIES = frozenset({"rvr_s", "rvr_j", "rvr_g"})
+BY_LINK = ("/api/v1/join", "/api/v1/guest", "/api/v1/media")
+"""Whoever is answered well there has joined by a link, or is signed in."""
+
 CROWD = web.AppKey("crowd", Crowd)
 TURN_OF = web.RequestKey("turn", Turn)
 
@@ -157,11 +172,21 @@ async def _answered(request: web.Request, response: web.StreamResponse) -> None:
 @web.middleware
 async def in_turn(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Waits for the request's turn. Raises TooMany."""
-    turn = request[TURN_OF] = await request.app[CROWD].turn(address_of(request))
+    here, cookie = request.app[CROWD], _cookie(request)
+    turn = request[TURN_OF] = await here.turn(address_of(request), cookie)
     try:
-        return await handler(request)
+        response = await handler(request)
+        if cookie and response.status < 400 and (SIGNED_IN in request or request.path.startswith(BY_LINK)):
+            here.opened(cookie)
+        return response
     finally:
         turn.end()
+
+
+def _cookie(request: web.Request) -> bytes:
+    """A digest of what the browser shows: nothing that opens anything is kept in memory for this."""
+    shown = [value for name, value in request.cookies.items() if name.removeprefix("__Host-") in COOKIES]
+    return hashlib.blake2b("\n".join(shown).encode(), digest_size=16).digest() if shown else b""
 
 
 def address_of(request: web.Request) -> str:

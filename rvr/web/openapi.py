@@ -97,12 +97,19 @@ ANSWERS: dict[tuple[str, str], tuple[int, str]] = {
 }
 """What a success looks like, where it is not a 200 with JSON."""
 
-REFUSALS = {"400": "Cannot be read", "401": "Not signed in", "403": "Not allowed", "404": "Nothing there, or not yours"}
+REFUSALS = {
+    "400": "Cannot be read",
+    "401": "Not signed in",
+    "403": "Not allowed",
+    "404": "Nothing there, or not yours",
+    "429": "Too much was asked: `Retry-After` says when to try again",
+    "503": "Not written, or not to be read just now; try again",
+}
 MOVE_REFUSALS = {
     "409": "The case moved on: what changed",
     "422": "Refused: every reason",
-    "503": "Not written; try again",
 }
+BODY_REFUSALS = {"408": "The body did not arrive in time", "413": "The body is too large"}
 
 SDP_BODIES = {("POST", "/media/{seat}"), ("PATCH", "/media/{seat}/receive")}
 
@@ -143,6 +150,7 @@ def _operation(route: Described, path: str) -> dict[str, Any]:
     if kind:
         success["content"] = {kind: {"schema": {"type": "string" if kind != "application/json" else "object"}}}
     refusals = REFUSALS | (MOVE_REFUSALS if route.method == "POST" else {})
+    refusals |= BODY_REFUSALS if route.method in ("POST", "PATCH") else {}
     operation: dict[str, Any] = {
         "operationId": route.handler.__name__,
         "summary": (inspect.getdoc(route.handler) or "").partition("\n\n")[0],

@@ -45,6 +45,26 @@ async def test_of_those_who_wait_whoever_asked_least_is_answered_first() -> None
         turn.end()
 
 
+async def test_whoever_has_signed_in_goes_before_all_who_have_not() -> None:
+    here, told = crowd.Crowd(), []
+    in_hand = await full(here)
+    here.opened(b"somebody's")
+
+    async def ask(address: str, cookie: bytes = b"") -> None:
+        turn = await here.turn(address, cookie)
+        told.append(address)
+        turn.end()
+
+    strangers = [asyncio.create_task(ask(f"stranger {n}", b"made up")) for n in range(3)]
+    staff = asyncio.create_task(ask("busy", b"somebody's"))
+    await begun(*strangers, staff)
+    in_hand[0].end()
+    await asyncio.gather(*strangers, staff)
+    assert told[0] == "busy"
+    for turn in in_hand:
+        turn.end()
+
+
 async def test_of_one_address_only_so_many_may_wait_and_others_still_do() -> None:
     here = crowd.Crowd()
     in_hand = await full(here)
