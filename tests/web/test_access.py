@@ -496,6 +496,7 @@ def test_everything_that_is_written_has_words() -> None:
     codes |= {"open_case", "export", "access-log", "erase.propose", "erase.confirm", "replay", "retention", "backup"}
     codes |= {"restore", "keys.rotate", "keys.split", "keys.restore"} | {f"refused:{code}" for code in REFUSED.values()}
     codes |= {"recording", "still", "still.intimate", "figures", "report", "timings"}
+    codes |= {f"trial.{action}" for action in ("register", "status", "stop", "verify")}
     codes |= {f"import.{kind}" for kind in ("reports", "orders", "outcomes")}
     assert [code for code in sorted(codes) if f"access_what.{code}" not in words] == []
     assert {key.removeprefix("access_what.") for key in words if key.startswith("access_what.")} == codes

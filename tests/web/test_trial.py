@@ -70,6 +70,11 @@ def drawn(handler: Client, arm: str) -> tuple[str, str]:
     raise AssertionError("a block has both arms")
 
 
+def taken_back(handler: Client, case: str) -> None:
+    """The offer, so that no other test finds somebody waiting for the last officer."""
+    assert handler.move(case, "withdraw_handover", {"withdraw_reason": "opened_in_error"}).status == 200
+
+
 def test_what_is_missing_before_the_draw_is_told_and_then_one_press_draws(running: Served) -> None:
     handler = running.client("handler")
     case = ready(handler)
@@ -93,6 +98,7 @@ def test_the_arm_stands_on_the_page_in_the_desks_words_and_the_offer_goes_with_i
     assert handler.move(case, "offer_handover", {"note": ""}).body["state"] == "handover"
     told = shown(running.client("sergeant").call("GET", f"/cases/{case}"))
     assert "In the trial: Video now" in told
+    taken_back(handler, case)
 
 
 def test_the_other_arm_sends_officers_and_one_press_with_a_reason_opens_every_way(running: Served) -> None:
@@ -114,6 +120,7 @@ def test_the_other_arm_sends_officers_and_one_press_with_a_reason_opens_every_wa
     assert "moves/offer_handover" in page
     assert handler.move(case, "offer_handover", {"note": ""}).body["state"] == "handover"
     assert handler.call("GET", f"cases/{case}").body["trial"]["arm"] == "usual", "and it stays in its arm"
+    taken_back(handler, case)
 
 
 def test_without_a_trial_nothing_of_it_is_on_the_page_or_in_the_case(desk: Served) -> None:
