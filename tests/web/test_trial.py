@@ -123,6 +123,14 @@ def test_the_other_arm_sends_officers_and_one_press_with_a_reason_opens_every_wa
     taken_back(handler, case)
 
 
+def test_the_evaluator_sees_the_flow_of_the_trial_and_no_arm_by_its_name(running: Served) -> None:
+    drawn(running.client("handler"), "usual")
+    page = shown(running.client("evaluator").call("GET", "/evaluation?show=yes"))
+    assert "Who took part in the trial (CONSORT)" in page
+    assert "Officer in person</" not in page
+    assert "Video now" not in page
+
+
 def test_without_a_trial_nothing_of_it_is_on_the_page_or_in_the_case(desk: Served) -> None:
     handler = desk.client("handler")
     case = ready(handler)
@@ -133,6 +141,7 @@ def test_without_a_trial_nothing_of_it_is_on_the_page_or_in_the_case(desk: Serve
     assert told["trial"] is None
     assert not {"draw_arm", "override_arm"} & {move["id"] for move in told["moves"]}
     assert "draw_arm" not in handler.call("GET", "workflows/da-desk").body["moves"]
+    assert "CONSORT" not in shown(desk.client("evaluator").call("GET", "/evaluation?show=yes"))
 
 
 def test_the_check_at_the_end_finds_every_draw_of_these_tests_in_order(running: Served, tmp_path: Path) -> None:
