@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -142,4 +143,12 @@ def test_the_verb_shows_both(tmp_path: Path, capsys: Any) -> None:
     assert "Before this desk, as dispatch_2022 states it: 3 rows" in said
     assert "2022-02" in said
     assert cli.main(["timings", "--data", data]) == 0
+    assert cli.main(["export", "--data", data, "--out", str(tmp_path / "package")]) == 0
+    with (tmp_path / "package" / "data" / "earlier.csv").open(encoding="utf-8", newline="") as told_:
+        first, _, last = csv.DictReader(told_)
+    assert (first["opened_at"], first["attended_at"]) == ("2022-01-05T10:01:00.000000Z", "2022-01-05T11:00:00.000000Z")
+    assert (last["attended_at"], last["lpa"], last["source"]) == ("", "dudley", "dispatch_2022")
+    assert cli.main(["verify", str(tmp_path / "package")]) == 0
+    assert cli.main(["export", "--data", data, "--out", str(tmp_path / "moved"), "--times", "shifted"]) == 0
+    assert (tmp_path / "moved" / "data" / "earlier.csv").read_text().count("\n") == 1
     assert cli.main(["verify", "--data", data]) == 0

@@ -21,6 +21,7 @@ from rvr.evaluation.columns import (
     CLOCKS,
     DESK_CLOCK,
     FEEDBACK,
+    EARLIER,
     MACHINE,
     MISSING,
     OUTCOMES,
@@ -226,6 +227,12 @@ DESK_CLOCK_TABLE = Table(
     DESK_CLOCK,
     ("version",),
 )
+EARLIER_TABLE = Table(
+    "data/earlier.csv",
+    "One row a case of an earlier desk, or before there was one, as another system states its times",
+    EARLIER,
+    ("row",),
+)
 CODEBOOK_TABLE = Table("codebook.csv", "What each column means", CODEBOOK, ("file", "column", "source"))
 CASE_TABLES = (
     *(CASES_TABLE, EVENTS_TABLE, CLOCKS_TABLE, SCREENING_TABLE, SUSPECTS_TABLE, OUTCOMES_TABLE, SESSIONS_TABLE),
@@ -235,7 +242,7 @@ CASE_TABLES = (
     TRIAL_TABLE,
     CAPACITY_TABLE,
 )
-DATA_TABLES = (*CASE_TABLES, DESK_CLOCK_TABLE)
+DATA_TABLES = (*CASE_TABLES, DESK_CLOCK_TABLE, EARLIER_TABLE)
 TABLES = (*DATA_TABLES, CODEBOOK_TABLE)
 
 
@@ -326,8 +333,9 @@ for each row would show the desk's own ids; `export --proofs --with-internal-ids
 
 _LEFT_OUT = """\
  Rows stand in the order of the pseudonyms. `boottime_us`
-  begins anew in each case, `desk_clock.csv` is empty, and the data cut is not told; `censored_at` is the longest of 30,
-  90, 180, 365, 730 and 1,825 days after the opening that had passed, or the last event if that was later."""
+  begins anew in each case, `desk_clock.csv` and `earlier.csv` are empty, and the data cut is not told; `censored_at` is
+  the longest of 30, 90, 180, 365, 730 and 1,825 days after the opening that had passed, or the last event if that was
+  later."""
 
 _TIMES = {
     "recorded": "- Times are ISO 8601 in UTC with microseconds.",

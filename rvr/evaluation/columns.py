@@ -1,5 +1,5 @@
 """What each column of the files about cases means: cases.csv, clocks.csv, screening.csv, suspects.csv, outcomes.csv;
-and of desk_clock.csv.
+of desk_clock.csv and of earlier.csv.
 
 Columns of cases.csv keep their names for ever. Those of moments, intervals and limits are made from `timings`.
 """
@@ -509,4 +509,15 @@ DESK_CLOCK = (
     _of(e.ClockStepObserved, "same_boot", "boolean"),
     _of(e.ClockHealthNoted, "health", "string", HEALTHS),
     _of(e.ClockHealthNoted, "limit_ms", "integer"),
+)
+
+# --- earlier.csv -------------------------------------------------------------------------------------------------
+
+EARLIER = (
+    Column("row", "string", "Pseudonym of the row: that of no case here"),
+    Column("imported_at", "datetime", "When it was taken over", "UTC time"),
+    *(
+        _of(e.EarlierCaseTimed, field.name, "datetime" if field.metadata["unit"] else "string")
+        for field in fields(e.EarlierCaseTimed)
+    ),
 )

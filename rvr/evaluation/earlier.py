@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
+
+from sqlmodel import Session, col, func, select
 
 from rvr.core import earlier
 from rvr.core import events as e
-from rvr.core.moment import parse_iso
+from rvr.core.moment import iso, parse_iso
 from rvr.evaluation import stored_text
+from rvr.evaluation.pseudonyms import Alias
 from rvr.evaluation.summary import ALL, NOT_KNOWN, Summary, Tally
 from rvr.evaluation.timings import TIMINGS, Timing
+from rvr.evaluation.window import Window
 from rvr.store.store import Store
+from rvr.store.tables import EventRow
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -38,6 +44,23 @@ def rows(store: Store) -> Iterator[e.EarlierCaseTimed]:
     for recorded in store.iterate(kind=earlier.STREAM, chunk=1_000):
         if isinstance(recorded.event.fact, e.EarlierCaseTimed):
             yield recorded.event.fact
+
+
+def last(session: Session, window: Window) -> int:
+    """Position of the last row that was taken over by the end of the window; nought for none."""
+    wanted = select(func.max(EventRow.position)).where(
+        col(EventRow.stream).startswith(earlier.STREAM),
+        col(EventRow.position) <= window.until,
+        col(EventRow.recorded_at) < (iso(window.end) if window.end else "9999"),
+    )
+    return session.exec(wanted).one() or 0
+
+
+def table_rows(store: Store, alias: Alias, until: int) -> Iterator[dict[str, Any]]:
+    """The rows of earlier.csv, up to a position. An end that nobody stated is an empty cell."""
+    for recorded in store.iterate(kind=earlier.STREAM, until=until, chunk=1_000) if until else ():
+        row = {"row": alias("earlier", recorded.stream), "imported_at": iso(recorded.event.at.at)}
+        yield row | recorded.event.fact.split()[0]
 
 
 def summarise(store: Store, wanted: Iterable[Timing] = TIMINGS, *, by: str = "") -> dict[str, Summary]:

@@ -30,6 +30,7 @@ from rvr.core.quality import stream_of
 from rvr.evaluation import (
     clock_runs,
     codebook,
+    earlier,
     formats,
     gaps,
     milestones,
@@ -84,7 +85,9 @@ class _Plan:
 
     window: Window
     head: Checkpoint
-    """The earliest signed head of the log that covers every event of the window."""
+    """The earliest signed head of the log that covers every event of the window, and what was before the desk."""
+    before: int = 0
+    """Position of the last row of an earlier desk's timings; nought: there are none."""
     proofs: bool = False
     times: str = AS_RECORDED
     """One of `leaving_times.WAYS`."""
@@ -127,11 +130,12 @@ async def export(
         raise CannotExport(_DISCLOSES)
     if proofs and times != AS_RECORDED:
         raise CannotExport("proofs show each event with its time as it was recorded: leave out --times or --proofs")
+    before = await store.read(lambda session: earlier.last(session, window))
     try:
-        head = await store.head_over(window.last)
+        head = await store.head_over(max(window.last, before))
     except RefusesToSign as refusal:
         raise CannotExport(f"the log's head cannot be signed: {refusal}", refusal.code) from None
-    plan = _Plan(window, head, proofs, times, tuple(sorted(set(also))), disclosure_k, unblinded)
+    plan = _Plan(window, head, before, proofs, times, tuple(sorted(set(also))), disclosure_k, unblinded)
     return await asyncio.to_thread(_export, store, out, project_key, plan)
 
 
@@ -200,13 +204,19 @@ def _write_data(store: Store, folder: Path, plan: _Plan, writing: rows.Writing) 
             if prove:
                 prove.put(rows.case_of(writing.alias, log[0]), log)
         if not writing.times.changed:
-            for row in writing.clock.rows():
-                put["desk_clock"](row)
+            _write_of_no_case(store, plan, writing, put)
     if plan.disclosure_k:
         _write_tables(folder, report.csv_tables(sums.report()))
     if writing.times.changed:
         for table in codebook.CASE_TABLES:
             by_pseudonym(folder / table.path)
+
+
+def _write_of_no_case(store: Store, plan: _Plan, writing: rows.Writing, put: Mapping[str, Put]) -> None:
+    for row in writing.clock.rows():
+        put["desk_clock"](row)
+    for row in earlier.table_rows(store, writing.alias, plan.before):
+        put["earlier"](row)
 
 
 def _write_tables(folder: Path, tables: Mapping[str, report.Table]) -> None:

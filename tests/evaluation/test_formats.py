@@ -120,7 +120,7 @@ def _read_back(column: Column, value: Any, codes: dict[int, str]) -> Any:
 
 
 def _as_a_double_tells(column: Column, text: str) -> Any:
-    told = text if column.name in labelled.AS_TEXT or column.enum else _typed(column, text)
+    told = text if column.enum else _typed(column, text)
     if isinstance(told, datetime):
         return told.replace(microsecond=told.microsecond // 1000 * 1000)
     if isinstance(told, bool):

@@ -24,9 +24,6 @@ TRUTHS = {0: "false", 1: "true"}
 WITHHELD_CODE = 0
 """Of a code that did not leave: the others count from 1."""
 
-AS_TEXT = frozenset({"boottime_ns"})
-"""Whole numbers with more digits than a double holds."""
-
 _DATED = re.compile(rb"<timestamp>\x11[0-9A-Za-z :]{17}</timestamp>")
 _SAV_DATE = 92
 """Where a .sav file tells the day (9 bytes) and the time (8) at which it was written: the same rows, the same bytes."""
@@ -81,7 +78,7 @@ def _values(pandas: Any, column: Column, rows: Sequence[Mapping[str, str]]) -> A
     cells = [row[column.name] for row in rows]
     if codes := {text: float(number) for number, text in value_labels(column).items()}:
         return pandas.Series([codes.get(text) for text in cells], dtype="float64")
-    match "string" if column.name in AS_TEXT else column.type:
+    match column.type:
         case "integer" | "number":
             return pandas.Series([float(text) if known(column, text) else None for text in cells], dtype="float64")
         case "datetime" | "date":
