@@ -171,7 +171,7 @@ def _row(
         f"{one.an_hour.value:.2f}",
         _percent(one.within),
         _percent(fewer) if fewer else "",
-        f"{one.waited_s.value:.0f} ({one.waited_s.low:.0f} to {one.waited_s.high:.0f})",
+        f"{one.waited_s.value:.0f} ({max(0.0, one.waited_s.low):.0f} to {one.waited_s.high:.0f})",
         f"{one.lost.value:.1%}",
         f"{one.busy.value:.0%}",
         f"{one.transfer.value:.1%}",

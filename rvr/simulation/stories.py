@@ -146,9 +146,11 @@ class Told:
         play, caller = self.play, self.caller
         self.officer = play.found[caller.number].actor
         play.tally.ended["drop" if caller.drop else "video"] += 1
-        await play.does("sergeant", self.id, "accept_handover")
+        themselves = "sergeant" not in play.workflow.moves["accept_handover"].who
+        await play.does(self.officer if themselves else "sergeant", self.id, "accept_handover")
         yield caller.stages["assign"]
-        await play.does("sergeant", self.id, "assign_officer", officer=self.officer.id)
+        if not themselves:  # in a force without a sergeant's step the officer who takes the caller has the case
+            await play.does("sergeant", self.id, "assign_officer", officer=self.officer.id)
         del play.found[caller.number]
         if self.play.cases[self.id].response_grade:
             await play.does("sergeant", self.id, "call_off_deployment", call_off_reason="officer_live")

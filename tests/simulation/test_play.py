@@ -34,15 +34,15 @@ def plan(days: float = 1.0, contacts: float = 60, seed: int = 1, arm: str = "vid
     return simulating.Plan(MONDAY, days, seed, arm, SHIFTS, population)
 
 
-async def played(folder: Path, what: simulating.Plan) -> tuple[Tally, list[Any]]:
+async def played(folder: Path, what: simulating.Plan, force: str = "wmp") -> tuple[Tally, list[Any]]:
     """What was played, and every event of the log."""
     settings = Settings(data=str(folder))
     clock, ids = VirtualClock(what.start, "simulation"), Ids(what.seed)
-    store = Store(place_of(settings), force="wmp", observe=clock)
+    store = Store(place_of(settings), force=force, observe=clock)
     await store.start()
     try:
-        desk = simulating.desk_on(store, settings, "wmp", clock, ids)
-        tally = await simulating.played(desk, clock, da_desk(), ids, what)
+        desk = simulating.desk_on(store, settings, force, clock, ids)
+        tally = await simulating.played(desk, clock, da_desk(force), ids, what)
         await export(store, folder.parent / f"{folder.name}-export", project_key=folder.parent / "project.json")
         return tally, [(one.stream, one.version, one.recorded_at, one.event) for one in store.iterate()]
     finally:
@@ -107,6 +107,16 @@ def test_a_usual_arm_is_sent_officers_and_no_link(tmp_path: Path) -> None:
     assert tally.refused == {}
     assert "HandoverOffered" not in types
     assert types.count("DeploymentRequested") > 5
+
+
+def test_a_force_whose_officers_take_the_callers_themselves_waits_as_the_reckoning_says(tmp_path: Path) -> None:
+    kent, what = da_desk("kent-like"), plan(0.8, 60)
+    tally, _ = asyncio.run(played(tmp_path / "kent", what, "kent-like"))
+    everybody = callers(what.population, what.start, what.days, kent.force.hours.zone, what.seed, what.arm)
+    seen = Queue(stages_of(kent), kent.force.hours, SHIFTS).run(everybody, what.start, what.end)
+    assert tally.refused == {}
+    assert tally.ended["video"] > 3
+    assert {one.number: one.waited_s for one in seen} == pytest.approx(tally.waited_s, abs=1e-3)
 
 
 def test_the_numbers_of_the_queue_are_those_of_the_workflow() -> None:
