@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from rvr import timekeeping
-from rvr.cli import LOOK_S
 from rvr.core import events as e
 from rvr.core.commands import OpenCase
 from rvr.core.moment import Moment, iso, parse_iso
+from rvr.serving import LOOK_S
 from rvr.store.tables import ClockRow, every
 from tests.builders import HANDLER
 from tests.crash import children

@@ -17,11 +17,11 @@ from argon2 import PasswordHasher
 
 from rvr import people, timekeeping
 from rvr.anchoring import Anchoring
-from rvr.cli import open_media
 from rvr.config import Settings
 from rvr.core.moment import Moment
 from rvr.desk import Desk
 from rvr.opening import open_desk
+from rvr.serving import open_media
 from rvr.store.tables import AccessRow, every
 from rvr.web.app import build
 from tests.serving import OPENING, PASSWORD, free_port
