@@ -143,3 +143,7 @@ def test_the_verb_begins_a_new_store_and_never_writes_into_one(tmp_path: Path, c
     assert "begins a new one" in capsys.readouterr().err
     assert cli.main(["timings", "--data", str(tmp_path / "d"), "--disclosure-k", "1"]) == 0
     assert cli.main(["verify", "--data", str(tmp_path / "d")]) == 0
+    assert cli.main(["export", "--data", str(tmp_path / "d"), "--out", str(tmp_path / "package")]) == 0
+    with (tmp_path / "package" / "data" / "cases.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["force"] for row in csv.DictReader(file)} == {"wmp-simulated"}
+    assert "rvr/wmp-simulated/" in (tmp_path / "package" / "checkpoint.txt").read_text()
