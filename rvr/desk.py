@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, TypeVar, cast
@@ -18,7 +17,7 @@ from weakref import WeakValueDictionary
 import structlog
 from sqlmodel import Session, col, select
 
-from rvr import gathering, metrics, noting
+from rvr import gathering, metrics, noting, references
 from rvr.core import authority, clocks, decide, erasure
 from rvr.core import events as e
 from rvr.core.case import Case, apply
@@ -64,9 +63,6 @@ log = structlog.get_logger()
 
 TRIES = 16
 """How often an overtaken decision is made again; each time some other command has been recorded."""
-
-_REFERENCE = "23456789CDFGHJKMNPQRTVWXYZ"
-"""Letters and digits that are not mistaken for another on the telephone, and spell no words."""
 
 BOARD = "board"
 
@@ -118,7 +114,7 @@ class Desk:
         self.store, self.definitions, self.hub = store, definitions, hub
         self.observe = observe
         self._staff_url, self._inviting = staff_url, Inviting(store, join_url, link_text)
-        self.new_id, self._new_reference = new_id, new_reference or _reference
+        self.new_id, self._new_reference = new_id, new_reference or references.draw
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._stored: dict[str, Workflow] = {}
         self._recent = Recent()
@@ -576,9 +572,3 @@ def _told(command: Command, signin: Signin, batch: Batch, at: Moment) -> Access:
     kind = processing(event.fact for part in batch.appends for event in part.events)
     case_id = batch.cases[0].id if batch.cases else None
     return Access(signin, kind.category, what(command), at.at, case_id, why(command, batch.person), kind.recipient)
-
-
-def _reference() -> str:
-    """Six places of 26 signs: 300 million references; a clash is decided again by the table's key."""
-    code = "".join(secrets.choice(_REFERENCE) for _ in range(6))
-    return f"{code[:3]}-{code[3:]}"

@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inviting": {"core", "store", "links", "messages"},
     "desk": {
         *("core", "store", "realtime", "definitions", "messages", "metrics"),
-        *("notices", "gathering", "noting", "inviting"),
+        *("notices", "gathering", "noting", "inviting", "references"),
     },
     "joining": {"core", "store", "links", "desk"},
     "calls": {"core", "store", "desk", "media.Room", "media.Seat"},

@@ -122,8 +122,8 @@ TO_ACCEPTED = '"accepted"\nwho = ["sergeant", "inspector"]'
         (MOVES, 'asks = ["decline_reason"]', "", f"{MOVES}: decline_handover: HandoverDeclined needs `reason`"),
         (
             MOVES,
-            'to_role = "sergeant"',
-            'to_rule = "sergeant"',
+            'to_role = "sergeant", about = "handover_waits"',
+            'to_rule = "sergeant", about = "handover_waits"',
             f"{MOVES}: nudge_handover: AlarmRaised has no field",
         ),
         (

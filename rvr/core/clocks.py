@@ -12,10 +12,11 @@ from typing import Any
 
 from rvr.core import calendar
 from rvr.core import events as e
-from rvr.core.case import Case, RunningClock
+from rvr.core.case import Case
 from rvr.core.conditions import Facts
 from rvr.core.force import Hours
 from rvr.core.moment import Moment, iso, parse_iso
+from rvr.core.running import RunningClock
 from rvr.core.workflow import ClockDef, Threshold, Workflow, any_match
 
 STEP_US = 500_000

@@ -15,20 +15,8 @@ from typing import Any
 
 from rvr.core import events as e
 from rvr.evaluation import stored_text
-from rvr.evaluation.columns import (
-    BOOTTIME,
-    CASES,
-    CLOCKS,
-    DESK_CLOCK,
-    EARLIER,
-    FEEDBACK,
-    MACHINE,
-    MISSING,
-    OUTCOMES,
-    SCREENING,
-    SUSPECTS,
-    Column,
-)
+from rvr.evaluation.columns import CASES, CLOCKS, FEEDBACK, MISSING, OUTCOMES, SCREENING, SUSPECTS, Column
+from rvr.evaluation.desk_columns import BOOTTIME, DESK_CLOCK, EARLIER, MACHINE
 from rvr.evaluation.session_columns import QUALITY, SESSIONS
 from rvr.evaluation.trial_columns import CAPACITY, TRIAL
 

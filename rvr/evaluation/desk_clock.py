@@ -9,7 +9,7 @@ from typing import Any
 
 from rvr.core import events as e
 from rvr.core.moment import iso
-from rvr.evaluation.columns import CLOCK_KINDS
+from rvr.evaluation.desk_columns import CLOCK_KINDS
 from rvr.evaluation.pseudonyms import Alias
 
 

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
-from rvr.core.case import Case, RunningClock, fold, moves_clocks
+from rvr.core.case import Case, fold
 from rvr.core.clocks import due_boottime_ns
 from rvr.core.events import Event, GlassBroken, Recorded
 from rvr.core.moment import iso
 from rvr.core.orders import Order, fold_order
 from rvr.core.presence import presence_of
 from rvr.core.roster import Officer, fold_officer
+from rvr.core.running import RunningClock, moves_clocks
 from rvr.core.session import Guest, seats
 from rvr.store import envelope
 from rvr.store.engine import Connection, Question
