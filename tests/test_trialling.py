@@ -164,3 +164,38 @@ def test_who_asks_for_what_is_not_there_is_told(run: Run, tmp_path: Path, monkey
     assert "can be read by others" in run("verify", "--secret", str(bad))[1]
     monkeypatch.setenv("RVR_WORKFLOWS", str(people.__file__).replace("rvr/people.py", "workflows"))
     assert "No trial is on for wmp" in run("protocol")[1]
+
+
+STORY = """\
+# A case in a trial
+
+- given registered trial
+- 0:00 call handler opens the case: victim sex female; relationship partner
+- 1:00 call handler answers criteria: answers all met
+- 1:10 call handler records consent: consent kind video; consent answer given
+- 1:20 call handler records consent: consent kind evaluation; consent answer given
+- 1:25 call handler tries to offer handover
+- 1:30 call handler draws arm
+- 1:40 call handler overrides arm: override reason cannot wait
+"""
+
+
+def test_check_lists_the_trial_and_asks_for_a_story_that_shows_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = switched_on(tmp_path)
+    assert cli.main(["check", str(root), "--force", "wmp"]) == 1
+    said = capsys.readouterr().out
+    assert "da-desk for wmp: trial rapid-video: 2 arms, 4 strata, blocks of 4 and 6\n" in said
+    unshown = [line for line in said.splitlines() if "no scenario shows it" in line]
+    assert [re.findall(r"move (\w+)", line) for line in unshown] == [["draw_arm"], ["override_arm"]]
+    file = root / "da-desk" / "scenarios" / "a-trial.md"
+    file.write_text(STORY)
+    assert cli.main(["rehearse", str(file), "--update"]) == 0
+    told = file.read_text()
+    assert "> Refused: A trial runs: draw first." in told
+    assert "> Randomised (trial rapid-video; stratum female-ipv; place 1; arm " in told
+    assert "> Trial set aside, for safety (reason cannot_wait)." in told
+    capsys.readouterr()
+    assert cli.main(["check", str(root), "--force", "wmp"]) == 0
+    assert capsys.readouterr().out.endswith("no faults\n")

@@ -50,13 +50,13 @@ def trial_desk(force: str = "wmp", changes: str = "") -> Workflow:
 class TrialUniverse(Universe):
     """A universe with a registered trial, whose places are counted from story to story."""
 
-    trial: TrialNow | None = None
+    standing: TrialNow | None = None
     taken: dict[str, int] = field(default_factory=dict)
     queue: int = 0
 
     def basis(self) -> Basis:
         basis = super().basis()
-        now = replace(self.trial, places=dict(self.taken)) if self.trial else None
+        now = replace(self.standing, places=dict(self.taken)) if self.standing else None
         return replace(basis, trial=now, capacity=replace(basis.capacity, queue=self.queue))
 
 
@@ -79,7 +79,7 @@ def registered(flow: Workflow) -> TrialNow:
 def in_trial(universe: TrialUniverse | None = None, flow: Workflow | None = None, **opening: str) -> TrialStory:
     """An eligible case whose victim has agreed to everything that the trial asks for."""
     flow = flow or trial_desk()
-    universe = universe or TrialUniverse(trial=registered(flow))
+    universe = universe or TrialUniverse(standing=registered(flow))
     story = TrialStory(universe, flow)
     story.opens(**{"victim_sex": "female", "relationship": "partner"} | opening)
     story.does(HANDLER, "answer_criteria", **all_met())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +14,13 @@ from rvr.core.clocks import threshold_of
 from rvr.core.commands import THE_BOT, Actor, MakeMove, OpenCase, Picture, RunOut
 from rvr.core.errors import Reason, RvrError
 from rvr.core.roster import Officer, apply_officer
+from rvr.core.trial import SECRET_BYTES, TrialNow, commitment
+from rvr.core.vocabulary import Basis
 from rvr.core.workflow import Workflow
 from rvr.rehearsal.universe import Universe
+
+REHEARSED = bytes(SECRET_BYTES)
+"""By which a rehearsed trial is drawn: the same in every story."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,13 @@ class Rehearsal:
 
     def open_case(self, who: Actor, form: Mapping[str, Any]) -> Happening:
         """Raises Forbidden or Refused, as the desk would."""
-        at, basis, id_ = self.universe.at, self.universe.basis(), self.case.id
+        at, basis, id_ = self.universe.at, self._basis(), self.case.id
         command = OpenCase("open", form, self.workflow.id)
         return self.take(decide.decide_open(command, self.workflow, case_id=id_, by=who, at=at, basis=basis))
 
     def make(self, who: Actor, move: str, form: Mapping[str, Any]) -> Happening:
         """Raises NotFound, Forbidden or Refused, as the desk would."""
-        at, basis = self.universe.at, self.universe.basis()
+        at, basis = self.universe.at, self._basis()
         command = MakeMove("move", self.case.id, move, form, picture=Picture(basis.ids[0], "0" * 64, 640, 480))
         try:
             decision = decide.decide_move(self.case, command, self.workflow, by=who, at=at, basis=basis)
@@ -63,7 +68,7 @@ class Rehearsal:
     def ring(self, clock: str, after_s: int, run: int = 0) -> Happening:
         """A threshold of this run, or else the latest, is put to the case, whether it is due or not."""
         command = RunOut("ring", self.case.id, clock, run or self.case.runs.get(clock, 0), after_s)
-        at, basis = self.universe.at, self.universe.basis()
+        at, basis = self.universe.at, self._basis()
         decision = decide.decide_run_out(self.case, command, self.workflow, at=at, basis=basis)
         did = "".join(event.fact.did for event in decision.events if isinstance(event.fact, e.ClockRanOut))
         return self.take(decision, did, () if did else self._undone(clock, after_s))
@@ -83,7 +88,15 @@ class Rehearsal:
 
     def offered(self, who: Actor) -> list[decide.MoveView]:
         """The moves that are this person's from here, each allowed or with its reasons."""
-        return decide.view_moves(self.workflow, self.case, who, self.universe.basis())
+        return decide.view_moves(self.workflow, self.case, who, self._basis())
+
+    def _basis(self) -> Basis:
+        """What the desk would gather, with the trial where it is registered: drawn by a secret that is none."""
+        basis, design = self.universe.basis(), self.workflow.trial
+        if design is None or not self.universe.trial:
+            return basis
+        places, known = dict(self.universe.places), commitment(REHEARSED)
+        return replace(basis, trial=TrialNow(design.id, known, design.digest, places=places, secret=REHEARSED))
 
     def take(self, decision: decide.Decision, move: str = "", undone: tuple[Reason, ...] = ()) -> Happening:
         """What was decided becomes so."""
@@ -93,6 +106,9 @@ class Rehearsal:
             for event in events:
                 officer = apply_officer(officer, event)
             self.universe.officers[id_] = officer
+        for stream in decision.strata:
+            stratum = stream.rpartition("/")[2]
+            self.universe.places[stratum] = self.universe.places.get(stratum, 0) + 1
         self.case = decision.case
         self.happened.append(happening)
         return happening

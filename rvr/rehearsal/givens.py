@@ -76,11 +76,17 @@ def _live_order(universe: Universe, text: str) -> None:
     universe.orders = (*universe.orders, order)
 
 
+def _registered_trial(universe: Universe, text: str) -> None:
+    """`registered trial`: of a workflow in which one is on."""
+    universe.trial = True
+
+
 GIVENS: dict[str, Callable[[Universe, str], object]] = {
     "force ": lambda universe, text: None,  # read before all else: it says which definitions there are
     "it is ": _starts,
     "officers on duty:": _on_duty,
     "earlier case ": _earlier_case,
     "live order ": _live_order,
+    "registered trial": _registered_trial,
 }
 """What may be given before a story's first step, by how it begins."""

@@ -44,6 +44,10 @@ class Universe:
     history: tuple[PastCase, ...] = ()
     orders: tuple[Order, ...] = ()
     contacts: Mapping[str, GuestContact] = field(default_factory=dict)
+    trial: bool = False
+    """Whether the workflow's trial, if it has one, is registered."""
+    places: dict[str, int] = field(default_factory=dict)
+    """Stratum of it -> places taken."""
 
     def person(self, role: str, number: int = 1) -> Actor:
         """Whoever acts in this role: the first belongs to every team and organisation, the others to none."""

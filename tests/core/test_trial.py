@@ -108,7 +108,7 @@ def test_of_many_secrets_half_call_video_a() -> None:
 
 def drawn(arm: str, **opening: str) -> TrialStory:
     """A case whose arm came out so."""
-    universe = TrialUniverse(trial=registered(trial_desk()))
+    universe = TrialUniverse(standing=registered(trial_desk()))
     for _ in range(20):
         story = in_trial(universe, **opening).does(HANDLER, "draw_arm")
         if isinstance(story.case.draw, e.ArmAllocated) and story.case.draw.arm == arm:
@@ -131,7 +131,9 @@ def test_the_arm_is_known_only_after_eligibility_consent_and_capacity_stand_in_t
 
 def test_nobody_is_drawn_who_is_not_eligible_or_has_not_agreed() -> None:
     flow = trial_desk()
-    story = TrialStory(TrialUniverse(trial=registered(flow)), flow).opens(victim_sex="female", relationship="partner")
+    story = TrialStory(TrialUniverse(standing=registered(flow)), flow).opens(
+        victim_sex="female", relationship="partner"
+    )
     assert story.refuses(HANDLER, "draw_arm") == {"trial-not-eligible", "trial-no-consent"}
     story.does(HANDLER, "answer_criteria", **all_met())
     story.does(HANDLER, "record_consent", consent_kind="video", consent_answer="given")
@@ -153,7 +155,7 @@ def test_a_case_is_drawn_once() -> None:
 
 
 def test_each_stratum_counts_its_own_places() -> None:
-    universe = TrialUniverse(trial=registered(trial_desk()))
+    universe = TrialUniverse(standing=registered(trial_desk()))
     got = []
     for sex, relationship in (("female", "partner"), ("male", "partner"), ("female", "ex_partner")):
         story = in_trial(universe, victim_sex=sex, relationship=relationship).does(HANDLER, "draw_arm")
@@ -165,7 +167,7 @@ def test_each_stratum_counts_its_own_places() -> None:
 @pytest.mark.parametrize("queue", [0, 2])
 def test_without_an_officer_to_spare_the_case_is_outside_the_trial_and_no_place_is_used(queue: int) -> None:
     """Two officers are free, and two other cases wait for them; or nobody is on duty at all."""
-    universe = TrialUniverse(trial=registered(trial_desk()), queue=queue)
+    universe = TrialUniverse(standing=registered(trial_desk()), queue=queue)
     if not queue:
         universe.officers.clear()
     story = in_trial(universe).does(HANDLER, "draw_arm")
@@ -222,7 +224,9 @@ def test_an_override_before_the_draw_keeps_the_case_out_of_the_trial() -> None:
 @pytest.mark.parametrize("outside", ["true", "false"])
 def test_whoever_declines_gets_what_the_design_says(outside: str) -> None:
     flow = trial_desk(changes=f"outside = {outside}")
-    story = TrialStory(TrialUniverse(trial=registered(flow)), flow).opens(victim_sex="female", relationship="partner")
+    story = TrialStory(TrialUniverse(standing=registered(flow)), flow).opens(
+        victim_sex="female", relationship="partner"
+    )
     story.does(HANDLER, "answer_criteria", **all_met())
     story.does(HANDLER, "record_consent", consent_kind="video", consent_answer="given")
     story.does(HANDLER, "record_consent", consent_kind="evaluation", consent_answer="refused")
@@ -238,10 +242,10 @@ def test_whoever_declines_gets_what_the_design_says(outside: str) -> None:
 def standing_still() -> dict[str, TrialUniverse]:
     now = registered(trial_desk())
     return {
-        "trial-not-registered": TrialUniverse(trial=None),
-        "trial-changed": TrialUniverse(trial=replace(now, design="0" * 64)),
-        "trial-no-secret": TrialUniverse(trial=replace(now, secret=bytes(32))),
-        "trial-over": TrialUniverse(trial=replace(now, stopped="safety")),
+        "trial-not-registered": TrialUniverse(standing=None),
+        "trial-changed": TrialUniverse(standing=replace(now, design="0" * 64)),
+        "trial-no-secret": TrialUniverse(standing=replace(now, secret=bytes(32))),
+        "trial-over": TrialUniverse(standing=replace(now, stopped="safety")),
     }
 
 
@@ -254,13 +258,13 @@ def test_where_no_arm_can_be_drawn_the_desk_works_as_it_does_without_a_trial(why
 
 def test_the_planned_number_and_the_last_day_end_the_draw_by_themselves() -> None:
     flow = trial_desk()
-    full = TrialUniverse(trial=registered(flow), taken={"female-ipv": 400, "male-ipv": 120})
+    full = TrialUniverse(standing=registered(flow), taken={"female-ipv": 400, "male-ipv": 120})
     assert in_trial(full).refuses(HANDLER, "draw_arm") == {"trial-over"}
     ends = 'stop = [{ id = "end", say = "The last day.", after = 2026-11-21 }]'
     late = trial_desk(changes=ends)
-    assert in_trial(TrialUniverse(trial=registered(late)), late).refuses(HANDLER, "draw_arm") == {"trial-over"}
+    assert in_trial(TrialUniverse(standing=registered(late)), late).refuses(HANDLER, "draw_arm") == {"trial-over"}
     on_the_day = trial_desk(changes=ends.replace("21", "22"))
-    in_trial(TrialUniverse(trial=registered(on_the_day)), on_the_day).does(HANDLER, "draw_arm")
+    in_trial(TrialUniverse(standing=registered(on_the_day)), on_the_day).does(HANDLER, "draw_arm")
 
 
 def test_without_a_trial_there_is_nothing_of_it() -> None:
