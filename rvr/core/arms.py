@@ -41,28 +41,23 @@ def reasons(workflow: Workflow, move: Move, facts: Facts) -> tuple[Reason, ...]:
 def _opens(design: Design, move: Move, facts: Facts) -> bool:
     """Whether this case's arm, or its being set aside, opens the move."""
     case = facts.case
-    if case.arm_overridden:
-        return True
-    match case.draw:
-        case e.ArmAllocated(arm=arm):
-            return arm in design.arms and move.id in design.arms[arm].opens
-        case e.NotRandomised():
-            return design.outside
-    return False
+    arm = design.arms.get(case.draw.arm) if isinstance(case.draw, e.ArmAllocated) else None
+    return bool(case.arm_overridden) or (arm is not None and move.id in arm.opens)
 
 
 def _held_back(workflow: Workflow, design: Design, facts: Facts) -> Iterator[Reason]:
-    case = facts.case
-    match case.draw:
-        case e.ArmAllocated(arm=arm):
-            yield Reason("trial-other-arm", {"arm": design.arms[arm].name if arm in design.arms else arm})
-        case e.NotRandomised():
-            yield Reason("trial-outside")
-        case _ if declined(design, case):
-            if not design.outside:
-                yield Reason("trial-outside")
-        case _ if runs(workflow, facts):
+    """Nothing once somebody has stopped the trial. When its number is reached, only whoever has an arm keeps to it."""
+    case, now = facts.case, facts.basis.trial if facts.basis else None
+    if now is None or not now.commitment or now.stopped:
+        return
+    if isinstance(case.draw, e.ArmAllocated):
+        arm = design.arms.get(case.draw.arm)
+        yield Reason("trial-other-arm", {"arm": arm.name if arm else case.draw.arm})
+    elif runs(workflow, facts):
+        if case.draw is None and not declined(design, case):
             yield Reason("trial-draw-first")
+        elif not design.outside:
+            yield Reason("trial-outside")
 
 
 def declined(design: Design, case: Case) -> bool:

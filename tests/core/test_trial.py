@@ -256,6 +256,24 @@ def test_where_no_arm_can_be_drawn_the_desk_works_as_it_does_without_a_trial(why
     then(story.does(HANDLER, "offer_handover")).is_in("handover")
 
 
+@pytest.mark.parametrize("why", ["trial-not-registered", "trial-changed", "trial-no-secret", "trial-over"])
+def test_whoever_declines_while_no_arm_can_be_drawn_is_offered_video_as_without_a_trial(why: str) -> None:
+    story = in_trial(standing_still()[why])
+    story.does(HANDLER, "record_consent", consent_kind="evaluation", consent_answer="withdrawn")
+    then(story.does(HANDLER, "offer_handover")).is_in("handover")
+
+
+def test_a_stop_frees_whoever_has_an_arm_already_and_a_full_number_does_not() -> None:
+    story = drawn("usual")
+    assert isinstance(story.universe, TrialUniverse)
+    now = story.universe.standing
+    assert now is not None
+    story.universe.taken["male-ipv"] = 520
+    assert story.refuses(HANDLER, "offer_handover") == {"trial-other-arm"}
+    story.universe.standing = replace(now, stopped="harm")
+    then(story.does(HANDLER, "offer_handover")).is_in("handover")
+
+
 def test_the_planned_number_and_the_last_day_end_the_draw_by_themselves() -> None:
     flow = trial_desk()
     full = TrialUniverse(standing=registered(flow), taken={"female-ipv": 400, "male-ipv": 120})

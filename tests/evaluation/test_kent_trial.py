@@ -26,6 +26,8 @@ from tests.evaluation.kent import STRATA
 from tests.store.builders import Clock, Place
 from tests.trials import SECRET, trial_on
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # some fifty seconds of a core, lived once for all of them
+
 DESIGN = trial_on("kent-like", kent.CHANGES).workflows["da-desk"].trial
 SHOWS = {"video": "TwoWayVideoStarted", "usual": "OfficerAttended"}
 COMPLETES = {"video": ("SessionEnded", "completed")}
