@@ -6,6 +6,8 @@
     python3 run.py lint                style, types and workflow definitions
     python3 run.py bench [NAME ...]    measure; without a name, list what can be measured
     python3 run.py screens             take the pictures of docs/screens anew
+    python3 run.py audit               ask what is known against the packages that are shipped
+    python3 run.py sbom [DIR]          list them, with their hashes, in CycloneDX (default: sbom/)
 
 Standard library only, and no syntax newer than Python 3.6, so that an old Python gets a sentence and not a
 SyntaxError. Everything made lands in .venv and static/ beside this file; pip and npm are called as this machine has
@@ -42,6 +44,7 @@ if __name__ == "__main__":
 import contextlib
 import errno
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -677,11 +680,93 @@ def run_screens(arguments: list[str]) -> int:
     return hand_over([str(ROOT / "tests" / "e2e" / "gallery.py")])
 
 
+# --- the supply chain ---
+
+NOT_EXAMINED = "not examined: no advisory service can be reached from here"
+
+
+def run_audit(arguments: list[str]) -> int:
+    """1 where something is known against a package. A machine without an advisory service is told so and not failed:
+    its build says nothing about it either way."""
+    if arguments:
+        raise SetupFault("`run.py audit` takes no arguments", exit_code=2)
+    set_up(for_tests=True)
+    known = [*audit_python(), *audit_front_end()]
+    for line in known:
+        sys.stderr.write(f"{line}\n")
+    return 1 if known else 0
+
+
+def audit_python() -> list[str]:
+    """What is known against the packages of requirements.lock."""
+    command = [str(VENV_PYTHON), "-m", "pip_audit", "--disable-pip", "--require-hashes", "--progress-spinner=off"]
+    command += ["--format=json", "--timeout=10", "-r", str(RUNTIME_LOCK)]
+    done = subprocess.run(command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    try:
+        told = json.loads(done.stdout)["dependencies"]
+    except (ValueError, KeyError):
+        told = []
+    examined = [one for one in told if "skip_reason" not in one]
+    say_examined("Python packages", len(examined), len(told))
+    return [f"{one['name']} {one['version']}: {fault['id']}" for one in examined for fault in one["vulns"]]
+
+
+def audit_front_end() -> list[str]:
+    """What is known against the packages of static/package-lock.json."""
+    npm = shutil.which("npm")
+    told = {}
+    if npm:
+        command = [npm, "audit", "--json", "--package-lock-only"]
+        done = subprocess.run(command, cwd=str(STATIC), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        with contextlib.suppress(ValueError):
+            told = json.loads(done.stdout)
+    count = told.get("metadata", {}).get("dependencies", {}).get("total", 0)
+    say_examined("front-end packages", count, count)
+    return [f"{name}: {one['severity']}" for name, one in sorted(told.get("vulnerabilities", {}).items())]
+
+
+def say_examined(what: str, examined: int, of: int) -> None:
+    sys.stderr.write(f"{what}: {f'{examined} of {of} examined' if examined else NOT_EXAMINED}\n")
+
+
+def run_sbom(arguments: list[str]) -> int:
+    if len(arguments) > 1:
+        raise SetupFault("`run.py sbom` takes one folder at most", exit_code=2)
+    set_up(for_tests=True)
+    for file in bill_of_materials(Path(*arguments) if arguments else ROOT / "sbom"):
+        sys.stdout.write(f"{file}\n")
+    return 0
+
+
+def bill_of_materials(folder: Path) -> list[Path]:
+    """One file for each kind of package, made from the lock files: the same files make the same list."""
+    folder.mkdir(parents=True, exist_ok=True)
+    python, front_end = folder / "python.cdx.json", folder / "front-end.cdx.json"
+    command = [str(VENV_PYTHON), "-W", "ignore", "-m", "cyclonedx_py", "requirements", str(RUNTIME_LOCK)]
+    command += ["--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible", "-o", str(python)]
+    npm = shutil.which("npm")
+    if not npm:
+        raise SetupFault("npm is missing: it lists the packages of the front end; install Node.js 20 or newer")
+    done = subprocess.run(command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode != 0:
+        raise SetupFault(
+            f"the list of Python packages could not be made: {done.stdout.decode(errors='replace')[-300:]}"
+        )
+    command = [npm, "sbom", "--sbom-format=cyclonedx", "--package-lock-only"]
+    listed = subprocess.run(command, cwd=str(STATIC), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    if listed.returncode != 0:
+        raise SetupFault("npm could not list the packages of the front end; it must be version 10 or newer")
+    front_end.write_bytes(listed.stdout)
+    return [python, front_end]
+
+
 OWN_VERBS: "dict[str, Callable[[list[str]], int]]" = {
     "test": run_tests,
     "lint": run_lint,
     "bench": run_bench,
     "screens": run_screens,
+    "audit": run_audit,
+    "sbom": run_sbom,
 }
 
 

@@ -584,6 +584,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def test_a_page_names_only_verbs_that_there_are() -> None:
     """`python3 run.py VERB`, wherever it is written."""
-    known = set(re.findall(r"[a-z]+", cli.parser().format_help())) | {"test", "lint", "bench", "screens"}
+    known = set(re.findall(r"[a-z]+", cli.parser().format_help())) | {
+        "test",
+        "lint",
+        "bench",
+        "audit",
+        "sbom",
+        "screens",
+    }
     named = {(page.name, verb) for page in PAGES for verb in re.findall(r"python3 run\.py ([a-z]+)", read(page))}
     assert {one for one in named if one[1] not in known} == set()
