@@ -753,7 +753,7 @@ def bill_of_materials(folder: Path) -> list[Path]:
             f"the list of Python packages could not be made: {done.stdout.decode(errors='replace')[-300:]}"
         )
     command = [npm, "sbom", "--sbom-format=cyclonedx", "--package-lock-only"]
-    listed = subprocess.run(command, cwd=str(STATIC), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    listed = subprocess.run(command, cwd=str(STATIC), capture_output=True, check=False)
     if listed.returncode != 0:
         raise SetupFault("npm could not list the packages of the front end; it must be version 10 or newer")
     front_end.write_bytes(listed.stdout)
