@@ -1,4 +1,4 @@
-"""The ledger of OWASP ASVS 5.0.0 has no blank: each requirement in its scope has a test that exists, or says why not."""
+"""The ledger of OWASP ASVS 5.0.0 has no blank: each requirement in its scope has a test that exists or says why not."""
 
 from __future__ import annotations
 

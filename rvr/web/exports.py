@@ -61,7 +61,7 @@ def _not_exported(fault: CannotExport) -> Unavailable:
 
 
 def _way(given: Mapping[str, Any]) -> str:
-    way = given.get("times") or AS_RECORDED
+    way = given.get("times", AS_RECORDED)
     if way not in WAYS:
         raise BadInput(Reason("body-field", {"name": "times"}, "times"))
     return str(way)
@@ -69,7 +69,7 @@ def _way(given: Mapping[str, Any]) -> str:
 
 def _formats(given: Mapping[str, Any]) -> list[str]:
     """As a list in JSON, as a field each (`format_xes`) in a form."""
-    listed = given.get("formats") or [name for name in FORMATS if given.get(f"format_{name}")]
+    listed = given.get("formats", [name for name in FORMATS if given.get(f"format_{name}")])
     if not isinstance(listed, list) or not set(map(str, listed)) <= {"csv", *FORMATS}:
         raise BadInput(Reason("body-field", {"name": "formats"}, "formats"))
     return [name for name in listed if name != "csv"]

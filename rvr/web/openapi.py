@@ -72,7 +72,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/join"): {"properties": {"token": {"type": "string", "maxLength": 200}}},
     ("POST", "/exports"): {
         "properties": {
-            **{name: {"type": "string", "format": "date-time"} for name in ("from", "to")},
+            **{name: {"type": ["string", "null"], "description": "A time or a day"} for name in ("from", "to")},
             "times": {"enum": list(WAYS)},
             "formats": {"type": "array", "items": {"enum": ["csv", *FORMATS]}},
         }

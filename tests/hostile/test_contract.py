@@ -27,3 +27,9 @@ def test_the_api_is_what_it_says_it_is(username: str, desk: Served) -> None:
     assert found.requests > 100
     assert not [status for status in found.statuses if status >= 500]
     assert {200, 404} <= set(found.statuses) or not username
+
+
+@pytest.mark.parametrize("body", [{"times": ""}, {"times": None}, {"formats": {}}, {"formats": None}, {"formats": ""}])
+def test_an_export_takes_no_empty_word_for_none(body: dict[str, object], desk: Served) -> None:
+    """Found by the description's own examples: a program that meant something would have been given something else."""
+    assert desk.client("evaluator").call("POST", "exports", body).status == 400
