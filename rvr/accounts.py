@@ -83,7 +83,9 @@ async def _add(asked: _Asked) -> None:
         if any(row.username == given.username for row in await _rows(desk)):
             raise Fault(f"There is an account {given.username} already.")
         units, hashed = asked.units(desk), _new_password(given.username)
-        row = await people.register(desk, given.username, given.name, role, hashed, units, by=terminal.signin().person)
+        row = await people.register(
+            desk, given.username, given.name, (role,), hashed, units, by=terminal.signin().person
+        )
         await _show_factor(desk, row, asked.settings)
 
 

@@ -51,6 +51,15 @@ class Settings:
     exit_url: str = _setting("https://www.bbc.co.uk/weather", "Where quick exit leads: a page that anybody may look at")
     signin_idle_s: int = _setting(900, "A sign-in without a request ends after this long", "s")
     signin_max_s: int = _setting(43_200, "A sign-in ends after this long in any case: one shift", "s")
+    oidc_issuer: str = _setting("", "Identity provider of the force (OpenID Connect): its issuer address; empty: none")
+    oidc_client_id: str = _setting("", "What the provider calls this desk")
+    oidc_secret_file: str = _setting("", "File of the secret shared with it; empty: a public client, by PKCE alone")
+    oidc_claim: str = _setting("roles", "The claim of its tokens that tells what somebody is here")
+    oidc_roles: str = _setting(
+        "", "What that means: CLAIM=ROLE or CLAIM=ROLE:TEAM for each, with spaces between; no other may sign in"
+    )
+    oidc_name: str = _setting("your force account", "What the sign-in page calls it: “Sign in with ...”")
+    local_accounts: bool = _setting(True, "Whether accounts of the desk's own sign in, too, beside a provider's")
     media: bool = _setting(True, "Run the media workers here: of several processes on one database, one does")
     media_workers: int = _setting(0, "Media worker processes; 0: one for each core")
     media_codec: str = _setting(
@@ -108,6 +117,10 @@ class Settings:
     def project_key_path(self) -> Path:
         """The key of the export's pseudonyms, unless another is named."""
         return self.key_path.parent / "project.json"
+
+    @property
+    def oidc_secret_path(self) -> Path | None:
+        return Path(self.oidc_secret_file) if self.oidc_secret_file else None
 
     @property
     def turn_secret_path(self) -> Path:
@@ -201,6 +214,7 @@ def _check(settings: Settings) -> None:
     _check_mail(settings)
     _check_carriers(settings)
     _check_turn(settings)
+    _check_sign_on(settings)
     if settings.media_codec not in ("VP8", "H264"):
         raise SettingFault("The setting media_codec must be VP8 or H264")
     _check_media(settings)
@@ -237,6 +251,18 @@ def _check_turn(settings: Settings) -> None:
             )
     if not 60 <= settings.turn_lifetime_s <= 86_400:
         raise SettingFault("A credential for the TURN server (turn_lifetime_s) is good for a minute to a day")
+
+
+def _check_sign_on(settings: Settings) -> None:
+    if not settings.oidc_issuer:
+        if not settings.local_accounts:
+            raise SettingFault("Without local accounts (local_accounts) nobody can sign in: set oidc_issuer")
+        return
+    url = urlsplit(settings.oidc_issuer)
+    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
+        raise SettingFault("The setting oidc_issuer must be an https:// address")
+    if not settings.oidc_client_id or not settings.oidc_roles:
+        raise SettingFault("An identity provider (oidc_issuer) needs oidc_client_id and oidc_roles")
 
 
 def _check_media(settings: Settings) -> None:

@@ -61,25 +61,33 @@ async def register(
     desk: Desk,
     username: str,
     name: str,
-    role: str,
+    roles: tuple[str, ...],
     password_hash: str,
     units: tuple[str, ...] = (),
     *,
     by: str = THE_BOT.id,
+    provider_key: str = "",
     person: str = "",
 ) -> AccountRow:
     """A new account; the same one where another desk on the database, or a start that was cut off, registers it too.
 
-    `person`: the id; without one it is a keyed fingerprint of the user name.
+    `person`: the id; without one it is a keyed fingerprint of the provider's key, or of the user name.
     """
-    person = person or str(uuid.UUID(bytes=desk.store.fingerprint(f"person/{username}".encode())[:16], version=4))
-    fact = e.PersonRegistered(roles=(role,), units=units, username=username, name=name)
+    known_by = f"provider/{provider_key}" if provider_key else f"person/{username}"
+    person = person or str(uuid.UUID(bytes=desk.store.fingerprint(known_by.encode())[:16], version=4))
+    fact = e.PersonRegistered(roles=roles, units=units, username=username, name=name)
     event = e.Event(fact, "", desk.observe(), by, THE_BOT.id)
     with contextlib.suppress(CommandSeen):
         batch = Batch(f"register:{person}", THE_BOT.id, b"", (Append(f"person/{person}", 0, (event,)),))
         await desk.store.append(batch)
     row = AccountRow(
-        id=person, username=username, name=name, roles=[role], password_hash=password_hash, units=list(units)
+        id=person,
+        username=username,
+        name=name,
+        roles=list(roles),
+        password_hash=password_hash,
+        units=list(units),
+        provider_key=provider_key,
     )
     await desk.store.write(lambda connection: put(connection, row))
     return row
@@ -173,7 +181,7 @@ async def seed_demo(desk: Desk, password: str, hasher: PasswordHasher = HASHER) 
     for username, name, role in DEMO:
         row, units = rows.get(username), DEMO_UNITS.get(username, ())
         if row is None:
-            row = await register(desk, username, name, role, hashed, units)
+            row = await register(desk, username, name, (role,), hashed, units)
             if role == "officer":
                 actor = Actor(row.id, frozenset({role}), name)
                 await desk.handle(SetDuty(f"demo-duty:{row.id}", row.id, "on"), actor)

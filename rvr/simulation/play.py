@@ -109,7 +109,7 @@ class Play:
 
     async def _person(self, username: str, role: str) -> Actor:
         units = tuple(self.workflow.force.teams) if role == "investigator" else ()
-        row = await people.register(self.desk, username, username, role, "", units, person=self._ids.new_id())
+        row = await people.register(self.desk, username, username, (role,), "", units, person=self._ids.new_id())
         return Actor(row.id, frozenset({role}), username, frozenset(units))
 
     async def _shift(self, shift: Shift, officers: list[Officer], day: date, start: datetime) -> Steps:

@@ -13,7 +13,7 @@ from functools import cache
 
 from aiohttp import web
 
-from rvr import turn
+from rvr import sign_on, turn
 from rvr.anchoring import Anchoring
 from rvr.attendance import LOOK_S, Attendance
 from rvr.config import ROOT, Settings
@@ -47,12 +47,25 @@ from rvr.web import (
     people_page,
     rendering,
     shift_page,
+    sign_on_pages,
     views,
     whip,
     workflow_page,
 )
 from rvr.web.board_rows import BoardRows
-from rvr.web.context import ANCHORING, ATTENDANCE, BOARD_ROWS, DESK, MEDIA, PAGES, SETTINGS, TEMPLATES, TURN, WORDS
+from rvr.web.context import (
+    ANCHORING,
+    ATTENDANCE,
+    BOARD_ROWS,
+    DESK,
+    MEDIA,
+    PAGES,
+    SETTINGS,
+    SIGN_ON,
+    TEMPLATES,
+    TURN,
+    WORDS,
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -170,6 +183,9 @@ ROUTES: tuple[Route, ...] = (
     # Pages
     Route("GET", "/", pages.home, ANYBODY, ("board",)),
     Route("POST", "/sign-in", pages.sign_in, ANYBODY, ("sign_in",)),
+    Route("GET", "/sign-in/provider", sign_on_pages.begin, ANYBODY, ("sign_in",)),
+    Route("GET", "/sign-in/back", sign_on_pages.back, ANYBODY, ("sign_in",)),
+    Route("GET", "/sign-in/finish", sign_on_pages.finish, ANYBODY, ("sign_in",)),
     Route("POST", "/sign-out", pages.sign_out, EVERY_ROLE, ("sign_in",)),
     Route("GET", "/confirm", pages.confirm_page, EVERY_ROLE, ("sign_in",)),
     Route("POST", "/confirm", pages.confirm, EVERY_ROLE, ("sign_in",)),
@@ -217,6 +233,7 @@ def build(desk: Desk, media: MediaEngine, settings: Settings, anchoring: Anchori
     words = catalogue()
     app[DESK], app[MEDIA], app[SETTINGS], app[WORDS] = desk, media, settings, words
     app[ANCHORING], app[ATTENDANCE], app[TURN] = anchoring, Attendance(desk), turn.of(settings)
+    app[SIGN_ON] = sign_on.provider(settings)
     app[TEMPLATES] = rendering.environment(words, settings, asset=asset)
     app[BOARD_ROWS] = BoardRows(app[TEMPLATES], rendering.force_of(app).hours.zone)
     app[PAGES] = {}

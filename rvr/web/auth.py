@@ -65,14 +65,24 @@ def cookie_name(request: web.Request, name: str) -> str:
     return f"__Host-{name}" if request.app[SETTINGS].secure else name
 
 
-SAME_SITE = {"rvr_s": "Strict", "rvr_j": "Lax", "rvr_g": "Lax"}
+SAME_SITE = {"rvr_s": "Strict", "rvr_j": "Lax", "rvr_g": "Lax", "rvr_o": "Lax"}
 """The victim's cookie and a guest's come along when a link in a web mail is tapped: withheld there, it would be taken
-for absent and made anew, and whoever has joined would lose the seat. None is sent with a stranger's POST."""
+for absent and made anew, and whoever has joined would lose the seat. So does the secret of a sign-on, when the identity
+provider leads back. None is sent with a stranger's POST."""
 
 
-def set_cookie(response: web.StreamResponse, request: web.Request, name: str, value: str) -> None:
-    secure, same_site = request.app[SETTINGS].secure, SAME_SITE[name]
-    response.set_cookie(cookie_name(request, name), value, path="/", httponly=True, secure=secure, samesite=same_site)
+def set_cookie(
+    response: web.StreamResponse, request: web.Request, name: str, value: str, *, max_age: int | None = None
+) -> None:
+    response.set_cookie(
+        cookie_name(request, name),
+        value,
+        path="/",
+        httponly=True,
+        secure=request.app[SETTINGS].secure,
+        samesite=SAME_SITE[name],
+        max_age=max_age,
+    )
 
 
 def drop_cookie(response: web.StreamResponse, request: web.Request, name: str) -> None:
@@ -94,23 +104,29 @@ async def sign_in(request: web.Request, username: str, password: str, code: str)
         metrics.SIGN_INS.labels(refused.reasons[0].code).inc()
         log.warning("sign_in_failed", person=known.id if known else "", code=refused.reasons[0].code)
         raise
+    return await start(request, account.id, "password")
+
+
+async def start(request: web.Request, person: str, how: str) -> tuple[SignedIn, str]:
+    """A new sign-in of somebody who was proven, and its token. Raises NotSignedIn where the account was just closed."""
+    desk = request.app[DESK]
     token, csrf, now = links.new_token(), secrets.token_urlsafe(24), desk.observe().at
     row = SigninRow(
         token_hash=links.hash_of(token),
-        person=account.id,
+        person=person,
         csrf=csrf,
         created_at=iso(now),
         seen_at=iso(now),
         expires_at=iso(now + timedelta(seconds=request.app[SETTINGS].signin_max_s)),
         proved_at=iso(now),
-        how="password",
+        how=how,
     )
     await desk.store.write(lambda connection: put(connection, row))
     signed = await lookup(request, row.token_hash)
     if signed is None:  # the account was closed this moment
-        raise NotSignedIn(Reason("wrong-password"))
+        raise NotSignedIn(Reason("sign-in-first"))
     metrics.SIGN_INS.labels("done").inc()
-    log.info("signed_in", person=account.id)
+    log.info("signed_in", person=person)
     return signed, token
 
 
@@ -118,6 +134,8 @@ async def _proven(
     request: web.Request, username: str, password: str, code: str, known: AccountRow | None
 ) -> AccountRow:
     """The account, if both factors are right. Which of them was wrong is not told."""
+    if not request.app[SETTINGS].local_accounts:
+        raise NotSignedIn(Reason("no-local-accounts"))
     await tries.spend(request, username)
     account = known if known and not known.disabled else None
     right = await tries.aside(request, partial(_verify, account.password_hash if account else _DUMMY, password))
@@ -174,7 +192,7 @@ def _signed_in(signin: staff.Open, person: Person) -> SignedIn:
     actor = Actor(person.id, frozenset(person.roles), person.name, person.units, person.glass)
     role = next(iter(person.roles), "")
     told = Signin(signin.token_hash[:16], person.id, role)
-    return SignedIn(actor, signin.csrf, told, person.username, signin.proved_at)
+    return SignedIn(actor, signin.csrf, told, person.username, signin.proved_at, signin.how)
 
 
 # --- Before every handler ----------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from rvr.media import MediaEngine
+    from rvr.sign_on import Provider
     from rvr.turn import Turn
 from rvr.web.board_rows import BoardRows
 
@@ -29,6 +30,8 @@ TEMPLATES: web.AppKey[Environment] = web.AppKey("templates")
 BOARD_ROWS = web.AppKey("board_rows", BoardRows)
 ANCHORING = web.AppKey("anchoring", Anchoring)
 ATTENDANCE = web.AppKey("attendance", Attendance)
+SIGN_ON: web.AppKey[Provider | None] = web.AppKey("sign_on")
+"""The force's identity provider; None: there are local accounts only."""
 MEDIA: web.AppKey[MediaEngine] = web.AppKey("media")
 TURN: web.AppKey[Turn | None] = web.AppKey("turn")
 """None: browsers reach the media plane directly."""
@@ -45,6 +48,8 @@ class SignedIn:
     username: str
     proved_at: str = ""
     """When the person last proved who it is."""
+    how: str = ""
+    """By what the person signed in: password, passkey or provider."""
 
     @property
     def roles(self) -> frozenset[str]:

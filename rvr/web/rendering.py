@@ -43,6 +43,8 @@ def environment(words: Catalogue, settings: Settings, *, asset: Callable[[str], 
         "texts": lambda prefix: _texts(words, prefix),
         "demo": settings.demo,
         "exit_url": settings.exit_url,
+        "sign_on": settings.oidc_name if settings.oidc_issuer else "",
+        "local_accounts": settings.local_accounts,
         "new_id": lambda: str(uuid.uuid4()),
     }
     env.filters |= {"clock": _clock_time, "day": _day_time, "date": _date, "second": _second, "linked": _linked}

@@ -60,7 +60,7 @@ async def hire(settings: Settings, officers: int) -> None:
     hashed = people.HASHER.hash(PASSWORD)
     async with open_desk(settings) as desk:
         for username, role in staff(officers):
-            await people.register(desk, username, username.replace("_", " ").title(), role, hashed)
+            await people.register(desk, username, username.replace("_", " ").title(), (role,), hashed)
 
 
 # --- What a case is sent -----------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientSession, CookieJar
+from aiohttp import ClientSession, CookieJar, web
 from aiohttp.test_utils import TestServer
 from argon2 import PasswordHasher
 
@@ -38,6 +38,7 @@ class House:
     url: str
     ahead: timedelta = timedelta()
     people: list[Someone] = field(default_factory=list)
+    app: web.Application = field(default_factory=web.Application)
 
     def now(self) -> Moment:
         now = timekeeping.observe()
@@ -121,16 +122,17 @@ async def _none(status: int) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def in_process(data: Path) -> AsyncIterator[House]:
-    """A desk with the demo accounts."""
-    port = free_port()
-    settings = Settings(data=str(data), port=port, media_workers=1, signin_idle_s=SHIFT_S)
+async def in_process(data: Path, *, port: int = 0, **more: Any) -> AsyncIterator[House]:
+    """A desk with the demo accounts, and with `more` settings."""
+    port = port or free_port()
+    settings = Settings(data=str(data), port=port, media_workers=1, signin_idle_s=SHIFT_S, **more)
     async with open_desk(settings) as desk, open_media(desk, settings) as media:
         await people.seed_demo(desk, PASSWORD, HASHER)
         house = House(desk, f"http://127.0.0.1:{port}")
         desk.observe = house.now
         anchors = Anchoring(desk.store, (), observe=desk.observe)
-        server = TestServer(build(desk, media, settings, anchors), port=port)
+        house.app = build(desk, media, settings, anchors)
+        server = TestServer(house.app, port=port)
         await server.start_server()
         try:
             yield house

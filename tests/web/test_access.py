@@ -379,6 +379,22 @@ async def a_call_is_joined_and_nothing_is_to_be_received_apart(story: Story, pat
     return rows
 
 
+async def the_glass_is_broken(story: Story, path: str) -> list[Row]:
+    other, case = await story.someone("handler2"), story.cases["now"]
+    sent = form(other, case=case, reason="The caller rang back.")
+    data = {"json": {**sent}} if path.startswith("/api") else {"data": sent}
+    assert (await other.call("POST", path.format(id=case), **data)).status in (201, 303)
+    return [("handler2", "consultation", "now", "break_glass")]
+
+
+async def a_conflict_is_declared(story: Story, path: str) -> list[Row]:
+    sergeant = await story.someone("sergeant2")
+    sent = form(sergeant)
+    data = {"json": {**sent}} if path.startswith("/api") else {"data": sent}
+    assert (await sergeant.call("POST", path.format(id=story.cases["now"]), **data)).status in (204, 303)
+    return [("sergeant2", "alteration", "now", "declare_conflict")]
+
+
 DEEDS: Mapping[tuple[str, str], Callable[[Story, str], Awaitable[list[Row]]]] = {
     ("POST", "/api/v1/cases"): a_case_is_opened,
     ("POST", "/cases"): a_case_is_opened,
@@ -398,6 +414,10 @@ DEEDS: Mapping[tuple[str, str], Callable[[Story, str], Awaitable[list[Row]]]] = 
     ("GET", "/api/v1/measures"): figures_are_looked_at,
     ("GET", "/evaluation"): figures_are_looked_at,
     ("POST", "/evaluation/report"): a_report_is_downloaded,
+    ("POST", "/api/v1/cases/{id}/break-glass"): the_glass_is_broken,
+    ("POST", "/break-glass"): the_glass_is_broken,
+    ("POST", "/api/v1/cases/{id}/conflict"): a_conflict_is_declared,
+    ("POST", "/cases/{id}/conflict"): a_conflict_is_declared,
     ("GET", "/api/v1/access"): the_log_is_searched,
     ("GET", "/audit"): the_log_is_searched,
     ("POST", "/audit/rows.csv"): the_log_is_downloaded,
@@ -495,7 +515,7 @@ def test_everything_that_is_written_has_words() -> None:
     codes = {*views.ALL_CLASSES, *views.SHOWN_TO_PARTNERS, "log", "call", "elsewhere", "outline", "screening"}
     codes |= {"open_case", "export", "access-log", "erase.propose", "erase.confirm", "replay", "retention", "backup"}
     codes |= {"restore", "keys.rotate", "keys.split", "keys.restore"} | {f"refused:{code}" for code in REFUSED.values()}
-    codes |= {"recording", "still", "still.intimate", "figures", "report", "timings"}
+    codes |= {"break_glass", "declare_conflict", "recording", "still", "still.intimate", "figures", "report", "timings"}
     codes |= {f"trial.{action}" for action in ("register", "status", "stop", "verify")}
     codes |= {f"import.{kind}" for kind in ("reports", "orders", "outcomes")}
     assert [code for code in sorted(codes) if f"access_what.{code}" not in words] == []

@@ -35,6 +35,9 @@ OPEN_ON_PURPOSE = {
     ("GET", "/metrics"): "this machine or the token decides",
     ("GET", "/"): "the sign-in page",
     ("POST", "/sign-in"): "signing in",
+    ("GET", "/sign-in/provider"): "to the identity provider",
+    ("GET", "/sign-in/back"): "from the identity provider; the next step checks",
+    ("GET", "/sign-in/finish"): "the secret in the browser's cookie and the provider decide",
     ("GET", "/j"): "the victim's page, the same for everybody",
     ("GET", "/demo/outbox"): "demo mode, on this machine only",
 }
