@@ -14,9 +14,13 @@ ADDED_TO = frozenset({"event", "access", "checkpoint", "anchor"})
 """Rows are only ever added (`migrations.steps.append_only`)."""
 
 EMPTIED = frozenset(
-    {"case_row", "clock_row", "officer_row", "order_row", "identity_row", "glass_row", "signin", "sign_in_try"}
+    {
+        *("case_row", "clock_row", "officer_row", "order_row", "identity_row", "glass_row"),
+        *("signin", "sign_in_try", "passkey"),
+    }
 )
-"""Read rows, which are made again; and sign-ins with their tries, which end. Rows of no other table are deleted."""
+"""Read rows, which are made again; sign-ins with their tries, which end; passkeys, which their owners take away. Rows of
+no other table are deleted."""
 
 ENGINES = {"given": "SELECT, UPDATE", "alembic_version": "SELECT"}
 """Tables of the migrations' own. `given` is raised by a trigger, in the name of whoever adds the row: to lower it would

@@ -359,6 +359,25 @@ class TryRow(SQLModel, table=True):
     at: str
 
 
+class PasskeyRow(SQLModel, table=True):
+    """A passkey of a local account: its public half."""
+
+    __tablename__ = "passkey"
+
+    id: str = Field(primary_key=True)
+    """The credential's id, base64url."""
+    person: str = Field(sa_column=Column(String, ForeignKey("account.id", name="passkey_person"), nullable=False))
+    name: str
+    """What its owner calls it."""
+    public_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    uses: int = Field(default=0, sa_type=NUMBER)
+    """What the authenticator counts; many count nothing."""
+    challenge: int = Field(default=0, sa_type=NUMBER)
+    """When the last challenge that it answered was made, in microseconds: none is good twice."""
+    created_at: str
+    used_at: str = ""
+
+
 class AccessRow(SQLModel, table=True):
     """One row of the access log (see `access`)."""
 

@@ -287,7 +287,7 @@ def _turn(case: Case, flow: Workflow, words: Catalogue, actor: Actor) -> dict[st
     role, say = flow.states[case.state].acting(case.officer)
     if not role or not say:
         return None
-    mine = role in actor.roles and (role != "officer" or case.officer in ("", actor.id))
+    mine = role in actor.roles and case.id not in actor.glass and (role != "officer" or case.officer in ("", actor.id))
     return {"mine": mine, "who": words.name("role", role), "say": say}
 
 

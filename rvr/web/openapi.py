@@ -57,6 +57,11 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "required": ["command_id"],
         "properties": {**_COMMAND, "note": {"type": "string", "maxLength": 500}},
     },
+    ("POST", "/session/passkey"): {"required": ["credential"], "properties": {"credential": {"type": "object"}}},
+    ("POST", "/passkeys"): {
+        "required": ["credential"],
+        "properties": {"name": {"type": "string", "maxLength": 40}, "credential": {"type": "object"}},
+    },
     ("POST", "/session/confirm"): {
         "required": ["password"],
         "properties": {name: {"type": "string"} for name in ("password", "code")},

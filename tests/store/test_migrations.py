@@ -29,13 +29,20 @@ from rvr.store import Append, Batch, CannotOpen, Store, access, anchors, migrati
 from rvr.store.anchors import Anchor
 from rvr.store.messages import Message
 from rvr.store.statements import put
-from rvr.store.tables import METADATA, AccountRow, LinkRow, SigninRow, TryRow
+from rvr.store.tables import METADATA, AccountRow, LinkRow, PasskeyRow, SigninRow, TryRow
 from tests import postgres
 from tests.store.builders import Clock, Place, a_batch, a_duty, a_note, an_order, opened
 
 ROOT = Path(__file__).parents[2]
 EARLIER = migrations.known()[:-1]
-LATER = {"identity_row": "0002", "order_row": "0002", "checkpoint": "0003", "anchor": "0004", "sign_in_try": "0013"}
+LATER = {
+    "identity_row": "0002",
+    "order_row": "0002",
+    "checkpoint": "0003",
+    "anchor": "0004",
+    "passkey": "0010",
+    "sign_in_try": "0013",
+}
 """Table -> the step that made it, where that is not the first."""
 
 MADE_AGAIN = {"case_row", "clock_row", "officer_row", "order_row", "identity_row", "glass_row"}
@@ -125,9 +132,11 @@ async def fill(place: Place, clock: Clock) -> Rows:
     at = "2026-11-22T21:18:04.118221Z"
     signin = SigninRow(token_hash="h1", person="p1", csrf="c", created_at=at, seen_at=at, expires_at=at)
     await store.write(lambda connection: put(connection, account))
+    passkey = PasskeyRow(id="k1", person="p1", name="Token", public_key=b"key", created_at=at)
     await store.write(lambda connection: put(connection, signin))
     tried = TryRow(id="t1", pair=b"p", address=b"a", at=at)
     await store.write(lambda connection: put(connection, tried))
+    await store.write(lambda connection: put(connection, passkey))
     await store.write(lambda connection: access.record(connection, a_note(clock)))
     await store.write(lambda connection: anchors.keep(connection, Anchor("mail", "", "2026-11-22", 5, at, b"<1@x>")))
     before = await everything(store)

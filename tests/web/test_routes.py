@@ -35,6 +35,8 @@ OPEN_ON_PURPOSE = {
     ("GET", "/metrics"): "this machine or the token decides",
     ("GET", "/"): "the sign-in page",
     ("POST", "/sign-in"): "signing in",
+    ("POST", "/api/v1/session/passkey/options"): "a challenge is no secret",
+    ("POST", "/api/v1/session/passkey"): "signing in",
     ("GET", "/sign-in/provider"): "to the identity provider",
     ("GET", "/sign-in/back"): "from the identity provider; the next step checks",
     ("GET", "/sign-in/finish"): "the secret in the browser's cookie and the provider decide",

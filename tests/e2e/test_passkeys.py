@@ -1,0 +1,109 @@
+"""Passkeys in a real browser, with the authenticator that it plays itself (WebDriver's virtual one, over CDP)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import BrowserContext, CDPSession, Page, async_playwright
+
+from tests.serving import PASSWORD, free_port
+from tests.web.in_process import House, in_process
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+FOUND = os.environ.get("RVR_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@dataclass
+class Browser:
+    house: House
+    page: Page
+    device: CDPSession
+    key: str
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+    """At a host with a name: passkeys belong to none of numbers."""
+    port = free_port()
+    url = f"http://localhost:{port}"
+    async with in_process(tmp_path / "data", port=port, public_url=url) as house, async_playwright() as player:
+        started = await player.chromium.launch(executable_path=FOUND, args=["--headless=new", "--no-sandbox"])
+        context: BrowserContext = await started.new_context(base_url=url)
+        page = await context.new_page()
+        device = await context.new_cdp_session(page)
+        await device.send("WebAuthn.enable")
+        options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True}
+        options |= {"hasUserVerification": True, "isUserVerified": True, "automaticPresenceSimulation": True}
+        made = await device.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+        yield Browser(house, page, device, made["authenticatorId"])
+        await started.close()
+
+
+async def signs_in(page: Page) -> None:
+    await page.goto("/")
+    await page.fill("#username", "officer")
+    await page.fill("#password", PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("button", name="Sign out").wait_for()
+
+
+async def test_a_passkey_is_added_signs_in_proves_anew_and_is_good_once(browser: Browser) -> None:
+    page, house = browser.page, browser.house
+    await signs_in(page)
+    await page.goto("/account")
+    await page.get_by_label("What you call it").fill("Front desk token")
+    await page.get_by_role("button", name="Add a passkey").click()
+    await page.get_by_role("term").wait_for()
+    await page.get_by_role("button", name="Sign out").click()
+
+    sent: list[Any] = []
+    page.on("request", lambda one: sent.append(one.post_data_json) if one.url.endswith("/session/passkey") else None)
+    await page.get_by_role("button", name="Use a passkey").click()
+    await page.get_by_role("button", name="Sign out").wait_for()
+    how = await house.desk.store.look(
+        lambda connection: connection.execute("SELECT how FROM signin ORDER BY created_at DESC").fetchone()
+    )
+    assert how == ("passkey",)
+    stranger = await house.sign_in()
+    origin = {"Origin": f"http://localhost:{house.url.rpartition(':')[2]}"}
+    again = await stranger.call("POST", "/api/v1/session/passkey", sent[0], headers=origin)
+    assert (again.status, again.body["reasons"][0]["code"]) == (401, "passkey-refused"), "each challenge is good once"
+
+    house.pass_by(minutes=6)
+    await page.goto("/break-glass")
+    await page.get_by_role("heading", name="Confirm that it is you").wait_for()
+    await page.get_by_role("button", name="Use a passkey").click()
+    await page.get_by_label("Why you need to see it").wait_for()
+
+    await page.goto("/account")
+    await page.get_by_role("button", name="Remove").click()
+    await page.get_by_role("term").wait_for(state="detached")
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_role("button", name="Use a passkey").click()
+    await page.get_by_text("does not open an account here").wait_for()
+
+
+async def test_what_is_not_unlocked_opens_nothing_and_the_password_stays(browser: Browser) -> None:
+    page = browser.page
+    await signs_in(page)
+    await page.goto("/account")
+    told = {"authenticatorId": browser.key, "isUserVerified": False}
+    await browser.device.send("WebAuthn.setUserVerified", told)
+    await page.get_by_role("button", name="Add a passkey").click()
+    await page.get_by_text("No passkey was used").wait_for()
+    someone = await browser.house.sign_in("officer")
+    forged = {
+        "name": "x",
+        "credential": {"id": "x", "response": {"clientDataJSON": "e30"}},
+        "command_id": str(uuid.uuid4()),
+    }
+    assert (await someone.call("POST", "/api/v1/passkeys", forged)).status == 401
