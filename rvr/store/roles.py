@@ -19,8 +19,8 @@ EMPTIED = frozenset(
         *("signin", "sign_in_try", "passkey"),
     }
 )
-"""Read rows, which are made again; sign-ins with their tries, which end; passkeys, which their owners take away. Rows of
-no other table are deleted."""
+"""Read rows, which are made again; sign-ins with their tries, which end; passkeys, which their owners take away. Rows
+of no other table are deleted."""
 
 ENGINES = {"given": "SELECT, UPDATE", "alembic_version": "SELECT"}
 """Tables of the migrations' own. `given` is raised by a trigger, in the name of whoever adds the row: to lower it would

@@ -60,6 +60,7 @@ from rvr.web.context import (
     BOARD_ROWS,
     DESK,
     MEDIA,
+    NIGHTS,
     PAGES,
     SETTINGS,
     SIGN_ON,
@@ -67,6 +68,7 @@ from rvr.web.context import (
     TURN,
     WORDS,
 )
+from rvr.web.night import Nights
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -242,6 +244,7 @@ def build(desk: Desk, media: MediaEngine, settings: Settings, anchoring: Anchori
     app[ANCHORING], app[ATTENDANCE], app[TURN] = anchoring, Attendance(desk), turn.of(settings)
     app[SIGN_ON] = sign_on.provider(settings)
     app[TEMPLATES] = rendering.environment(words, settings, asset=asset)
+    app[NIGHTS] = Nights(desk)
     app[BOARD_ROWS] = BoardRows(app[TEMPLATES], rendering.force_of(app).hours.zone)
     app[PAGES] = {}
     auth.set_up(app)

@@ -16,10 +16,11 @@ from rvr.core.moment import iso
 from rvr.core.workflow import Workflow
 from rvr.desk import Desk
 from rvr.messages import Catalogue
+from rvr.store.staff import Person
 from rvr.store.tables import CaseRow, EventRow
 from rvr.web import attention, case_parts, rendering, roster_view, triage, views
 from rvr.web.board_rows import filled
-from rvr.web.context import BOARD_ROWS, DESK, WORDS, SignedIn
+from rvr.web.context import BOARD_ROWS, DESK, NIGHTS, WORDS, SignedIn
 from rvr.web.triage import Verdict
 
 ALARMS_H = 12
@@ -57,11 +58,11 @@ async def fragment(app: web.Application, signed: SignedIn, order: str = URGENT) 
     home = rendering.home_of(signed)
     if home == "advocate":
         return rendering.render(app, "_referrals.html", signed, referrals=await _referrals(desk, signed.actor, words))
-    people, roster = await desk.people(), await roster_view.look(desk, await desk.roster())
+    night = await app[NIGHTS].now()
     verdicts, judged = await triage.recent(desk) if home == "control_room_specialist" else ({}, [])
-    cases = await (decided(desk) if home == "investigator" else desk.open_cases())
+    cases = await decided(desk) if home == "investigator" else night.cases
     known = {row.id for row in cases}
-    rows = await board(app, signed, [*cases, *(row for row in judged if row.id not in known)], order)
+    rows = board(app, signed, [*cases, *(row for row in judged if row.id not in known)], night.people, order)
     names = triage.findings(desk.definitions.workflows.values())
     rows = [row | _judgement(verdicts.get(row["id"]), names) for row in rows]
     alarms = await alarms_of(desk, rows, signed.roles, words)
@@ -70,8 +71,8 @@ async def fragment(app: web.Application, signed: SignedIn, order: str = URGENT) 
         "rows": rows,
         "sections": list(_sections(rows, home, signed.actor)),
         "alarms": alarms,
-        "roster": roster_view.rows(roster, people, words),
-        "capacity": await desk.capacity(),
+        "roster": roster_view.rows(night.roster, night.people, words),
+        "capacity": night.capacity,
         "desk_open": views.desk_is_open(rendering.force_of(app), desk.observe()),
         "me": signed.actor.id,
         "board_row": app[BOARD_ROWS].row,
@@ -83,7 +84,8 @@ async def fragment(app: web.Application, signed: SignedIn, order: str = URGENT) 
 async def waiting(app: web.Application, signed: SignedIn) -> str:
     """What calls a sergeant or inspector to the board, for the other pages. The same while nothing of it changes."""
     desk, leads = app[DESK], bool(signed.roles & attention.LEADS)
-    rows = await board(app, signed, await desk.open_cases()) if leads else []
+    night = await app[NIGHTS].now()
+    rows = board(app, signed, night.cases, night.people) if leads else []
     calls = _calls(rows, await alarms_of(desk, rows, signed.roles, app[WORDS]), signed.actor)
     kinds = [kind for of_row in calls.values() for kind in of_row]
     counts = [(f"waits_{name}", kinds.count(kind)) for kind, name in WAITS.items() if kind in kinds]
@@ -94,12 +96,16 @@ def _calls(rows: Iterable[Mapping[str, Any]], alarms: Mapping[str, Any], actor: 
     return {row["id"]: attention.calls(row, alarms.get(row["id"], ()), actor) for row in rows}
 
 
-async def board(
-    app: web.Application, signed: SignedIn, cases: Iterable[CaseRow], order: str = URGENT
+def board(
+    app: web.Application,
+    signed: SignedIn,
+    cases: Iterable[CaseRow],
+    people: Mapping[str, Person],
+    order: str = URGENT,
 ) -> list[dict[str, Any]]:
     """The rows that are on this person's board, the most urgent first or in another of `ORDERS`."""
     desk, words, home = app[DESK], app[WORDS], rendering.home_of(signed)
-    people, flows = await desk.people(), desk.definitions.workflows
+    flows = desk.definitions.workflows
     rows = [
         views.board_row(row, flows[row.workflow], people, words)
         | {

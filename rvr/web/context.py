@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from rvr.sign_on import Provider
     from rvr.turn import Turn
 from rvr.web.board_rows import BoardRows
+from rvr.web.night import Nights
 
 DESK = web.AppKey("desk", Desk)
 SETTINGS = web.AppKey("settings", Settings)
 WORDS = web.AppKey("words", Catalogue)
 TEMPLATES: web.AppKey[Environment] = web.AppKey("templates")
+NIGHTS = web.AppKey("nights", Nights)
 BOARD_ROWS = web.AppKey("board_rows", BoardRows)
 ANCHORING = web.AppKey("anchoring", Anchoring)
 ATTENDANCE = web.AppKey("attendance", Attendance)

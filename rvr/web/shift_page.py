@@ -13,22 +13,23 @@ from aiohttp import web
 
 from rvr.store.tables import CaseRow
 from rvr.web import boards, rendering, roster_view
-from rvr.web.context import DESK, SIGNED_IN, WORDS
+from rvr.web.context import DESK, NIGHTS, SIGNED_IN, WORDS
 
 
 async def page(request: web.Request) -> web.StreamResponse:
     """The sheet as it is now."""
     app, signed = request.app, request[SIGNED_IN]
     desk, words = app[DESK], app[WORDS]
-    cases = await desk.open_cases()
-    rows = await boards.board(app, signed, cases)
+    night = await app[NIGHTS].now()
+    cases = night.cases
+    rows = boards.board(app, signed, cases, night.people)
     alarms = await boards.alarms_of(desk, rows, signed.roles, words)
     says = {row.id: _say(row, desk.definitions.workflows) for row in cases}
     by_role = sorted(rows, key=lambda row: (row["owner"] or {}).get("name", ""))
     groups = [
         (name, list(theirs)) for name, theirs in groupby(by_role, lambda row: (row["owner"] or {}).get("name", ""))
     ]
-    roster = roster_view.rows(await roster_view.look(desk, await desk.roster()), await desk.people(), words)
+    roster = roster_view.rows(night.roster, night.people, words)
     html = rendering.render(
         app,
         "shift.html",
@@ -38,7 +39,7 @@ async def page(request: web.Request) -> web.StreamResponse:
         says=says,
         alarms=alarms,
         roster=[one for one in roster if one["doing"] != "off"],
-        capacity=await desk.capacity(),
+        capacity=night.capacity,
     )
     return web.Response(text=html, content_type="text/html")
 

@@ -36,6 +36,7 @@ STORIES = (
     "test_beside.py",
     "test_recording.py::test_a_recording_is_asked_for_shown_to_both_stopped_by_the_victim_and_played",
     "test_reports.py",
+    "test_feedback.py",
     "test_networks.py::test_each_step_is_told_on_the_other_screen_and_in_the_log",
 )
 """Which of tests/e2e leave the pictures."""
@@ -99,6 +100,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         "recording-4-victim-rec": "The call is recorded, and can be stopped from here",
         "weak-victim": "A weak line, in words",
         "victim-4-ended": "The call is over",
+        "feedback-1": "A few questions, ten days later",
     },
     "Guest": {
         "guest-2-welcome": "The page behind a guest's link",
