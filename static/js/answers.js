@@ -35,6 +35,10 @@ class Answers extends HTMLElement {
   connectedCallback() {
     document.addEventListener("live", this.#again);
     addEventListener("beforeunload", this.#warn);
+    // What was answered before this script was there, or is put back by the browser after a reload.
+    for (const one of this.querySelectorAll("input[type=radio]:checked")) {
+      if (one instanceof HTMLInputElement && !one.defaultChecked) this.#give(one);
+    }
     const asked = this.#questions;
     const fresh = asked.length && !this.querySelector("input[type=radio]:checked");
     if (fresh && document.activeElement === document.body) focus(asked[0]);

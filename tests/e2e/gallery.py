@@ -25,7 +25,7 @@ SIZES = {"desk": 640, "phone": 200}
 MOST_BYTES = 3_000_000
 """Of all pictures together: whoever clones the repository takes them along."""
 
-COLOURS = 48
+COLOURS = 40
 """Screens of flat colours lose nothing that is read by it; a face in a video does."""
 
 STORIES = (
