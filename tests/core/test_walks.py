@@ -152,7 +152,9 @@ OWN_ANSWERS: dict[str, Callable[[Story, Random], Any]] = {
         "high", "Why", **dice.choice([{}, {"weapons": "yes"}, {"weapons": "refused"}])
     ),
     "risk_answers": lambda story, dice: risk("high")["risk_answers"],
-    "officer": lambda story, dice: a_choice(dice, (o.id for o in story.universe.officers.values() if o.free)),
+    "officer": lambda story, dice: a_choice(
+        dice, (o.id for o in story.universe.officers.values() if o.free and o.id not in story.case.conflicts)
+    ),
     "link": lambda story, dice: (story.case.session and story.case.session.link) or None,
     "consent_answer": lambda story, dice: dice.choice(["given", "given", "given", "refused"]),
     "answers": lambda story, dice: dice.choice(
