@@ -25,11 +25,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from rvr.web.app import ROUTES
 from tests.serving import PASSWORD, ROOT, Served, free_port, served
 
 OPERATIONS = ROOT / "docs" / "operations"
 NGINX, CADDY = shutil.which("nginx"), shutil.which("caddy")
 STAFF, VICTIMS = "desk.example.police.uk", "j.example.org"
+
+FOR_VICTIMS = [route for route in ROUTES if "own_data" in route.access or route.path.startswith("/api/v1/media/")]
+"""What a victim, a guest and whoever is asked afterwards need."""
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="no nginx on this machine: apt-get install nginx")
 
@@ -192,6 +196,12 @@ def test_under_the_victims_name_there_is_nothing_but_the_victims_page(house: Hou
     assert headers["server"] == "nginx"
 
 
+def test_all_that_a_victim_needs_is_there_under_the_victims_name(house: House) -> None:
+    for route in FOR_VICTIMS:
+        _, headers, _ = house.proxy.ask(VICTIMS, re.sub(r"{\w+}", "none", route.path), route.method)
+        assert headers["x-request-id"], f"{route.method} {route.path} does not reach the desk"
+
+
 @pytest.mark.parametrize("name", [STAFF, VICTIMS])
 def test_every_answer_has_the_headers_once_whoever_gave_it(house: House, name: str) -> None:
     for path in ("/j", "/static/js/join.js", "/nowhere", "/metrics"):
@@ -336,5 +346,5 @@ def test_caddy_takes_its_file_and_leads_the_victims_name_to_nothing_else() -> No
     [victims] = [route for route in server["routes"] if route["match"] == [{"host": [VICTIMS]}]]
     known, rest = victims["handle"][0]["routes"]
     allowed = {path.removesuffix("/*").rstrip("/") for path in known["match"][0]["path"]}
-    assert allowed == {"/j", "/g", "/api/v1/join", "/api/v1/guest", "/api/v1/media", "/static"}
+    assert allowed == {route.path.partition("/{")[0].removesuffix("/live") for route in FOR_VICTIMS} | {"/static"}
     assert "reverse_proxy" not in json.dumps(rest)
