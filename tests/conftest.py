@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +20,6 @@ from tests.serving import MOST_WORKERS
 from tests.turns import Turns
 
 LONG = ("e2e", "slow")
-FEW_CORES = 2
 
 _turns = pytest.StashKey[Turns]()
 
@@ -40,27 +38,25 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     folders = all(Path(argument).is_dir() for argument in config.args)
     if not folders or config.option.capture == "no":
         return 0
-    return min(2 * (os.cpu_count() or 1), MOST_WORKERS)  # half of a test's time it waits: for a kill, a clock, a page
+    return min((os.cpu_count() or 1) + 1, MOST_WORKERS)  # half of a test's time it waits: for a kill, a clock, a page
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
-    few = (os.cpu_count() or 1) <= FEW_CORES
-    return OneCallAtATime(config, log) if few and config.option.dist == "loadfile" else None
+    return OneAlone(config, log) if config.option.dist == "loadfile" else None
 
 
-class OneCallAtATime(LoadFileScheduling):
-    """A file stays in one process, and all that make calls in the same one: a call takes more than a core, and what it
-    shows must come in time."""
+class OneAlone(LoadFileScheduling):
+    """A file stays in one process, and all files with tests that run alone in the same one: they follow each other."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
-        return "calls" if makes_calls(self.config.rootpath / file) else file
+        return "alone" if runs_alone(self.config.rootpath / file) else file
 
 
 @cache
-def makes_calls(file: Path) -> bool:
+def runs_alone(file: Path) -> bool:
     """As its text says: the process that shares the tests out has no marks of theirs."""
-    return re.search(r"pytest\.mark\.(call|alone)\b", file.read_text(encoding="utf-8")) is not None
+    return "pytest.mark.alone" in file.read_text(encoding="utf-8")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -18,7 +18,7 @@ from tests.serving import Served
 
 __all__ = ["desk", "meeting", "officer"]  # fixtures
 
-pytestmark = [pytest.mark.e2e, pytest.mark.call, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(180)]
 
 ON_THE_PHONE = """() => {
   const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);

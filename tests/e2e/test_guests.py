@@ -15,7 +15,7 @@ from tests.e2e.test_story import DESKTOP, MEDIA, Person, frames, picture, until
 from tests.e2e.test_victim import AWAY, Meeting
 from tests.serving import Served, served
 
-pytestmark = [pytest.mark.e2e, pytest.mark.call, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")

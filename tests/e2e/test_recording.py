@@ -20,7 +20,7 @@ from tests.e2e.test_story import MEDIA, Person, picture
 from tests.e2e.test_victim import Meeting
 from tests.serving import Client, Served, served
 
-pytestmark = [pytest.mark.e2e, pytest.mark.call, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

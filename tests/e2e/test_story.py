@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, FloatRect, Locator, Pag
 from tests import janus
 from tests.serving import PASSWORD, Client, Served, free_port, served
 
-pytestmark = [pytest.mark.e2e, pytest.mark.call, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(300)]
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}

@@ -14,7 +14,7 @@ from tests.e2e.test_screens import assigned
 from tests.e2e.test_story import MEDIA, Person
 from tests.serving import Client, Served, served
 
-pytestmark = [pytest.mark.e2e, pytest.mark.call, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(120)]
 
 AWAY = "https://www.bbc.co.uk/**"
 """Where the exit leads: no test goes there."""
