@@ -22,7 +22,7 @@ from tests.e2e.test_screens import offered, sent_in_person
 from tests.e2e.test_story import Person, until
 from tests.serving import PASSWORD, Served, free_port, served
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(120)]
 
 SOON = 2.0
 """Seconds within which every tab shows a change."""

@@ -15,7 +15,7 @@ from tests.hostile.test_streams import open_stream
 from tests.serving import Served, served
 from tests.test_operations import figures
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 EACH = 30
 
@@ -47,6 +47,12 @@ def handles(desk: Served) -> float:
     return figures(desk)["process_open_fds"]
 
 
+def at_rest(desk: Served) -> float:
+    """The handles of a desk that nobody asks: the connections of whoever asked before are closed."""
+    time.sleep(door.KEPT_S + 1)
+    return handles(desk)
+
+
 def is_open(line: socket.socket) -> bool:
     """As this end sees it; what was answered is read away."""
     line.setblocking(False)
@@ -68,7 +74,7 @@ def drip(lines: list[socket.socket], what: bytes) -> None:
 
 
 def test_slow_askers_and_slow_senders_are_gone_within_fifteen_seconds_and_nobody_waits_for_them(desk: Served) -> None:
-    before, started = handles(desk), time.monotonic()
+    before, started = at_rest(desk), time.monotonic()
     silent = [connected(desk, b"") for _ in range(EACH)]
     asking = [connected(desk, b"GET / HTTP/1.1\r\nHost: HOST\r\n") for _ in range(EACH)]
     sending = [connected(desk, post(f"/api/v1/{path}")) for path in ("session", "join", "cases") for _ in range(EACH)]
@@ -99,7 +105,7 @@ def test_a_slow_sender_is_told_so(desk: Served) -> None:
 
 def test_a_reader_that_stands_still_is_cut_off_and_one_that_goes_on_is_not(desk: Served) -> None:
     """Answers that fill the way, and a feed; beside them somebody who takes a little now and then."""
-    before = handles(desk)
+    before = at_rest(desk)
     ask = b"GET /static/vendor/govuk-frontend.css HTTP/1.1\r\nHost: HOST\r\n\r\n"
     still = [connected(desk, ask * 60, takes=16_384) for _ in range(5)]
     slow = connected(desk, ask * 60, takes=65_536)
