@@ -96,7 +96,7 @@ async def action(request: web.Request) -> web.StreamResponse:
     or quick exit."""
     name = request.match_info["action"]
     link = await by_link.joined(request, leaving=name == "exit")
-    body = await api.body_of(request) if request.can_read_body else {}
+    body = await api.body_of(request) if request.body_exists else {}
     if name == "present":
         request.app[ATTENDANCE].heard(link.case_id, cast("Word", api.one_of(body, "state", get_args(Word))))
         return web.Response(status=204)

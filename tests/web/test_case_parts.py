@@ -115,7 +115,7 @@ def test_a_control_room_specialist_sees_the_outline_the_safety_results_and_the_e
     story = a_case("handover")
     seen = shown(story, SPECIALIST)
     assert seen["eligibility"]["eligible"] is True
-    assert [move["id"] for move in seen["moves"]] == ["dispatch_emergency"]
+    assert [move["id"] for move in seen["moves"]] == ["check_triage", "dispatch_emergency"]
     assert not {"personal", "details", "suspects", "candidates", "orders"} & set(seen)
     assert views.shown_classes(around(story), SPECIALIST) == []
     assert views.facts_shown(story.case, story.workflow, SPECIALIST) == {"contact": [], "address": [], "details": []}
