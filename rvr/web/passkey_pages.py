@@ -28,6 +28,7 @@ async def page(request: web.Request) -> web.StreamResponse:
 
 async def to_register(request: web.Request) -> web.StreamResponse:
     """What the browser needs to make a passkey."""
+    await _asks_nothing(request)
     actor, settings = request[SIGNED_IN].actor, request.app[SETTINGS]
     have = await _own(request)
     options = passkeys.to_register(request.app[DESK], settings, actor.id, request[SIGNED_IN].username, actor.name, have)
@@ -61,9 +62,16 @@ async def remove(request: web.Request) -> web.StreamResponse:
     return web.Response(status=303, headers={"Location": "/account"})
 
 
+async def _asks_nothing(request: web.Request) -> None:
+    """There is nothing to choose: an object, or no body at all. Raises BadInput for anything else."""
+    if request.body_exists:
+        await api.body_of(request)
+
+
 async def to_sign_in(request: web.Request) -> web.StreamResponse:
     """What the browser needs to use one."""
     auth.check_origin(request)
+    await _asks_nothing(request)
     options = passkeys.to_sign_in(request.app[DESK], request.app[SETTINGS])
     return web.Response(text=options, content_type="application/json")
 
