@@ -255,24 +255,33 @@ def a_lively_picture(path: Path) -> Path:
     return path
 
 
-async def test_the_picture_is_whole_within_three_seconds_of_the_first(
-    notebook: Notebook, visit: Visit, tmp_path: Path
-) -> None:
-    """640 x 480 and about 900 kbit/s, which takes feedback: without it Chromium stays near 300."""
+async def test_the_picture_becomes_whole(notebook: Notebook, visit: Visit, tmp_path: Path) -> None:
+    """640 x 480 and about 900 kbit/s, which takes feedback: without it Chromium stays near 300 for as long as it is
+    asked. How soon is for `run.py bench media`: within three seconds on a machine that does nothing else.
+    """
     camera = a_lively_picture(tmp_path / "camera.y4m")
     officer = await visit("officer", camera=camera)
     victim = await visit("victim", camera=camera)
     await notebook.until("two_way", within_s=15)
-    await asyncio.sleep(3.0)
-    before = await victim.evaluate("way()")
-    await asyncio.sleep(2.0)
-    after = await victim.evaluate("way()")
-    kbps = (after["sent"] - before["sent"]) * 8 / 2 / 1000
-    # A machine that others load may make the encoder choose fewer pixels; the way itself must not.
-    assert after["estimate"] > 1_000_000, after
-    assert kbps > 800 or after["limited"] == "cpu", (kbps, after)
-    assert after["width"] == 640 or after["limited"] == "cpu", after
+    told: list[dict[str, Any]] = [await victim.evaluate("way()")]
+    while not _whole(told):
+        assert len(told) < WHOLE_WITHIN_S, told
+        await asyncio.sleep(1.0)
+        told.append(await victim.evaluate("way()"))
     await sees(officer, 0)
+
+
+WHOLE_WITHIN_S = 30
+
+
+def _whole(told: list[dict[str, Any]]) -> bool:
+    """What one second of the way says. A busy machine may make the encoder choose fewer pixels; the way may not."""
+    if len(told) < 2:
+        return False
+    before, now = told[-2:]
+    kbps = (now["sent"] - before["sent"]) * 8 / 1000
+    picture = (kbps > 800 and now["width"] == 640) or now["limited"] == "cpu"
+    return bool(now["estimate"] > 1_000_000 and picture)
 
 
 async def test_a_killed_worker_gives_its_room_back_to_whoever_knocks(
