@@ -108,7 +108,7 @@ class Gathered:
 
     def capacity(self, *, desk_open: bool) -> Capacity:
         """How much of the desk is there."""
-        on_duty = [officer for officer in self.officers.values() if officer.status == "on"]
+        on_duty = [officer for officer in self.officers.values() if officer.duty == "on"]
         free, ids = sum(officer.free for officer in on_duty), tuple(officer.id for officer in on_duty)
         return Capacity(len(on_duty), free, self.position, ids, desk_open=desk_open, queue=self.queue)
 

@@ -39,6 +39,9 @@ taken or refused it by then. A sender that is killed meanwhile costs a victim's 
 MOMENT_S, MOST_SLOW = 0.2, 100
 """For so long a look waits for the carriers; and so many of them may be slow at once."""
 
+CLOSE_S = 3
+"""For so long the end of the process does: it is given five seconds in all."""
+
 
 class Outbox:
     """Looks when it is asked to; `Periodic` asks."""
@@ -64,11 +67,19 @@ class Outbox:
                 task.add_done_callback(self._slow.discard)
         return len(taken)
 
+    async def close(self) -> None:
+        """Waits for what is under way: a text that was taken and not noted would be sent twice."""
+        if self._slow:
+            await asyncio.wait(self._slow, timeout=CLOSE_S)
+
     async def _one(self, delivery: Delivery) -> None:
         try:
             await self._carried(delivery)
         except Unavailable:  # not noted: it is this sender's until it is due again, and then asked about or sent anew
             log.warning("message_not_noted", message_id=delivery.message.id)
+        except Exception:  # nobody waits for a slow one: what it raises would be heard of never
+            metrics.LOOKS_FAILED.inc()
+            log.exception("message_not_noted", message_id=delivery.message.id)
 
     async def _carried(self, delivery: Delivery) -> None:
         at = self._desk.observe().at

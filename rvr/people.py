@@ -17,9 +17,10 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from rvr import second_factor
 from rvr.core import events as e
 from rvr.core.commands import THE_BOT, Actor, SetDuty
-from rvr.desk import Desk
+from rvr.core.errors import Reason, Stale
+from rvr.desk import TRIES, Desk
 from rvr.store.engine import Connection
-from rvr.store.log import Append, Batch, CommandSeen
+from rvr.store.log import Append, Batch, CommandSeen, Conflict
 from rvr.store.sealing import seal_row, unseal_row
 from rvr.store.statements import put
 from rvr.store.tables import AccountRow, every
@@ -100,19 +101,25 @@ ENDS_SIGN_INS = frozenset({"password", "second_factor", "disabled", "sign_ins_en
 async def change(
     desk: Desk, person: str, fact: e.AccountChanged, *, by: str, by_role: str = THE_BOT.id, **values: Any
 ) -> None:
-    """Changes columns of the account's row, and says so in the person's stream; both at once, or neither."""
-    stream = f"person/{person}"
-    log, event = await desk.store.load(stream), e.Event(fact, "", desk.observe(), by, by_role)
-    batch = Batch(
-        desk.new_id(),
-        by,
-        b"",
-        (Append(stream, len(log), (event,)),),
-        accounts=({"id": person, **values},) if values else (),
-        signs_out=(person,) if fact.what in ENDS_SIGN_INS else (),
-    )
-    await desk.store.append(batch)
-    await desk.catch_up()
+    """Changes columns of the account's row, and says so in the person's stream; both at once, or neither. Raises Stale
+    where others change the same account again and again."""
+    stream, command_id = f"person/{person}", desk.new_id()
+    event = e.Event(fact, "", desk.observe(), by, by_role)
+    for _ in range(TRIES):
+        batch = Batch(
+            command_id,
+            by,
+            b"",
+            (Append(stream, len(await desk.store.load(stream)), (event,)),),
+            accounts=({"id": person, **values},) if values else (),
+            signs_out=(person,) if fact.what in ENDS_SIGN_INS else (),
+        )
+        try:
+            await desk.store.append(batch)
+        except Conflict:  # somebody else's change came in between
+            continue
+        return await desk.catch_up()
+    raise Stale(Reason("busy"))
 
 
 def signed_out(recorded: Iterable[e.Recorded]) -> list[str]:

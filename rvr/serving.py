@@ -73,11 +73,11 @@ async def serve(settings: Settings) -> None:
         password = await _accounts(desk, settings)
         opened = anchoring.opened(desk.store, settings, desk.observe)
         async with open_media(desk, settings) as media, opened as anchors, carrier(settings) as carries:
-            feed = Periodic(desk.catch_up, FEED_S)
+            feed, outbox = Periodic(desk.catch_up, FEED_S), Outbox(desk, carries)
             looks = (
                 feed,
                 Periodic(Ticker(desk).tick, LOOK_S),
-                Periodic(Outbox(desk, carries).deliver, LOOK_S),
+                Periodic(outbox.deliver, LOOK_S),
                 Periodic(Writing(desk).look, LOOK_S),
                 Periodic(ClockWatch(desk, settings.clock_error_limit_ms).look, CLOCK_S),
                 Periodic(partial(_sign, desk.store), CHECKPOINT_S),
@@ -96,6 +96,7 @@ async def serve(settings: Settings) -> None:
                 await runner.cleanup()
                 for look in looks:
                     await look.stop()
+                await outbox.close()
                 with contextlib.suppress(Unavailable):  # the next start signs it
                     await _sign(desk.store)
                 await anchors.last_look()

@@ -36,6 +36,9 @@ KEYS_AGAIN_S = 30
 LEEWAY_S = 30
 """By how much the two clocks may differ."""
 
+ADDRESSES = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+"""What has to be found at the provider (OpenID Connect Discovery 1.0, 3)."""
+
 FRESH_S = 120
 """How old a sign-in at the provider may be that proves somebody anew."""
 
@@ -118,7 +121,9 @@ class Provider:
         if status != 200 or not isinstance(answer.get("id_token"), str):
             raise SignOnRefused("code-refused")
         claims = await self._checked(answer["id_token"], derived(secret, "nonce"))
-        if again and int(claims.get("auth_time", 0)) < time.time() - FRESH_S:
+        if again and "auth_time" not in claims:
+            raise SignOnRefused("no-auth-time")
+        if again and _number(claims, "auth_time") < time.time() - FRESH_S:
             raise SignOnRefused("not-proven-anew")
         return self._somebody(claims)
 
@@ -130,6 +135,8 @@ class Provider:
                 raise SignOnUnreachable(url)
             if found.get("issuer") != self.issuer:  # mix-up (RFC 9700, 4.4)
                 raise SignOnRefused("wrong-issuer")
+            if not all(isinstance(found.get(name), str) for name in ADDRESSES):
+                raise SignOnUnreachable(url)
             self._found, self._asked, self._keys = found, time.monotonic(), None
         return self._found
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from sqlalchemy.event import listen
 
-from rvr import calls, joining, links
+from rvr import calls, joining, links, metrics
 from rvr.carriers import TurnedDown, Word
 from rvr.core import events as e
 from rvr.core.case import fold
 from rvr.core.commands import Actor, Command, MakeMove, OpenCase, SetDuty
 from rvr.core.errors import Forbidden, NotFound, Refused, Reused, RvrError, Stale
-from rvr.core.moment import iso
+from rvr.core.moment import Moment, iso
 from rvr.definitions import Definitions, load
 from rvr.desk import BOARD, Desk, Outcome
 from rvr.media import Room, Seat
@@ -817,6 +817,40 @@ async def test_a_carrier_that_takes_its_time_holds_no_other_message_up(at: AtWor
     await asyncio.sleep(0.05)
     told = await at.store.read(lambda session: latest(session, at.store.sealer))
     assert [one.status for one in told] == ["sent", "sent"]
+
+
+async def test_what_a_slow_one_raises_is_told_and_the_end_of_the_desk_waits_for_it(at: AtWork) -> None:
+    class Slow(Carrier):
+        async def send(self, message: Message, *, again: bool) -> Word:
+            await answers.wait()
+            return self.says
+
+    answers, carrier = asyncio.Event(), Slow(0)
+    outbox = Outbox(at.desk, carrier)
+    first = await at.a_case("waiting_room")
+    await outbox.deliver()
+    asyncio.get_running_loop().call_later(0.1, answers.set)
+    await outbox.close()
+    (told,) = await at.store.read(lambda session: latest(session, at.store.sealer))
+    assert told.status == "sent", "a text that was taken is noted before the desk ends"
+
+    answers.clear()
+    await at.does(OFFICER, first, "request_deployment", response_grade="priority", deployment_reason="video_failed")
+    await at.a_case("waiting_room")
+    await outbox.deliver()
+    before, carrier.says, at.desk.observe = failed_looks(), "delivered", a_clock_that_fails
+    answers.set()
+    await outbox.close()
+    assert failed_looks() == before + 1
+
+
+def failed_looks() -> float:
+    (family,) = metrics.LOOKS_FAILED.collect()
+    return float(family.samples[0].value)
+
+
+def a_clock_that_fails() -> Moment:
+    raise OSError("adjtimex")
 
 
 async def test_a_message_that_waited_may_have_been_in_the_hands_of_a_sender_that_was_killed(at: AtWork) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rvr.core.commands import Actor, ConfirmErasure, MakeMove, OpenCase, ProposeErasure
+from rvr.core.commands import Actor, BreakGlass, ConfirmErasure, MakeMove, OpenCase, ProposeErasure
 from rvr.core.erasure import is_erased
 from rvr.core.errors import Forbidden, Refused, RvrError
 from rvr.core.moment import iso
@@ -266,6 +266,20 @@ async def test_whatever_happens_after_the_proposal_makes_it_void(days: Days) -> 
     await days.does(case, "sergeant", "reopen", reopen_reason="new_information")
     told = await reasons(confirm(days, case))
     assert set(told) == {"erase-under-investigation", "erase-kept"}
+
+
+async def test_a_look_from_outside_keeps_no_case_longer_and_no_erasure_from_its_end(days: Days) -> None:
+    case = await a_void(days)
+    last = (await days.desk.log(case))[-1].event.at.at
+    looks = Actor("officer-9", frozenset({"officer"}), "Olga")
+    days.later(60)
+    await days.desk.handle(BreakGlass(days._id(), case, "the same address as a call of mine"), looks)
+    days.clock.at = later(last, 6)
+    await propose(days, case)
+    days.later(60)
+    await days.desk.handle(BreakGlass(days._id(), case, "the same address as a call of mine"), looks)
+    await confirm(days, case)
+    assert is_erased(await days.desk.case(case))
 
 
 async def test_without_a_table_nothing_is_erased(days: Days) -> None:

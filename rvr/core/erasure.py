@@ -16,7 +16,7 @@ from rvr.core.case import Case, apply, fold
 from rvr.core.commands import Actor, ConfirmErasure, ProposeErasure
 from rvr.core.errors import Forbidden, Reason, Refused
 from rvr.core.moment import Moment, iso
-from rvr.core.retention import Keeping, Retention
+from rvr.core.retention import Keeping, Retention, is_look
 from rvr.core.workflow import Workflow
 
 PROPOSES = ("administrator",)
@@ -40,7 +40,7 @@ def is_erased(case: Case) -> bool:
 
 def proposal(log: Sequence[e.Recorded]) -> e.Event | None:
     """The proposal that waits for a second person. Whatever happens to the case after it makes it void."""
-    last = log[-1].event if log else None
+    last = next((one.event for one in reversed(log) if not is_look(one.event.fact)), None)
     return last if last is not None and isinstance(last.fact, e.ErasureProposed) else None
 
 

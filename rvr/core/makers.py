@@ -117,7 +117,7 @@ def _assigned(asked: Asked, wanted: str) -> list[e.Fact]:
     if wanted == asked.case.officer and asked.case.engaged:
         raise Refused(Reason("officer-already-assigned", {}, "officer"))
     if not officer.free:
-        raise Refused(Reason("officer-not-free", {"status": "busy" if officer.case else officer.status}, "officer"))
+        raise Refused(Reason("officer-not-free", {"status": "busy" if officer.case else officer.duty}, "officer"))
     released = [e.OfficerReleased(officer=asked.case.officer, because="reassigned")] if asked.case.engaged else []
     return [*released, e.OfficerAssigned(officer=wanted)]
 

@@ -16,8 +16,15 @@ from rvr.core.case import Case
 from rvr.core.conditions import Condition
 from rvr.core.moment import parse_iso
 
-OF_ERASURE = (e.ErasureProposed, e.CaseErased, e.GlassBroken)
-"""They begin no new time of keeping."""
+
+def is_look(fact: e.Fact) -> bool:
+    """Whether it tells of a look from outside, or is the alarm that goes with it: the case itself stays as it was."""
+    return isinstance(fact, e.GlassBroken) or (isinstance(fact, e.AlarmRaised) and fact.about == "glass_broken")
+
+
+def begins_anew(fact: e.Fact) -> bool:
+    """Whether the time of keeping is counted from this fact."""
+    return not is_look(fact) and not isinstance(fact, e.ErasureProposed | e.CaseErased)
 
 
 FACTS: Mapping[str, Callable[[Case], Any]] = {
@@ -74,7 +81,7 @@ class Retention:
         """The first class that the case is in, with its times; None where the table has none for it."""
         facts = {name: told(case) for name, told in FACTS.items()}
         found = next((one for one in self.classes if one.when is None or one.when.holds(facts)), None)
-        since = max((one.event.at.at for one in log if not isinstance(one.event.fact, OF_ERASURE)), default=None)
+        since = max((one.event.at.at for one in log if begins_anew(one.event.fact)), default=None)
         if found is None or since is None:
             return None
         return Keeping(found, since, later(since, found.minimum_years), later(since, found.review_years))

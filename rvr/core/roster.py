@@ -18,13 +18,20 @@ class Officer:
     id: str
     version: int = 0
     status: str = "off"
-    """on, break or off."""
+    """on, break or off, as last set."""
     case: str = ""
     """Id of the live case, if any."""
+    closed: bool = False
+    """Whether the account is disabled. It is no fact of this stream, and leaves the status as it was."""
+
+    @property
+    def duty(self) -> str:
+        """on, break or off; whose account is disabled is on duty no more."""
+        return "off" if self.closed else self.status
 
     @property
     def free(self) -> bool:
-        return self.status == "on" and not self.case
+        return self.duty == "on" and not self.case
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,10 +67,25 @@ def signed_in(connection: Connection, token_hash: str, now: str) -> tuple[Open, 
     return Open(*rows[0][:end]), replace(_person(*rows[0][end:-1]), glass=looks_at)
 
 
-def sign_ins(connection: Connection, person: str) -> list[Open]:
-    """The sign-ins of this person, the oldest first; some may have run out."""
-    found = f"SELECT {_OPEN} FROM signin WHERE person = :person ORDER BY created_at"  # noqa: S608
-    return [Open(*row) for row in connection.execute(found, {"person": person}).fetchall()]
+_LIVE = "expires_at > :now AND seen_at > :idle_since"
+
+
+def sign_ins(connection: Connection, person: str, now: str, idle_since: str) -> list[Open]:
+    """The live sign-ins of this person, the oldest first."""
+    found = f"SELECT {_OPEN} FROM signin WHERE person = :person AND {_LIVE} ORDER BY created_at"  # noqa: S608
+    told = {"person": person, "now": now, "idle_since": idle_since}
+    return [Open(*row) for row in connection.execute(found, told).fetchall()]
+
+
+def live_sign_ins(connection: Connection, now: str, idle_since: str) -> int:
+    """How many there are, of everybody."""
+    found = f"SELECT COUNT(*) FROM signin WHERE {_LIVE}"  # noqa: S608
+    return int(connection.execute(found, {"now": now, "idle_since": idle_since}).fetchone()[0])
+
+
+def forget_sign_ins(connection: Connection, now: str) -> None:
+    """Deletes those that ran out by themselves. For the writing connection."""
+    connection.execute("DELETE FROM signin WHERE expires_at <= :now", {"now": now})
 
 
 def seen(connection: Connection, token_hash: str, at: str) -> None:
@@ -85,12 +100,12 @@ def proved(connection: Connection, token_hash: str, at: str) -> None:
 
 
 def officers(connection: Connection) -> dict[str, Officer]:
-    """Every officer who was ever on duty, by person id. Whose account is disabled is on duty no more."""
+    """Every officer who was ever on duty, by person id."""
     rows = connection.execute(
-        "SELECT officer_row.id, version, CASE WHEN account.disabled THEN 'off' ELSE status END, case_id"
+        "SELECT officer_row.id, version, status, case_id, account.disabled"
         " FROM officer_row LEFT JOIN account ON account.id = officer_row.id ORDER BY officer_row.id"
     )
-    return {row[0]: Officer(*row) for row in rows}
+    return {row[0]: Officer(row[0], row[1], row[2], row[3], closed=bool(row[4])) for row in rows}
 
 
 def waiting(connection: Connection, states: Collection[str], but: str) -> int:

@@ -199,7 +199,7 @@ async def board(request: web.Request) -> web.StreamResponse:
         {
             "cases": [views.board_row(row, flows[row.workflow], people, words) for row in rows],
             "roster": [
-                {"id": o.id, "name": people[o.id].name, "status": o.status, "free": o.free}
+                {"id": o.id, "name": people[o.id].name, "status": o.duty, "free": o.free}
                 for o in officers.values()
                 if o.id in people
             ],

@@ -121,7 +121,12 @@ async def start(request: web.Request, person: str, how: str) -> tuple[SignedIn, 
         proved_at=iso(now),
         how=how,
     )
-    await desk.store.write(lambda connection: put(connection, row))
+
+    def begin(connection: Connection) -> None:
+        staff.forget_sign_ins(connection, iso(now))
+        put(connection, row)
+
+    await desk.store.write(begin)
     signed = await lookup(request, row.token_hash)
     if signed is None:  # the account was closed this moment
         raise NotSignedIn(Reason("sign-in-first"))
@@ -202,6 +207,11 @@ async def who(request: web.Request) -> SignedIn | None:
     """The person behind the cookie, or None. Renews the idle limit."""
     token = request.cookies.get(cookie_name(request, "rvr_s"))
     return await lookup(request, links.hash_of(token), renew=True) if token else None
+
+
+def idle_since(app: web.Application, now: datetime) -> str:
+    """A sign-in that was last seen before this has run out."""
+    return iso(now - timedelta(seconds=app[SETTINGS].signin_idle_s))
 
 
 async def lookup(request: web.Request, token_hash: str, *, renew: bool = False) -> SignedIn | None:

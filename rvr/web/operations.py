@@ -26,8 +26,9 @@ from rvr.core.errors import NotFound, NotSignedIn, Reason, Unavailable
 from rvr.core.moment import Moment, iso, parse_iso
 from rvr.core.roster import Capacity
 from rvr.desk import Desk
+from rvr.store import staff
 from rvr.store.engine import Connection
-from rvr.web import rendering
+from rvr.web import auth, rendering
 from rvr.web.context import ANCHORING, DESK, MEDIA, SETTINGS
 
 KIND = "text/plain; version=0.0.4; charset=utf-8"
@@ -111,7 +112,9 @@ async def _readings(app: web.Application) -> list[Reading]:
     now = desk.observe()
     found = [*_of_the_process(app, now)]
     try:
-        found += await desk.store.look(lambda connection: _of_the_rows(connection, now, _open_states(desk)))
+        found += await desk.store.look(
+            lambda connection: _of_the_rows(connection, now, auth.idle_since(app, now.at), _open_states(desk))
+        )
         found += _of_officers(await desk.capacity())
     except Unavailable:  # what cannot be looked up is left out: an old figure would be taken for a new one
         pass
@@ -149,7 +152,7 @@ def _open_states(desk: Desk) -> list[str]:
     return sorted({state.id for flow in flows for state in flow.states.values() if state.open})
 
 
-def _of_the_rows(connection: Connection, now: Moment, states: list[str]) -> list[Reading]:
+def _of_the_rows(connection: Connection, now: Moment, idle_since: str, states: list[str]) -> list[Reading]:
     at, named = now.at, {f"state{number}": state for number, state in enumerate(states)}
 
     def rows(query: str, **told: Any) -> list[Any]:
@@ -162,7 +165,6 @@ def _of_the_rows(connection: Connection, now: Moment, states: list[str]) -> list
     (signed,) = rows("SELECT COALESCE(MAX(size), 0) FROM checkpoint")[0]
     (unsigned,) = rows("SELECT MIN(recorded_at) FROM event WHERE position > :signed", signed=signed)[0]
     count, oldest = rows("SELECT COUNT(*), MIN(due_at) FROM clock_row WHERE due_at <= :now", now=iso(at))[0]
-    (signins,) = rows("SELECT COUNT(*) FROM signin WHERE expires_at > :now", now=iso(at))[0]
     waiting = rows("SELECT kind, COUNT(*), MIN(created_at) FROM message WHERE status = 'queued' GROUP BY kind")
     calls = rows("SELECT presence, COUNT(*) FROM case_row WHERE session_open = :open GROUP BY presence", open=True)
     among = ", ".join(f":{name}" for name in named)
@@ -173,7 +175,7 @@ def _of_the_rows(connection: Connection, now: Moment, states: list[str]) -> list
         ("rvr_log_unsigned_seconds", (), age(unsigned)),
         ("rvr_clocks_overdue", (), count),
         ("rvr_clock_overdue_seconds", (), age(oldest)),
-        ("rvr_sign_ins_open", (), signins),
+        ("rvr_sign_ins_open", (), staff.live_sign_ins(connection, iso(at), idle_since)),
         ("rvr_outbox_oldest_seconds", (), max((age(since) for _, _, since in waiting), default=0.0)),
         *(("rvr_outbox_waiting", (kind,), number) for kind, number, _ in waiting),
         *(("rvr_calls_open", (presence,), number) for presence, number in calls),

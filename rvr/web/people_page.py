@@ -14,16 +14,19 @@ from rvr import people
 from rvr.core import events as e
 from rvr.core.commands import STAFF
 from rvr.core.errors import BadInput, NotFound, Reason, Refused
+from rvr.core.moment import iso
 from rvr.store import staff
 from rvr.store.staff import Person
-from rvr.web import rendering
+from rvr.web import auth, rendering
 from rvr.web.context import DESK, SIGNED_IN, WORDS
 
 
 async def show(request: web.Request) -> web.StreamResponse:
     """The account as it is."""
     person, desk = await _person(request), request.app[DESK]
-    seats = await desk.store.look(lambda connection: staff.sign_ins(connection, person.id))
+    now = desk.observe().at
+    idle_since = auth.idle_since(request.app, now)
+    seats = await desk.store.look(lambda connection: staff.sign_ins(connection, person.id, iso(now), idle_since))
     html = rendering.render(
         request.app,
         "person.html",

@@ -129,8 +129,8 @@ def rows(roster: Roster, people: Mapping[str, Person], words: Catalogue) -> list
             {
                 "id": person.id,
                 "name": person.name,
-                "status": officer.status,
-                "status_name": words.name("duty", officer.status),
+                "status": officer.duty,
+                "status_name": words.name("duty", officer.duty),
                 "busy": bool(officer.case),
                 "case": officer.case,
                 "reference": case.reference if case else "",

@@ -73,7 +73,7 @@ async def offer(request: web.Request) -> web.StreamResponse:
         raise TakenOver(Reason("taken-over"))
     media = request.app[MEDIA]
     with _refusals():
-        answer = await media.join(row.session, seat, sdp)
+        answer = await _joined(request, row, seat, sdp)
     pages[seat] = page
     if SIGNED_IN in request:  # nothing is seen or heard before the answer is there
         await auth.looked(request, {row.id: ["call"]})
@@ -81,6 +81,21 @@ async def offer(request: web.Request) -> web.StreamResponse:
     if media.receives_apart:
         headers["Link"] = f'</api/v1/media/{seat}/receive>; rel="receive"'
     return web.Response(text=answer, status=201, content_type="application/sdp", headers=headers)
+
+
+async def _joined(request: web.Request, row: CaseRow, seat: str, sdp: str) -> str:
+    """The media plane's answer. A seat that another desk on the database opened this moment is not known to it yet: a
+    404 would be the last word for a browser. Raises MediaRefused or MediaUnavailable."""
+    media = request.app[MEDIA]
+    for reads_on in (True, False):
+        try:
+            return await media.join(row.session, seat, sdp)
+        except MediaRefused as refused:
+            if refused.http_status != 404:
+                raise
+        if reads_on:
+            await request.app[DESK].catch_up()
+    raise MediaUnavailable("the seat is not open here yet")
 
 
 async def receive(request: web.Request) -> web.StreamResponse:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from rvr.store.tables import SigninRow, every
 from rvr.web import confirming
 from rvr.web.app import ROUTES
 from tests.serving import PASSWORD
-from tests.web.in_process import Answer, House, Someone, in_process
+from tests.web.in_process import SHIFT_S, Answer, House, Someone, in_process
 
 
 @pytest.fixture
@@ -101,3 +102,18 @@ def test_everything_that_is_passed_on_wants_it() -> None:
 )
 def test_nobody_is_led_elsewhere(told: str) -> None:
     assert confirming.place(told) == "/"
+
+
+async def test_a_sign_in_that_ran_out_is_listed_no_more_and_its_row_goes(house: House) -> None:
+    officer = await house.sign_in("officer")
+    admin = await house.sign_in("admin")
+
+    async def listed() -> tuple[bool, int]:
+        page = (await admin.get(f"/admin/people/{officer.id}")).body
+        rows = await house.desk.store.read(lambda session: every(session, SigninRow, SigninRow.person == officer.id))
+        return "End every sign-in" in page, len(rows)
+
+    assert await listed() == (True, 1)
+    house.pass_by(seconds=SHIFT_S + 1)
+    admin = await house.sign_in("admin")
+    assert await listed() == (False, 0)
