@@ -1,5 +1,5 @@
-"""Commands that concern no case's own stream: civil orders, an earlier desk's timings, recordings, how a line fared, a
-trial as a whole.
+"""Commands that concern no case's own stream: civil orders, an earlier desk's timings, the duty plan, recordings, how a
+line fared, a trial as a whole.
 
 Each reads its stream, lets core decide, and comes to a batch for the one door (`Desk.handle`).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rvr.core import earlier
+from rvr.core import duty_plan, earlier
 from rvr.core.arms import stream_of as trial_stream
 from rvr.core.commands import (
     Actor,
@@ -17,6 +17,7 @@ from rvr.core.commands import (
     ImportOrder,
     NoteQuality,
     NoteRecording,
+    PlanDuty,
     RegisterTrial,
     StopTrial,
 )
@@ -31,7 +32,7 @@ from rvr.core.workflow import Workflow
 from rvr.store import Append, Batch
 from rvr.store.store import Store
 
-_OfOneStream = ImportOrder | NoteRecording | DeriveRecording | NoteQuality | RegisterTrial | StopTrial
+_OfOneStream = ImportOrder | NoteRecording | DeriveRecording | NoteQuality | RegisterTrial | StopTrial | PlanDuty
 Note = _OfOneStream | ImportEarlier
 
 
@@ -62,6 +63,8 @@ async def batch_of(store: Store, workflow: Workflow, command: Note, by: Actor, a
             events = (decide_register(fold_trial(command.trial, log), command, workflow, by=by, at=at),)
         case StopTrial():
             events = (decide_stop(fold_trial(command.trial, log), command, workflow, by=by, at=at),)
+        case PlanDuty():
+            events = (duty_plan.decide_plan(command, by=by, at=at),)
     appends = (Append(stream, len(log), events),) if events else ()
     return Batch(command.command_id, by.id, asked, appends, orders=orders)
 
@@ -83,6 +86,8 @@ def _stream_of(command: _OfOneStream) -> str:
             return f"order/{command.order}"
         case NoteQuality():
             return stream_of(command.session)
+        case PlanDuty():
+            return duty_plan.STREAM
         case RegisterTrial() | StopTrial():
             return trial_stream(command.trial)
     return f"recording/{command.recording}"

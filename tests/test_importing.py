@@ -23,7 +23,7 @@ from rvr.core.errors import BadInput, Forbidden, Reason
 from rvr.core.moment import iso
 from rvr.desk import Desk
 from rvr.importing import sheets
-from rvr.importing.kinds import Orders, Outcomes, Reports, Timings
+from rvr.importing.kinds import Duty, Orders, Outcomes, Reports, Timings
 from rvr.importing.mappings import load
 from rvr.messages import catalogue
 from rvr.realtime import Hub
@@ -309,7 +309,8 @@ async def test_a_mapping_says_what_the_other_system_calls_things(at: AtWork) -> 
 
 
 async def test_every_sample_fits_its_kind(at: AtWork) -> None:
-    for kind, wanted in ((Reports, "reports"), (Orders, "orders"), (Outcomes, "outcomes"), (Timings, "timings")):
+    told = ((Reports, "reports"), (Orders, "orders"), (Outcomes, "outcomes"), (Timings, "timings"), (Duty, "duty"))
+    for kind, wanted in told:
         assert load(SAMPLES / f"{wanted}.toml", kind(at.desk).wanted).columns
     assert {file.stem for file in SAMPLES.glob("*.toml")} == {*importing.KINDS, *importing.WHOLE}
 

@@ -196,6 +196,16 @@ class ImportEarlier:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanDuty:
+    """Say who is to be on duty from the first of these shifts to the last, in place of what was said before."""
+
+    command_id: str
+    shifts: tuple[tuple[str, str, str], ...]
+    """Of each the officer's id, its begin and its end in UTC; at least one."""
+    at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProposeErasure:
     """Propose to destroy a case's key. A second person has to confirm it."""
 
@@ -264,6 +274,7 @@ Command = (
     | SetDuty
     | ImportOrder
     | ImportEarlier
+    | PlanDuty
     | NoteRecording
     | DeriveRecording
     | NoteQuality

@@ -17,6 +17,7 @@ from rvr.core.authority_facts import *  # noqa: F403
 from rvr.core.beside_facts import *  # noqa: F403
 from rvr.core.call_facts import *  # noqa: F403
 from rvr.core.clock_facts import *  # noqa: F403
+from rvr.core.duty_facts import *  # noqa: F403
 from rvr.core.erasure_facts import *  # noqa: F403
 from rvr.core.fact import FACTS as FACTS
 from rvr.core.fact import Fact as Fact
@@ -706,7 +707,7 @@ class EarlierCaseTimed(Fact):
 
 _PARTS = (
     *("events", "session_facts", "beside_facts", "call_facts", "clock_facts", "erasure_facts", "recording_facts"),
-    *("trial_facts", "authority_facts", "feedback_facts"),
+    *("trial_facts", "authority_facts", "feedback_facts", "duty_facts"),
 )
 """In this order their facts stand in every list: documents, the codebook, the columns of an export."""
 

@@ -26,7 +26,7 @@ OTHER_STREAMS = (
     *("OfficerDutyChanged", "OfficerEngaged", "OfficerFreed", "PersonRegistered", "AccountChanged", "DefinitionStored"),
     *("OrderImported", "OrderEnded", "EarlierCaseTimed", "ClockStepObserved", "ClockHealthNoted"),
     *("RecordingGrew", "RecordingSealed", "RecordingDerived", "QualityMeasured"),
-    *("TrialRegistered", "TrialStopped", "PlaceTaken"),
+    *("TrialRegistered", "TrialStopped", "PlaceTaken", "DutyPlanned"),
 )
 """Facts that no case's stream holds."""
 

@@ -1,4 +1,4 @@
-"""Imports a CSV file through the desk's one door: what is refused is told with its line and its reasons.
+"""Imports a CSV file or a calendar through the desk's one door: what is refused is told with its line and its reasons.
 
 Line by line, but for a kind that only makes sense as a whole (`WholeImport`). A line that was imported before is there
 already, so a file may be imported again, also after a crash. Nothing of what a line holds is written into the report:
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rvr.core.commands import THE_IMPORTER, Command
+from rvr.core.commands import THE_IMPORTER, Actor, Command
 from rvr.core.errors import Reason, Refused, RvrError, Unavailable
 from rvr.desk import Desk
 from rvr.importing.kinds import KINDS as KINDS
@@ -39,16 +39,17 @@ class _OneFile:
     mapper: Mapper
     lines: tuple[Line, ...]
     dry_run: bool
+    by: Actor
 
     @property
     def _door(self) -> Door:
         return self._ask if self.dry_run else self._do
 
     async def _do(self, command: Command) -> bool:
-        return bool((await self.desk.handle(command, THE_IMPORTER)).recorded)
+        return bool((await self.desk.handle(command, self.by)).recorded)
 
     async def _ask(self, command: Command) -> bool:
-        return await self.desk.would_record(command, THE_IMPORTER)
+        return await self.desk.would_record(command, self.by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +132,29 @@ def _again(
 
 
 def prepare(
-    desk: Desk, file: Path, kind: str, mapping: Path | None = None, *, dry_run: bool = False
+    desk: Desk,
+    file: Path,
+    kind: str,
+    mapping: Path | None = None,
+    *,
+    raw: bytes | None = None,
+    by: Actor = THE_IMPORTER,
+    dry_run: bool = False,
 ) -> Import | WholeImport:
-    """Reads the file and its mapping. Raises BadInput with everything that would make the whole of it a mistake."""
-    sheet = read(file)
+    """Reads the file and its mapping; `raw`: what is in the file, where it does not lie on a disk. Raises BadInput with
+    everything that would make the whole of it a mistake."""
+    if file.suffix.lower() == ".ics":
+        from rvr.importing import calendars  # a tenth of a second that every start would wait for
+
+        sheet = calendars.read(file, raw, desk.observe().at)
+    else:
+        sheet = read(file, raw)
 
     def made(wanted: Wanted) -> Mapper:
         return mapper(file, sheet, wanted, load(mapping, wanted) if mapping is not None else Translation())
 
     if kind in WHOLE:
         whole = WHOLE[kind](desk)
-        return WholeImport(desk, made(whole.wanted), sheet.lines, dry_run, whole)
+        return WholeImport(desk, made(whole.wanted), sheet.lines, dry_run, by, whole)
     chosen = KINDS[kind](desk)
-    return Import(desk, made(chosen.wanted), sheet.lines, dry_run, chosen)
+    return Import(desk, made(chosen.wanted), sheet.lines, dry_run, by, chosen)

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from rvr.core import earlier, orders
-from rvr.core.commands import THE_IMPORTER, Command, ImportEarlier, ImportOrder, MakeMove, OpenCase
+from rvr.core import duty_plan, earlier, orders
+from rvr.core.commands import THE_IMPORTER, Command, ImportEarlier, ImportOrder, MakeMove, OpenCase, PlanDuty
 from rvr.core.errors import NotFound, Reason, Refused, Reused
 from rvr.core.events import EarlierCaseTimed
 from rvr.core.identity import reference_text
@@ -158,12 +158,46 @@ class Timings:
         return id_of(self.desk, "timings", *self.key(form))
 
 
+class Duty:
+    """The duty plan. An officer is told by the sign-in name, by an e-mail address that begins with it, or by name."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.wanted = Wanted(replace(_flow(desk), fields=duty_plan.fields_of()), duty_plan.ASKS, ())
+        self._officers: dict[str, list[str]] = {}
+
+    def key(self, form: Form) -> tuple[str, ...]:
+        return (form["officer"], form["begins_at"])
+
+    async def begin(self) -> None:
+        for one in (await self.desk.people()).values():
+            if "officer" in one.roles and not one.disabled:
+                for known_as in {one.username.casefold(), one.name.casefold()}:
+                    self._officers.setdefault(known_as, []).append(one.id)
+
+    def is_new(self, form: Form) -> bool:
+        duty_plan.shift_of(form, self._officer(form))
+        return True  # a plan is as it is told, also where it was told before
+
+    async def land(self, new: Sequence[Form], door: Door) -> None:
+        shifts = ((self._officer(form), form["begins_at"], form["ends_at"]) for form in new)
+        await door(PlanDuty(self.desk.new_id(), tuple(shifts)))
+
+    def _officer(self, form: Form) -> str:
+        told = form["officer"].casefold()
+        found = self._officers.get(told) or self._officers.get(told.partition("@")[0], [])
+        if len(found) != 1:
+            code = "import-many-officers" if found else "import-no-officer"
+            raise Refused(Reason(code, {}, "officer"))
+        return found[0]
+
+
 def _without_reference(form: Form) -> Form:
     return {name: value for name, value in form.items() if name != "reference"}
 
 
 KINDS: Mapping[str, type[Kind]] = {"reports": Reports, "orders": Orders, "outcomes": Outcomes}
-WHOLE: Mapping[str, type[WholeKind]] = {"timings": Timings}
+WHOLE: Mapping[str, type[WholeKind]] = {"timings": Timings, "duty": Duty}
 
 
 def id_of(desk: Desk, *known_by: str) -> str:

@@ -46,9 +46,10 @@ class Sheet:
     """Those behind the first, without empty ones."""
 
 
-def read(file: Path) -> Sheet:
-    """The file's columns and lines. Raises BadInput for one that is no table."""
-    text = _text(file)
+def read(file: Path, raw: bytes | None = None) -> Sheet:
+    """The file's columns and lines; `raw`: what is in it, where it does not lie on a disk. Raises BadInput for one that
+    is no table."""
+    text = _text(file, raw)
     declared = _DECLARED.match(text)
     before = 1 if declared else 0
     text = text[declared.end() :] if declared else text
@@ -63,9 +64,9 @@ def read(file: Path) -> Sheet:
     return Sheet(tuple(columns), tuple(_within(line, len(columns)) for line in lines))
 
 
-def _text(file: Path) -> str:
+def _text(file: Path, raw: bytes | None) -> str:
     try:
-        raw = file.read_bytes()
+        raw = file.read_bytes() if raw is None else raw
         if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return raw.decode("utf-16")
         return raw.decode("utf-8-sig", "surrogateescape")

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from sqlmodel import Session, col, select
 
+from rvr.core import duty_plan
 from rvr.core.assigning import NOBODY, Wishes, met
+from rvr.core.events import DutyPlanned, build
 from rvr.core.force import OfficerProfile
 from rvr.core.moment import iso
 from rvr.core.roster import Officer
@@ -74,6 +76,9 @@ class Roster:
     officers: Mapping[str, Officer]
     shifts: Mapping[str, Shift]
     cases: Mapping[str, CaseRow]
+    plan: Mapping[str, duty_plan.Shift] = field(default_factory=dict)
+    """By officer, what is planned: the shift that is on, or the next of the coming hours."""
+    now: str = ""
 
     def of(self, officer: str) -> Officer:
         return self.officers.get(officer, Officer(officer))
@@ -89,9 +94,14 @@ class Roster:
         if one.case:
             row = self.cases.get(one.case)
             return IN_STATE.get(row.state, "with_case") if row else "with_case"
-        if one.status == "break" and self.after_hard(officer):
+        if one.duty == "break" and self.after_hard(officer):
             return "hard_break"
-        return "free" if one.free else one.status
+        return "free" if one.free else one.duty
+
+    def expected(self, officer: str) -> bool:
+        """Whether the plan has the officer on duty now, and the officer is not."""
+        shift = self.plan.get(officer)
+        return shift is not None and shift.begins <= self.now < shift.ends and self.of(officer).duty == "off"
 
     def after_hard(self, officer: str) -> bool:
         """Whether the last case of this shift had high risk."""
@@ -101,7 +111,8 @@ class Roster:
 
 async def look(desk: Desk, officers: Mapping[str, Officer]) -> Roster:
     """What these officers are doing now."""
-    since = iso(desk.observe().at - timedelta(hours=SHIFT_H))
+    now = desk.observe().at
+    since = iso(now - timedelta(hours=SHIFT_H))
     kinds = ("OfficerDutyChanged", "OfficerEngaged", "OfficerFreed")
 
     def query(session: Session) -> tuple[dict[str, Shift], dict[str, CaseRow]]:
@@ -114,7 +125,23 @@ async def look(desk: Desk, officers: Mapping[str, Officer]) -> Roster:
         cases = session.exec(select(CaseRow).where(col(CaseRow.id).in_(ids - {""})))
         return shifts, {row.id: row for row in cases}
 
-    return Roster(officers, *await desk.store.read(query))
+    plan: dict[str, duty_plan.Shift] = {}
+    for one in await planned(desk, now, now + timedelta(hours=SHIFT_H)):
+        plan.setdefault(one.officer, one)
+    return Roster(officers, *await desk.store.read(query), plan, iso(now))
+
+
+PLANS = 8
+"""So many of the newest are read: a duty system tells the coming weeks again and again."""
+
+
+async def planned(desk: Desk, since: datetime, until: datetime) -> list[duty_plan.Shift]:
+    """The shifts of which some lies in that time, the earliest first."""
+    wanted = select(EventRow.public).where(EventRow.stream == duty_plan.STREAM)
+    newest = wanted.order_by(col(EventRow.version).desc()).limit(PLANS)
+    told = await desk.store.read(lambda session: list(session.exec(newest)))
+    plans = (build("DutyPlanned", 1, json.loads(raw)["data"]) for raw in told)
+    return duty_plan.planned((one for one in plans if isinstance(one, DutyPlanned)), since, until)
 
 
 def rows(roster: Roster, people: Mapping[str, Person], words: Catalogue) -> list[dict[str, Any]]:
@@ -139,6 +166,8 @@ def rows(roster: Roster, people: Mapping[str, Person], words: Catalogue) -> list
                 "since": shift.since,
                 "cases": len(shift.cases),
                 "after_hard": roster.after_hard(person.id),
+                "planned": roster.plan.get(person.id),
+                "expected": roster.expected(person.id),
             }
         )
     return sorted(shown, key=lambda row: (ORDER.index(str(row["doing"])), row["cases"], row["name"]))

@@ -38,7 +38,7 @@ async def page(request: web.Request) -> web.StreamResponse:
         count=len(rows),
         says=says,
         alarms=alarms,
-        roster=[one for one in roster if one["doing"] != "off"],
+        roster=[one for one in roster if one["doing"] != "off" or one["planned"]],
         capacity=night.capacity,
     )
     return web.Response(text=html, content_type="text/html")

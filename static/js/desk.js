@@ -4,6 +4,7 @@ import { alertsButton, connectionBanner, sayThresholds, watchBoard, watchCase } 
 import "./answers.js";
 import "./filter.js";
 import { keepDrafts } from "./drafts.js";
+import "./file-text.js";
 import { focusTrouble, sendForms } from "./forms.js";
 import { keepForm } from "./keep.js";
 import { follow, followBeside } from "./live.js";
