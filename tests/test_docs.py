@@ -31,6 +31,7 @@ from rvr.definitions import Definitions, load
 from rvr.definitions.workflows import SELECTORS
 from rvr.evaluation import codebook
 from rvr.web import app, views
+from tests.e2e import test_screens as screens
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -594,3 +595,22 @@ def test_a_page_names_only_verbs_that_there_are() -> None:
     }
     named = {(page.name, verb) for page in PAGES for verb in re.findall(r"python3 run\.py ([a-z]+)", read(page))}
     assert {one for one in named if one[1] not in known} == set()
+
+
+NO_PAGE = re.compile(r"/(api|health)/.*|/metrics|/live|/sign-in/(provider|finish)")
+"""What a GET answers with data, a feed, or a way elsewhere."""
+
+
+def test_axe_looks_at_every_page_as_the_statement_on_accessibility_says() -> None:
+    pages = {one.path for one in app.ROUTES if one.method == "GET" and not NO_PAGE.fullmatch(one.path)}
+    visited = {_page_of(path) for _, path, _ in screens.SCREENS}
+    assert pages - visited == set(screens.ELSEWHERE)
+    stories = "".join(read(path) for path in (ROOT / "tests" / "e2e").glob("test_*.py"))
+    assert [name for name in screens.ELSEWHERE.values() if f"def {name}(" not in stories] == []
+
+
+def _page_of(address: str) -> str:
+    """The route of an address: of two that fit, the one that is listed first."""
+    path = re.sub(r"{[^}]+}", "x", address.partition("?")[0])
+    fits = (one.path for one in app.ROUTES if re.fullmatch(re.sub(r"{[^}]+}", "[^/]+", one.path), path))
+    return next(fits, "")
