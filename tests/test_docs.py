@@ -13,6 +13,7 @@ import dataclasses
 import difflib
 import inspect
 import re
+import subprocess
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
@@ -595,6 +596,33 @@ def test_a_page_names_only_verbs_that_there_are() -> None:
     }
     named = {(page.name, verb) for page in PAGES for verb in re.findall(r"python3 run\.py ([a-z]+)", read(page))}
     assert {one for one in named if one[1] not in known} == set()
+
+
+def test_the_page_on_operating_lets_through_for_victims_what_the_proxies_do() -> None:
+    told = re.search(r"let nothing but (.+?) through there", read(DOCS / "OPERATING.md"))
+    assert told
+    page = set(re.findall(r"`([^`]+)`", told[1]))
+    caddy = re.search(r"@known path (.+)", read(DOCS / "operations" / "Caddyfile"))
+    nginx = read(DOCS / "operations" / "nginx.conf").partition("server_name j.example.org;")[2].partition("}\n\n")[0]
+    ways = [caddy[1].split() if caddy else [], re.findall(r"location (?:= )?(/\S+) { (?!return)", nginx)]
+    for known in ways:
+        assert {_door(way) for way in known} == {_door(way) for way in page}
+
+
+def _door(way: str) -> str:
+    """`/api/v1/join/*` and `/api/v1/join/live` are of `/api/v1/join`."""
+    return "/".join(way.rstrip("/*").split("/")[:4])
+
+
+def test_the_program_is_put_on_a_machine_as_the_page_on_operating_says(tmp_path: Path) -> None:
+    """All that a set-up needs, for everybody to read, and nothing of what a demonstration left."""
+    told = re.search(r"^    (install -d /opt/rvr .+)$", read(DOCS / "OPERATING.md"), re.MULTILINE)
+    assert told
+    made = tmp_path / "opt"
+    subprocess.run(["/bin/sh", "-c", told[1].replace("/opt/rvr", str(made))], cwd=ROOT, check=True)
+    assert {"run.py", "requirements.lock", "rvr", "static", "workflows", "docs"} <= {one.name for one in made.iterdir()}
+    assert not [name for name in (".git", ".venv", "var") if (made / name).exists()]
+    assert (made / "rvr" / "cli.py").stat().st_mode & 0o777 == 0o644
 
 
 NO_PAGE = re.compile(r"/(api|health)/.*|/metrics|/live|/sign-in/(provider|finish)")
