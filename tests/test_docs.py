@@ -31,6 +31,9 @@ from rvr.core.risk import Instrument
 from rvr.definitions import Definitions, load
 from rvr.definitions.workflows import SELECTORS
 from rvr.evaluation import codebook
+from rvr.store import roles
+from rvr.store.projections import ROWS
+from rvr.store.tables import METADATA
 from rvr.web import app, views
 from tests.e2e import test_screens as screens
 
@@ -452,6 +455,23 @@ def figures() -> str:
     return table("name | kind | labels | what it says", rows)
 
 
+VERBS = {"SELECT": "read", "INSERT": "add", "UPDATE": "change", "DELETE": "delete"}
+
+
+def rights() -> str:
+    """What the serving role may do: tables of which it may do the same in one row."""
+    same: dict[str, list[str]] = {}
+    for name, told in roles.rights().items():
+        same.setdefault(told, []).append(name)
+    rows = ((code(sorted(names)), _allowed(told)) for told, names in same.items())
+    return table("tables | the serving role may", rows)
+
+
+def _allowed(told: str) -> str:
+    *first, last = (VERBS[right] for right in told.split(", "))
+    return f"{', '.join(first)} and {last}" if first else f"{last} only"
+
+
 def accounts() -> str:
     return code(username for username, _, _ in people.DEMO) + ".\n"
 
@@ -480,6 +500,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "accounts": accounts,
     "settings": settings,
     "figures": figures,
+    "rights on PostgreSQL": rights,
     "routes": routes,
     "routes without a category": routes_apart,
     "files of the data package": tables,
@@ -596,6 +617,20 @@ def test_a_page_names_only_verbs_that_there_are() -> None:
     }
     named = {(page.name, verb) for page in PAGES for verb in re.findall(r"python3 run\.py ([a-z]+)", read(page))}
     assert {one for one in named if one[1] not in known} == set()
+
+
+STREAM = re.compile(r"^Stream ([a-z]+)/")
+
+
+def test_the_page_on_the_log_names_every_stream_and_says_of_every_table_what_it_is() -> None:
+    page = read(DOCS / "LOG.md").partition("## 2. ")[2].partition("## 3. ")[0]
+    told = {found[1] for kind in e.FACTS.values() if (found := STREAM.match(_about(kind)))}
+    assert set(re.findall(r"^\| `([a-z]+)/", page, re.MULTILINE)) == {"case", *told}
+    tables = re.search(r"can be made again from the log \((.+?)\) or are not part .+? \((.+?)\)", page)
+    assert tables
+    again, apart = (set(re.findall(r"`(\w+)`", part)) for part in tables.groups())
+    assert again == set(ROWS)
+    assert apart == set(METADATA.tables) - again - {"event", "access", "command", "data_key"}
 
 
 def test_the_page_on_operating_lets_through_for_victims_what_the_proxies_do() -> None:
