@@ -605,6 +605,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert link["anchor"] in anchors(target), link[0]
 
 
+def test_the_readme_leads_to_every_text() -> None:
+    told = {link["path"] for link in LINK.finditer(read(ROOT / "README.md").partition("## The longer texts")[2])}
+    there = [*DOCS.glob("*.md"), *DOCS.glob("*.toml"), *PAGES]
+    assert {path.relative_to(ROOT).as_posix() for path in there} - {"README.md"} <= told
+
+
 def test_a_page_names_only_verbs_that_there_are() -> None:
     """`python3 run.py VERB`, wherever it is written."""
     known = set(re.findall(r"[a-z]+", cli.parser().format_help())) | {
