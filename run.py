@@ -51,6 +51,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 WINDOWS = os.name == "nt"
 ROOT = Path(__file__).resolve().parent
@@ -682,12 +683,17 @@ def run_screens(arguments: list[str]) -> int:
 
 # --- the supply chain ---
 
-NOT_EXAMINED = "not examined: no advisory service can be reached from here"
+# Of pip-audit's and npm's words, those that speak of the service: also of a mirror that has none.
+NO_SERVICE = re.compile(
+    NO_NETWORK.pattern
+    + r"|Could not connect to|\b(404|405|429|5\d\d) (Client|Server) Error|audit endpoint returned an error",
+    re.IGNORECASE,
+)
 
 
 def run_audit(arguments: list[str]) -> int:
-    """1 where something is known against a package. A machine without an advisory service is told so and not failed:
-    its build says nothing about it either way."""
+    """1 where something is known against a package, or where it could not be asked for a reason of this machine's own.
+    One that reaches no advisory service is told so and not failed: its build says nothing about it either way."""
     if arguments:
         raise SetupFault("`run.py audit` takes no arguments", exit_code=2)
     set_up(for_tests=True)
@@ -699,34 +705,64 @@ def run_audit(arguments: list[str]) -> int:
 
 def audit_python() -> list[str]:
     """What is known against the packages of requirements.lock."""
+    what = "Python packages"
     command = [str(VENV_PYTHON), "-m", "pip_audit", "--disable-pip", "--require-hashes", "--progress-spinner=off"]
     command += ["--format=json", "--timeout=10", "-r", str(RUNTIME_LOCK)]
-    done = subprocess.run(command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-    try:
-        told = json.loads(done.stdout)["dependencies"]
-    except (ValueError, KeyError):
-        told = []
-    examined = [one for one in told if "skip_reason" not in one]
-    say_examined("Python packages", len(examined), len(told))
+    told = ask_what_is_known(what, command, "dependencies")
+    if told is None:
+        return []
+    examined = [one for one in told["dependencies"] if "skip_reason" not in one]
+    skipped = [one["skip_reason"] for one in told["dependencies"] if "skip_reason" in one]
+    say_examined(what, len(examined), len(told["dependencies"]), *skipped[:1])
     return [f"{one['name']} {one['version']}: {fault['id']}" for one in examined for fault in one["vulns"]]
 
 
 def audit_front_end() -> list[str]:
     """What is known against the packages of static/package-lock.json."""
-    npm = shutil.which("npm")
-    told = {}
-    if npm:
-        command = [npm, "audit", "--json", "--package-lock-only"]
-        done = subprocess.run(command, cwd=str(STATIC), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-        with contextlib.suppress(ValueError):
-            told = json.loads(done.stdout)
-    count = told.get("metadata", {}).get("dependencies", {}).get("total", 0)
-    say_examined("front-end packages", count, count)
-    return [f"{name}: {one['severity']}" for name, one in sorted(told.get("vulnerabilities", {}).items())]
+    what, npm = "front-end packages", shutil.which("npm")
+    command, env = ([npm], {}) if npm else npm_in_venv()
+    told = ask_what_is_known(what, [*command, "audit", "--json", "--package-lock-only"], "metadata", env)
+    if told is None:
+        return []
+    count = told["metadata"]["dependencies"]["total"]
+    say_examined(what, count, count)
+    return [f"{name}: {one['severity']}" for name, one in sorted(told["vulnerabilities"].items())]
 
 
-def say_examined(what: str, examined: int, of: int) -> None:
-    sys.stderr.write(f"{what}: {f'{examined} of {of} examined' if examined else NOT_EXAMINED}\n")
+def ask_what_is_known(
+    what: str, command: list[str], answer: str, env: "dict[str, str] | None" = None
+) -> "dict[str, Any] | None":
+    """What the program tells, which has this key; None, after saying so, where no advisory service was reached.
+
+    Raises SetupFault where it failed for another reason, such as a lock file that it cannot read: a build that took
+    this for no service would never be examined again.
+    """
+    done = subprocess.run(
+        command,
+        cwd=str(STATIC),
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    told: dict[str, Any] = {}
+    with contextlib.suppress(ValueError):
+        told = json.loads(done.stdout)
+    if answer in told:
+        return told
+    said = done.stderr.decode("utf-8", "replace")
+    error = told.get("error") or {}
+    why = error.get("summary") or told.get("message") or (meaningful_lines(said) or ["it said nothing"])[-1]
+    if not NO_SERVICE.search(said):
+        raise SetupFault(f"the {what} could not be examined; mend what is named here and start again: {why}")
+    say_examined(what, 0, 0, why)
+    return None
+
+
+def say_examined(what: str, examined: int, of: int, why: str = "") -> None:
+    """`why`: what was said of those that were not."""
+    told = f"{examined} of {of} examined" if examined else "not examined: no advisory service can be reached from here"
+    sys.stderr.write(f"{what}: {told}\n" + (f"  {why[:300]}\n" if why else ""))
 
 
 def run_sbom(arguments: list[str]) -> int:

@@ -13,6 +13,7 @@ import dataclasses
 import difflib
 import inspect
 import re
+import subprocess
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
@@ -30,7 +31,11 @@ from rvr.core.risk import Instrument
 from rvr.definitions import Definitions, load
 from rvr.definitions.workflows import SELECTORS
 from rvr.evaluation import codebook
+from rvr.store import roles
+from rvr.store.projections import ROWS
+from rvr.store.tables import METADATA
 from rvr.web import app, views
+from tests.e2e import test_screens as screens
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -450,6 +455,23 @@ def figures() -> str:
     return table("name | kind | labels | what it says", rows)
 
 
+VERBS = {"SELECT": "read", "INSERT": "add", "UPDATE": "change", "DELETE": "delete"}
+
+
+def rights() -> str:
+    """What the serving role may do: tables of which it may do the same in one row."""
+    same: dict[str, list[str]] = {}
+    for name, told in roles.rights().items():
+        same.setdefault(told, []).append(name)
+    rows = ((code(sorted(names)), _allowed(told)) for told, names in same.items())
+    return table("tables | the serving role may", rows)
+
+
+def _allowed(told: str) -> str:
+    *first, last = (VERBS[right] for right in told.split(", "))
+    return f"{', '.join(first)} and {last}" if first else f"{last} only"
+
+
 def accounts() -> str:
     return code(username for username, _, _ in people.DEMO) + ".\n"
 
@@ -478,6 +500,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "accounts": accounts,
     "settings": settings,
     "figures": figures,
+    "rights on PostgreSQL": rights,
     "routes": routes,
     "routes without a category": routes_apart,
     "files of the data package": tables,
@@ -582,6 +605,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert link["anchor"] in anchors(target), link[0]
 
 
+def test_the_readme_leads_to_every_text() -> None:
+    told = {link["path"] for link in LINK.finditer(read(ROOT / "README.md").partition("## The longer texts")[2])}
+    there = [*DOCS.glob("*.md"), *DOCS.glob("*.toml"), *PAGES]
+    assert {path.relative_to(ROOT).as_posix() for path in there} - {"README.md"} <= told
+
+
 def test_a_page_names_only_verbs_that_there_are() -> None:
     """`python3 run.py VERB`, wherever it is written."""
     known = set(re.findall(r"[a-z]+", cli.parser().format_help())) | {
@@ -594,3 +623,63 @@ def test_a_page_names_only_verbs_that_there_are() -> None:
     }
     named = {(page.name, verb) for page in PAGES for verb in re.findall(r"python3 run\.py ([a-z]+)", read(page))}
     assert {one for one in named if one[1] not in known} == set()
+
+
+STREAM = re.compile(r"^Stream ([a-z]+)/")
+
+
+def test_the_page_on_the_log_names_every_stream_and_says_of_every_table_what_it_is() -> None:
+    page = read(DOCS / "LOG.md").partition("## 2. ")[2].partition("## 3. ")[0]
+    told = {found[1] for kind in e.FACTS.values() if (found := STREAM.match(_about(kind)))}
+    assert set(re.findall(r"^\| `([a-z]+)/", page, re.MULTILINE)) == {"case", *told}
+    tables = re.search(r"can be made again from the log \((.+?)\) or are not part .+? \((.+?)\)", page)
+    assert tables
+    again, apart = (set(re.findall(r"`(\w+)`", part)) for part in tables.groups())
+    assert again == set(ROWS)
+    assert apart == set(METADATA.tables) - again - {"event", "access", "command", "data_key"}
+
+
+def test_the_page_on_operating_lets_through_for_victims_what_the_proxies_do() -> None:
+    told = re.search(r"let nothing but (.+?) through there", read(DOCS / "OPERATING.md"))
+    assert told
+    page = set(re.findall(r"`([^`]+)`", told[1]))
+    caddy = re.search(r"@known path (.+)", read(DOCS / "operations" / "Caddyfile"))
+    nginx = read(DOCS / "operations" / "nginx.conf").partition("server_name j.example.org;")[2].partition("}\n\n")[0]
+    ways = [caddy[1].split() if caddy else [], re.findall(r"location (?:= )?(/\S+) { (?!return)", nginx)]
+    for known in ways:
+        assert {_door(way) for way in known} == {_door(way) for way in page}
+
+
+def _door(way: str) -> str:
+    """`/api/v1/join/*` and `/api/v1/join/live` are of `/api/v1/join`."""
+    return "/".join(way.rstrip("/*").split("/")[:4])
+
+
+def test_the_program_is_put_on_a_machine_as_the_page_on_operating_says(tmp_path: Path) -> None:
+    """All that a set-up needs, for everybody to read, and nothing of what a demonstration left."""
+    told = re.search(r"^    (install -d /opt/rvr .+)$", read(DOCS / "OPERATING.md"), re.MULTILINE)
+    assert told
+    made = tmp_path / "opt"
+    subprocess.run(["/bin/sh", "-c", told[1].replace("/opt/rvr", str(made))], cwd=ROOT, check=True)
+    assert {"run.py", "requirements.lock", "rvr", "static", "workflows", "docs"} <= {one.name for one in made.iterdir()}
+    assert not [name for name in (".git", ".venv", "var") if (made / name).exists()]
+    assert (made / "rvr" / "cli.py").stat().st_mode & 0o777 == 0o644
+
+
+NO_PAGE = re.compile(r"/(api|health)/.*|/metrics|/live|/sign-in/(provider|finish)")
+"""What a GET answers with data, a feed, or a way elsewhere."""
+
+
+def test_axe_looks_at_every_page_as_the_statement_on_accessibility_says() -> None:
+    pages = {one.path for one in app.ROUTES if one.method == "GET" and not NO_PAGE.fullmatch(one.path)}
+    visited = {_page_of(path) for _, path, _ in screens.SCREENS}
+    assert pages - visited == set(screens.ELSEWHERE)
+    stories = "".join(read(path) for path in (ROOT / "tests" / "e2e").glob("test_*.py"))
+    assert [name for name in screens.ELSEWHERE.values() if f"def {name}(" not in stories] == []
+
+
+def _page_of(address: str) -> str:
+    """The route of an address: of two that fit, the one that is listed first."""
+    path = re.sub(r"{[^}]+}", "x", address.partition("?")[0])
+    fits = (one.path for one in app.ROUTES if re.fullmatch(re.sub(r"{[^}]+}", "[^/]+", one.path), path))
+    return next(fits, "")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import run
+from tests.serving import free_port
 
 LOCKED = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 needs_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="no npm on this machine")
@@ -54,3 +55,31 @@ def test_what_is_known_against_a_package_fails_and_what_cannot_be_asked_is_said(
     told = capfd.readouterr().err
     assert re.search(r"Python packages: (\d+ of \d+ examined|not examined: no advisory service)", told)
     assert known == [] or "examined" in told
+
+
+def test_where_no_service_is_reached_it_is_said_with_the_reason_and_nothing_fails(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    for name in ("HTTPS_PROXY", "https_proxy", "npm_config_registry"):
+        monkeypatch.setenv(name, nobody)
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    assert run.audit_python() == []
+    told = capfd.readouterr().err
+    assert re.match(r"Python packages: not examined: no advisory service .+\n  .*ProxyError", told)
+    assert run.audit_front_end() == []
+    told = capfd.readouterr().err
+    assert re.match(r"front-end packages: not examined: no advisory service .+\n  .*ECONNREFUSED", told)
+
+
+def test_a_lock_file_that_cannot_be_examined_is_a_fault_and_not_a_missing_service(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "requirements.lock").write_text("aiohttp==3\n")
+    monkeypatch.setattr(run, "RUNTIME_LOCK", tmp_path / "requirements.lock")
+    with pytest.raises(run.SetupFault, match=r"Python packages could not be examined.*does not contain a hash"):
+        run.audit_python()
+    (tmp_path / "package.json").write_bytes((run.STATIC / "package.json").read_bytes())
+    monkeypatch.setattr(run, "STATIC", tmp_path)
+    with pytest.raises(run.SetupFault, match=r"front-end packages could not be examined.*lockfile"):
+        run.audit_front_end()

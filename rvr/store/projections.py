@@ -31,7 +31,7 @@ from rvr.store.tables import CaseRow, ClockRow, GlassRow, OfficerRow, OrderRow, 
 MADE_AS = "5"
 """Raised whenever read rows are made in another way: a store then makes them again at its next start."""
 
-_ROWS = ("case_row", "clock_row", "officer_row", "order_row", "identity_row", "glass_row")
+ROWS = ("case_row", "clock_row", "officer_row", "order_row", "identity_row", "glass_row")
 
 
 def put_case(connection: Connection, case: Case, position: int) -> None:
@@ -181,7 +181,7 @@ def rebuild(connection: Connection, sealer: Sealer) -> None:
 
     Whom a destroyed key or a broken seal hides is in no index; the others must still be found.
     """
-    for table in _ROWS:
+    for table in ROWS:
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 (names from the line above)
     _each(connection, None, "case/", lambda key, log: put_case(connection, fold(key, log), log[-1].position))
     _each(connection, None, "officer/", lambda key, log: put_officer(connection, fold_officer(key, log)))
@@ -195,13 +195,13 @@ def replay(connection: Connection, sealer: Sealer) -> list[str]:
     before = fingerprints(connection)
     rebuild(connection, sealer)
     after = fingerprints(connection)
-    return [table for table in _ROWS if before[table] != after[table]]
+    return [table for table in ROWS if before[table] != after[table]]
 
 
 def fingerprints(connection: Connection) -> dict[str, bytes]:
     """Of each table of read rows, a hash of all that it holds, whatever the order."""
     found = {}
-    for table in _ROWS:
+    for table in ROWS:
         told = sha256()
         order = "1, 2" if table == "glass_row" else "1, 2, 3, 4"  # its key has two columns, the longest has four
         for row in connection.execute(f"SELECT * FROM {table} ORDER BY {order}"):  # noqa: S608 (names from above)

@@ -15,7 +15,7 @@ import av
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.test_screens import assigned
+from tests.e2e.test_screens import assigned, has_no_fault
 from tests.e2e.test_story import MEDIA, Person, picture
 from tests.e2e.test_victim import Meeting
 from tests.serving import Client, Served, served
@@ -144,6 +144,7 @@ def it_plays_after_a_reason(officer: Person, meeting: Meeting, kept: dict[str, l
         video.evaluate("(it) => new Promise((done) => (it.ontimeupdate = () => it.currentTime > 0.5 && done()))")
         assert video.evaluate("(it) => it.videoWidth") == 640
     picture(player, "recording-7-player")
+    has_no_fault(player, "recording")
     player.set_viewport_size({"width": 390, "height": 844})
     picture(player, "recording-8-player-phone")
     card = officer.page.locator(f"#exhibit-{still}")
@@ -154,6 +155,7 @@ def it_plays_after_a_reason(officer: Person, meeting: Meeting, kept: dict[str, l
     expect(opened.value.locator("img")).to_be_visible()
     assert opened.value.locator("img").evaluate("(it) => it.decode().then(() => it.naturalWidth)") == 640
     picture(opened.value, "recording-9-still")
+    has_no_fault(opened.value, "still")
     opened.value.set_viewport_size({"width": 390, "height": 844})
     picture(opened.value, "recording-10-still-phone")
     assert opened.value.evaluate("document.documentElement.scrollWidth") <= 390

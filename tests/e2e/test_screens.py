@@ -45,6 +45,7 @@ def a_busy_night(desk: Served) -> dict[str, str]:
     officers[1].move(ids["assessment"], "contact_regained", SAFE)
     referred = {"partner": "bswa", "referral_basis": "consent", "note": "Wants to speak about a refuge."}
     officers[1].move(ids["assessment"], "make_referral", referred)
+    ids |= {"person": officers[0].me["id"], "own": desk.client("admin").me["id"]}
     return ids | reports(desk.client("inspector")) | {"appointment": put_off(handler), "protected": protected(handler)}
 
 
@@ -169,7 +170,7 @@ SCREENS = (
     ("auditor", "/audit?category=disclosure", "auditor-disclosures"),
     ("auditor", "/audit?case=NONE-SUCH&from=x", "auditor-errors"),
     ("auditor", "/audit?category=erasure", "auditor-nothing"),
-    ("admin", "/", "admin"),
+    ("admin", "/admin", "admin"),
     ("admin", "/workflows", "workflows"),
     ("admin", "/workflows/da-desk", "workflow"),
     ("admin", "/workflows/crime-report", "workflow-reports"),
@@ -184,7 +185,21 @@ SCREENS = (
     ("advocate", "/cases/{assessment}", "advocate-case"),
     ("specialist", "/", "specialist-board"),
     ("specialist", "/cases/{call_taking}", "specialist-case"),
+    ("officer", "/account", "account"),
+    ("officer", "/confirm", "confirm"),
+    ("officer", "/break-glass", "break-glass"),
+    ("admin", "/admin/duty", "duty"),
+    ("admin", "/admin/people/{person}", "person"),
+    ("admin", "/admin/people/{own}", "person-own"),
 )
+
+ELSEWHERE = {
+    "/cases/{id}/exhibits/{exhibit}": "test_a_recording_is_asked_for_shown_to_both_stopped_by_the_victim_and_played",
+    "/f": "test_a_few_questions_are_answered_in_welsh_on_the_narrowest_screen_and_the_link_is_dead",
+    "/g": "test_a_supervisor_takes_a_seat_from_the_case_and_four_are_in_the_call",
+    "/sign-in/back": "test_whoever_comes_back_from_a_provider_is_led_on_and_can_go_on_by_hand",
+}
+"""Pages that need more than an address, and the test in which axe looks at each."""
 
 
 @pytest.mark.parametrize("who", sorted({who for who, _, _ in SCREENS}))
@@ -241,6 +256,38 @@ def test_whoever_has_a_second_factor_signs_in_with_its_code(browser: Browser, tm
         expect(page.get_by_role("heading", level=1)).to_have_text("Access log")
         assert person.faults == []
         person.context.close()
+
+
+def test_what_is_wrong_on_a_page_about_oneself_is_told_without_a_fault_that_axe_can_see(
+    browser: Browser, desk: Served, ids: dict[str, str]
+) -> None:
+    person = Person(browser, desk).sign_in("officer")
+    page = person.page
+    page.goto(f"{desk.url}/break-glass")
+    person.press("Tell the sergeant and open the case")
+    expect(page.get_by_role("alert")).to_be_visible()
+    has_no_fault(page, "break-glass, nothing said")
+    page.goto(f"{desk.url}/confirm")
+    page.get_by_label("Password").fill("another")
+    person.press("Confirm")
+    expect(page.get_by_role("alert")).to_be_visible()
+    has_no_fault(page, "confirm, wrong password")
+    assert person.faults == []
+    person.context.close()
+
+
+def test_whoever_comes_back_from_a_provider_is_led_on_and_can_go_on_by_hand(browser: Browser, desk: Served) -> None:
+    """The page stands for a moment only: here what it leads to gives nothing."""
+    person = Person(browser, desk)
+    page = person.page
+    with page.expect_request("**/sign-in/finish?*"):
+        page.route("**/sign-in/finish?*", lambda route: route.fulfill(status=204))
+        page.goto(f"{desk.url}/sign-in/back?code=a&state=b", wait_until="commit")
+    expect(page.get_by_role("link", name="Go on")).to_be_visible()
+    fits(page, "back from a provider", "desk")
+    has_no_fault(page, "back from a provider")
+    assert person.faults == []
+    person.context.close()
 
 
 def fits(page: Page, title: str, size: str) -> None:
