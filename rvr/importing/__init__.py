@@ -18,7 +18,7 @@ from rvr.desk import Desk
 from rvr.importing.kinds import KINDS as KINDS
 from rvr.importing.kinds import WHOLE as WHOLE
 from rvr.importing.kinds import Door, Kind, WholeKind
-from rvr.importing.mappings import Mapper, Translation, Wanted, load, mapper
+from rvr.importing.mappings import Mapper, Wanted, load, mapper, plain
 from rvr.importing.sheets import Line, read
 
 
@@ -151,7 +151,7 @@ def prepare(
         sheet = read(file, raw)
 
     def made(wanted: Wanted) -> Mapper:
-        return mapper(file, sheet, wanted, load(mapping, wanted) if mapping is not None else Translation())
+        return mapper(file, sheet, wanted, load(mapping, wanted) if mapping is not None else plain(wanted))
 
     if kind in WHOLE:
         whole = WHOLE[kind](desk)

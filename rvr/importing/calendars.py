@@ -16,6 +16,7 @@ from dateutil.rrule import rrulestr
 from icalendar import Calendar, Event
 
 from rvr.core.errors import BadInput, Reason
+from rvr.importing.mappings import LOCAL
 from rvr.importing.sheets import Line, Sheet
 
 COLUMNS = ("officer", "begins_at", "ends_at")
@@ -91,4 +92,4 @@ def _who(event: Event) -> str:
 
 def _cell(at: datetime) -> str:
     """Of a calendar that names no zone the time is one of the force's."""
-    return at.astimezone(UTC).isoformat() if at.tzinfo else at.isoformat()
+    return at.astimezone(UTC).isoformat() if at.tzinfo else at.strftime(LOCAL)

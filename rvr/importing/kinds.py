@@ -19,7 +19,7 @@ from rvr.core.events import EarlierCaseTimed
 from rvr.core.identity import reference_text
 from rvr.core.workflow import Field, Workflow
 from rvr.desk import Desk
-from rvr.importing.mappings import Wanted
+from rvr.importing.mappings import LOCAL, Wanted
 from rvr.noting import earlier_known
 
 Form = Mapping[str, Any]
@@ -163,7 +163,8 @@ class Duty:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.wanted = Wanted(replace(_flow(desk), fields=duty_plan.fields_of()), duty_plan.ASKS, ())
+        flow = replace(_flow(desk), fields=duty_plan.fields_of())
+        self.wanted = Wanted(flow, duty_plan.ASKS, (), time_format=LOCAL)
         self._officers: dict[str, list[str]] = {}
 
     def key(self, form: Form) -> tuple[str, ...]:

@@ -23,6 +23,9 @@ from rvr.core.moment import iso, parse_iso
 from rvr.core.workflow import Field, Workflow
 from rvr.importing.sheets import Line, Sheet
 
+LOCAL = "%Y-%m-%dT%H:%M"
+"""A time as the force's own clocks show it, such as 2026-01-31T07:00."""
+
 _SAMPLE = datetime(1930, 2, 3, 4, 5, tzinfo=UTC)
 """What a format must keep: a year in two figures would make it 2030."""
 
@@ -37,6 +40,9 @@ class Wanted:
     may_ask: tuple[str, ...]
     days: Mapping[str, int] = field(default_factory=dict)
     """Times for which a day may stand, and how many days later its start is meant: 1 for the end of that day."""
+
+    time_format: str = ""
+    """How times are written where no mapping says so; empty: with their offset only."""
 
     @property
     def fields(self) -> dict[str, Field]:
@@ -253,8 +259,9 @@ class Mapper:
         try:
             return iso(parse_iso(cell))
         except (ValueError, OverflowError):
-            if self.translation.time_format:
-                raise _refusal("import-not-in-format", told, format=self.translation.time_format) from None
+            if wanted := self.translation.time_format:
+                shown = "2026-01-31T07:00" if wanted == LOCAL else wanted
+                raise _refusal("import-not-in-format", told, format=shown) from None
             return cell
 
     @property
@@ -264,6 +271,11 @@ class Mapper:
 
 def _refusal(code: str, told: Field, **params: str) -> Refused:
     return Refused(Reason(code, {"label": told.label, **params}, told.id))
+
+
+def plain(wanted: Wanted) -> Translation:
+    """What holds for a file without a mapping: its columns are called as the fields are."""
+    return Translation(time_format=wanted.time_format)
 
 
 def mapper(file: Path, sheet: Sheet, wanted: Wanted, translation: Translation) -> Mapper:

@@ -5,6 +5,8 @@ narrow screen, in the dark, on paper. What axe cannot see of them is looked at h
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -352,3 +354,30 @@ def test_the_wall_is_dark_and_paper_has_no_buttons(browser: Browser, desk: Serve
     picture(page, "print-shift")
     assert sergeant.faults == []
     sergeant.context.close()
+
+
+# --- The administrator -------------------------------------------------------------------------------------------
+
+
+def test_a_duty_plan_is_filled_in_from_a_file_and_a_wrong_one_stays_to_be_mended(
+    browser: Browser, desk: Served, tmp_path: Path
+) -> None:
+    file, tomorrow = tmp_path / "plan.csv", f"{datetime.now(UTC).date() + timedelta(days=1)}"
+    page = Person(browser, desk).sign_in("admin").page
+    page.goto(f"{desk.url}/admin")
+    page.get_by_role("link", name="Duty plan").click()
+    for name in ("nobody", "officer2"):
+        file.write_text(f"officer,begins_at,ends_at\n{name},{tomorrow}T07:00,{tomorrow}T17:00\n", encoding="utf-8")
+        chooser = page.get_by_label("Fill it from a file")
+        expect(chooser).to_be_visible()
+        chooser.set_input_files(str(file))
+        text = page.get_by_label("Text of the plan")
+        expect(text).to_have_value(re.compile(name))
+        page.get_by_role("button", name="Take it over").click()
+        if name == "nobody":
+            expect(page.get_by_role("alert").filter(has_text="Line 2: No officer has this")).to_be_visible()
+            expect(text).to_have_value(re.compile(name))
+            has_no_fault(page, "duty-wrong")
+    expect(page.get_by_text("07:00 to 17:00 Orla Officer")).to_be_visible()
+    expect(text).to_have_value("")
+    narrow(page, "duty")
