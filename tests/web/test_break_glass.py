@@ -33,6 +33,17 @@ async def declares(someone: Someone, case: str, **more: Any) -> Answer:
     return await someone.call("POST", f"/api/v1/cases/{case}/conflict", {"command_id": str(uuid.uuid4()), **more})
 
 
+TO_ACT = {
+    "lose_contact": {"lost_reason": "call_cut"},
+    "record_contact_attempt": {"attempt_result": "no_answer"},
+}
+"""Moves that each of them has on cases of the own."""
+
+
+async def offered(someone: Someone, case: str) -> list[str]:
+    return [move["id"] for move in (await someone.get(f"/api/v1/cases/{case}")).body["moves"]]
+
+
 async def shown(someone: Someone, case: str) -> bool:
     """Whether the page of the case names the victim."""
     return "Testa Victim" in (await someone.get(f"/cases/{case}")).body
@@ -55,7 +66,11 @@ async def test_a_case_opens_for_half_an_hour_and_a_sergeant_hears_of_it_at_once(
     page = (await sergeant.get(f"/cases/{case}")).body
     assert REASON in page
     assert REASON not in (await someone.get(f"/cases/{case}")).body
-    assert (await someone.move(case, "correct_details", {"code_word": "lantern"})).status == 403, "to look, not to act"
+    for move, given in TO_ACT.items():
+        refused = await someone.move(case, move, given)
+        codes = [reason["code"] for reason in refused.body["reasons"]]
+        assert (refused.status, codes) == (403, ["not-your-case"]), "to look, not to act"
+    assert set(await offered(someone, case)) <= {"dispatch_emergency"}
     house.pass_by(minutes=29)
     assert await shown(someone, case)
     house.pass_by(minutes=2)
