@@ -115,13 +115,16 @@ async def change(
     await desk.catch_up()
 
 
-def signed_out(recorded: Iterable[e.Recorded]) -> list[str]:
-    """The people whose sign-ins these events ended."""
-    return [
-        one.stream.partition("/")[2]
-        for one in recorded
-        if isinstance(one.event.fact, e.AccountChanged) and one.event.fact.what in ENDS_SIGN_INS
-    ]
+def left_with(recorded: Iterable[e.Recorded]) -> list[Actor]:
+    """Those whose rights these events changed, with what was left: no role where they ended every sign-in."""
+    left = []
+    for one in recorded:
+        person, fact = one.stream.partition("/")[2], one.event.fact
+        if isinstance(fact, e.AccountChanged) and fact.what in ENDS_SIGN_INS:
+            left.append(Actor(person, frozenset()))
+        elif isinstance(fact, e.AccountChanged) and fact.what == "roles":
+            left.append(Actor(person, frozenset(fact.roles), units=frozenset(fact.units)))
+    return left
 
 
 async def sealed_factor(desk: Desk, person: str, secret: str) -> dict[str, Any]:

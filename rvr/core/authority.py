@@ -4,7 +4,7 @@ and half an hour (break-glass), and a conflict of interest, which closes a case 
 
 from __future__ import annotations
 
-from rvr.core import clocks
+from rvr.core import clocks, guests
 from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.core.commands import Actor, BreakGlass, DeclareConflict
@@ -38,7 +38,8 @@ def decide_break_glass(case: Case, command: BreakGlass, *, by: Actor, at: Moment
 
 
 def decide_conflict(case: Case, command: DeclareConflict, workflow: Workflow, *, by: Actor, at: Moment) -> Decision:
-    """Closes the case to this person. Whoever has the victim on the line hands over first: nobody is left alone.
+    """Closes the case to this person, who leaves a guest's seat in its call. Whoever has the victim on the line hands
+    over first: nobody is left alone.
 
     Raises Forbidden for another role, NotFound for a case that is closed to this person already, Refused for whoever
     has it in hand.
@@ -50,8 +51,8 @@ def decide_conflict(case: Case, command: DeclareConflict, workflow: Workflow, *,
         raise Refused(Reason("conflict-hand-over-first"))
     declared = e.ConflictDeclared(note=_words(command.note, 0))
     told = "inspector" if role == "sergeant" else "sergeant"
-    facts = (declared, e.AlarmRaised(to_role=told, about="conflict_declared"))
-    return _decided(case, facts if workflow.states[case.state].open else facts[:1], by, role, at)
+    alarm = [e.AlarmRaised(to_role=told, about="conflict_declared")] if workflow.states[case.state].open else []
+    return _decided(case, (declared, *guests.leaves(case, by.id), *alarm), by, role, at)
 
 
 def in_hand(case: Case, workflow: Workflow, by: Actor) -> bool:

@@ -168,7 +168,7 @@ def remember(response: web.StreamResponse, request: web.Request, token: str) -> 
 async def sign_out(request: web.Request, response: web.StreamResponse) -> None:
     """Ends the sign-in on the server, the person's seat in a call with it; dropping the cookie would be a promise."""
     desk, person = request.app[DESK], request[SIGNED_IN].actor.id
-    await calls.give_up_seats(desk.store, request.app[MEDIA].leave, [person])
+    await calls.give_up_seats(desk.store, request.app[MEDIA].leave, [Actor(person, frozenset())])
     token = request.cookies.get(cookie_name(request, "rvr_s"), "")
     hashed = links.hash_of(token)
 
