@@ -18,6 +18,7 @@ from rvr import second_factor
 from rvr.core import events as e
 from rvr.core.commands import THE_BOT, Actor, SetDuty
 from rvr.desk import Desk
+from rvr.store import Passkeys
 from rvr.store.engine import Connection
 from rvr.store.log import Append, Batch, CommandSeen
 from rvr.store.sealing import seal_row, unseal_row
@@ -96,11 +97,23 @@ async def register(
 ENDS_SIGN_INS = frozenset({"password", "second_factor", "disabled", "sign_ins_ended"})
 """Changes of an account that end every sign-in, open feeds and seats in calls with them."""
 
+RECOVERS = frozenset({"password", "second_factor"})
+"""Changes that give the account back to its owner: whoever had it meanwhile keeps no passkey to it."""
+
 
 async def change(
-    desk: Desk, person: str, fact: e.AccountChanged, *, by: str, by_role: str = THE_BOT.id, **values: Any
+    desk: Desk,
+    person: str,
+    fact: e.AccountChanged,
+    *,
+    by: str,
+    by_role: str = THE_BOT.id,
+    passkeys: Passkeys | None = None,
+    **values: Any,
 ) -> None:
-    """Changes columns of the account's row, and says so in the person's stream; both at once, or neither."""
+    """Changes columns of the account's row, or its passkeys, and says so in the person's stream; both at once, or
+    neither. Raises PasskeyTaken for a new passkey whose id somebody has.
+    """
     stream = f"person/{person}"
     log, event = await desk.store.load(stream), e.Event(fact, "", desk.observe(), by, by_role)
     batch = Batch(
@@ -110,6 +123,7 @@ async def change(
         (Append(stream, len(log), (event,)),),
         accounts=({"id": person, **values},) if values else (),
         signs_out=(person,) if fact.what in ENDS_SIGN_INS else (),
+        passkeys=Passkeys(all_of=(person,)) if fact.what in RECOVERS else passkeys or Passkeys(),
     )
     await desk.store.append(batch)
     await desk.catch_up()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 
 from rvr.core import events as e
 from rvr.desk import Desk
-from rvr.people import DEMO, DEMO_UNITS, seed_demo
+from rvr.people import DEMO, DEMO_UNITS, change, register, seed_demo
 from rvr.realtime import Hub
-from rvr.store import Store, staff
-from rvr.store.tables import AccountRow, every
+from rvr.store import Passkeys, PasskeyTaken, Store, staff
+from rvr.store.tables import AccountRow, PasskeyRow, every
 from rvr.web.app import EVERY_ROLE
 from rvr.web.auth import _signed_in
 from tests.builders import Universe, shipped
@@ -49,6 +50,48 @@ async def test_units_are_in_the_log_in_the_row_and_in_the_session(desk: Desk) ->
     assert recorded.event.fact.units == ("bswa",)
     person = (await desk.people())[row.id]
     assert _signed_in(staff.Open("a" * 64, "", "", ""), person).actor.units == {"bswa"}
+
+
+def passkey(person: str, id_: str = "k1", key: bytes = b"key") -> dict[str, Any]:
+    at = "2026-11-22T21:18:04.000000Z"
+    more = {"name": "Token", "uses": 0, "challenge": 0, "created_at": at, "used_at": ""}
+    return {"id": id_, "person": person, "public_key": key, **more}
+
+
+async def passkeys(desk: Desk) -> dict[str, tuple[str, bytes]]:
+    rows = await desk.store.read(lambda session: every(session, PasskeyRow))
+    return {row.id: (row.person, row.public_key) for row in rows}
+
+
+async def test_a_passkey_comes_with_its_event_and_is_nobody_elses_to_overwrite(desk: Desk) -> None:
+    """Whoever learns the id of another's credential makes none of the same id (WebAuthn level 3, 7.1)."""
+    ann, bob = [(await register(desk, name, name, ("officer",), "")).id for name in ("ann", "bob")]
+    added = e.AccountChanged(what="passkey_added")
+    await change(desk, ann, added, by=ann, passkeys=Passkeys(new=(passkey(ann),)))
+    for insider in (bob, ann):
+        with pytest.raises(PasskeyTaken):
+            await change(desk, insider, added, by=insider, passkeys=Passkeys(new=(passkey(insider, key=b"other"),)))
+    assert await passkeys(desk) == {"k1": (ann, b"key")}
+    log = {who: [one.event.type for one in await desk.store.load(f"person/{who}")] for who in (ann, bob)}
+    assert log == {ann: ["PersonRegistered", "AccountChanged"], bob: ["PersonRegistered"]}
+
+
+@pytest.mark.parametrize(
+    ("what", "stays"),
+    [
+        ("password", {"k3"}),
+        ("second_factor", {"k3"}),
+        ("sign_ins_ended", {"k1", "k2", "k3"}),
+        ("roles", {"k1", "k2", "k3"}),
+    ],
+)
+async def test_an_account_that_is_given_back_has_no_passkey_of_before(desk: Desk, what: str, stays: set[str]) -> None:
+    ann, bob = [(await register(desk, name, name, ("officer",), "")).id for name in ("ann", "bob")]
+    for who, names in ((ann, ("k1", "k2")), (bob, ("k3",))):
+        new = tuple(passkey(who, name) for name in names)
+        await change(desk, who, e.AccountChanged(what="passkey_added"), by=who, passkeys=Passkeys(new=new))
+    await change(desk, ann, e.AccountChanged(what=what), by="terminal")
+    assert set(await passkeys(desk)) == stays
 
 
 async def test_demo_accounts_of_an_earlier_version_get_their_units(desk: Desk) -> None:

@@ -222,6 +222,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/admin", pages.admin_page, ADMINISTRATOR, ("staff",)),
     Route("GET", "/admin/people/{person}", people_page.show, ADMINISTRATOR, ("staff",)),
     Route("POST", "/admin/people/{person}/end", people_page.end_sign_ins, ADMINISTRATOR, ("staff",)),
+    Route("POST", "/admin/people/{person}/passkeys", people_page.forget_passkeys, ADMINISTRATOR, ("staff",)),
     Route("POST", "/admin/people/{person}/disable", people_page.disable, ADMINISTRATOR, ("staff",)),
     Route("POST", "/admin/people/{person}/enable", people_page.enable, ADMINISTRATOR, ("staff",), fresh=True),
     Route("POST", "/admin/people/{person}/role", people_page.set_role, ADMINISTRATOR, ("staff",), fresh=True),

@@ -14,9 +14,9 @@ from rvr import people
 from rvr.core import events as e
 from rvr.core.commands import STAFF
 from rvr.core.errors import BadInput, NotFound, Reason, Refused
-from rvr.store import staff
+from rvr.store import Passkeys, staff
 from rvr.store.staff import Person
-from rvr.store.tables import AccountRow, every
+from rvr.store.tables import AccountRow, PasskeyRow, every
 from rvr.web import rendering
 from rvr.web.context import DESK, SIGNED_IN, WORDS
 
@@ -35,6 +35,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         units=_units(request.app),
         own=person.id == request[SIGNED_IN].actor.id,
         provided=(await _row(request)).provider_key != "",
+        passkeys=len(await desk.store.read(lambda session: every(session, PasskeyRow, PasskeyRow.person == person.id))),
     )
     return web.Response(text=html, content_type="text/html")
 
@@ -42,6 +43,15 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def end_sign_ins(request: web.Request) -> web.StreamResponse:
     """Ends every sign-in of this person, open feeds and seats in calls with them. The person may sign in again."""
     return await _change(request, "sign_ins_ended")
+
+
+async def forget_passkeys(request: web.Request) -> web.StreamResponse:
+    """Takes every passkey of this person away. Who is signed in stays so."""
+    person = (await _row(request)).id
+    fact, by = e.AccountChanged(what="passkeys_removed"), request[SIGNED_IN].actor.id
+    taken = Passkeys(all_of=(person,))
+    await people.change(request.app[DESK], person, fact, by=by, by_role="administrator", passkeys=taken)
+    return _back(person)
 
 
 async def disable(request: web.Request) -> web.StreamResponse:
@@ -75,7 +85,11 @@ async def _change(request: web.Request, what: str, **values: Any) -> web.StreamR
     told = {name: tuple(values[name]) for name in ("roles", "units") if name in values}
     fact = e.AccountChanged(what=what, **told)
     await people.change(request.app[DESK], person.id, fact, by=by, by_role="administrator", **values)
-    return web.Response(status=303, headers={"Location": f"/admin/people/{person.id}"})
+    return _back(person.id)
+
+
+def _back(person: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": f"/admin/people/{person}"})
 
 
 def _not_own(request: web.Request) -> None:
