@@ -515,6 +515,7 @@ def test_everything_that_is_written_has_words() -> None:
     codes = {*views.ALL_CLASSES, *views.SHOWN_TO_PARTNERS, "log", "call", "elsewhere", "outline", "screening"}
     codes |= {"open_case", "export", "access-log", "erase.propose", "erase.confirm", "replay", "retention", "backup"}
     codes |= {"restore", "keys.rotate", "keys.split", "keys.restore"} | {f"refused:{code}" for code in REFUSED.values()}
+    codes |= {"refused:conflict-declared", "refused:break-glass"}
     codes |= {"break_glass", "declare_conflict", "recording", "still", "still.intimate", "figures", "report", "timings"}
     codes |= {f"trial.{action}" for action in ("register", "status", "stop", "verify")}
     codes |= {f"import.{kind}" for kind in ("reports", "orders", "outcomes")}

@@ -114,6 +114,27 @@ async def test_the_page_finds_the_case_by_its_reference(house: House) -> None:
     assert await shown(someone, case)
 
 
+@pytest.mark.parametrize("way", ["page", "reference", "id"])
+async def test_a_refused_try_is_in_the_access_log_by_whichever_way_it_came(house: House, way: str) -> None:
+    handler, officer = await house.sign_in("handler"), await house.sign_in("officer")
+    case = await handler.open_case()
+    reference = (await handler.get(f"/api/v1/cases/{case}")).body["reference"]
+
+    async def tries(reason: str) -> list[tuple[str | None, str]]:
+        """The rows of one try, by a sign-in that has made none."""
+        someone, before = await house.sign_in("officer"), len(await house.rows())
+        if way == "page":
+            await someone.call("POST", "/break-glass", data=form(someone, case=reference, reason=reason))
+        else:
+            await breaks(someone, reference if way == "reference" else case, reason)
+        return [(row.case_id, row.what) for row in await house.rows(before)]
+
+    assert await tries("short") == [(case, "refused:break-glass")]
+    assert await tries(REASON) == [(case, "break_glass")]
+    assert (await declares(officer, case)).status == 204
+    assert await tries(REASON) == [(case, "refused:conflict-declared")]
+
+
 async def test_a_declared_conflict_closes_the_case_and_no_reason_opens_it(house: House) -> None:
     handler, sergeant, other = [await house.sign_in(one) for one in ("handler", "sergeant", "sergeant2")]
     officer = await house.sign_in("officer")
