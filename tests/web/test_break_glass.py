@@ -158,6 +158,26 @@ async def test_a_declared_conflict_closes_the_case_and_no_reason_opens_it(house:
     assert refused.body["reasons"][0]["code"] == "officer-has-conflict"
 
 
+@pytest.mark.parametrize(("username", "accepts"), [("sergeant", True), ("resourcing", False)])
+async def test_a_board_offers_nobody_a_case_that_is_closed_to_them(
+    house: House, username: str, *, accepts: bool
+) -> None:
+    """A press there would be refused, and stand in the access log as if somebody had pried."""
+    handler, someone = await house.sign_in("handler"), await house.sign_in(username)
+    case = await handler.open_case()
+    await answered(handler, case)
+    assert (await handler.move(case, "dispatch_emergency")).status == 200
+    reference = (await handler.get(f"/api/v1/cases/{case}")).body["reference"]
+
+    async def board() -> tuple[bool, bool, bool]:
+        page = (await someone.get("/")).body
+        return reference in page, f'href="/cases/{case}"' in page, f"/cases/{case}/moves/accept_handover" in page
+
+    assert await board() == (True, True, accepts)
+    assert (await declares(someone, case)).status == 204
+    assert await board() == (True, False, False)
+
+
 async def answered(handler: Someone, case: str) -> None:
     criteria = (await handler.get("/api/v1/workflows/da-desk")).body["criteria"]
     for move, given in (
