@@ -326,6 +326,11 @@ def _(fact: e.ConflictDeclared, case: Case, event: e.Event) -> dict[str, Any]:
 
 
 @_changes.register
+def _(fact: e.ConflictLifted, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"conflicts": case.conflicts - {fact.person}}
+
+
+@_changes.register
 def _(fact: e.GlassBroken, case: Case, event: e.Event) -> dict[str, Any]:
     return {"glass": {**case.glass, event.by: fact.until}}
 

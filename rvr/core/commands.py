@@ -257,6 +257,17 @@ class DeclareConflict:
     at: Moment | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LiftConflict:
+    """Open a case again to somebody whose conflict of interest was declared in error."""
+
+    command_id: str
+    case: str
+    person: str
+    reason: str
+    at: Moment | None = None
+
+
 Command = (
     OpenCase
     | MakeMove
@@ -273,4 +284,5 @@ Command = (
     | StopTrial
     | BreakGlass
     | DeclareConflict
+    | LiftConflict
 )

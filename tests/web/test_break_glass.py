@@ -158,6 +158,43 @@ async def test_a_declared_conflict_closes_the_case_and_no_reason_opens_it(house:
     assert refused.body["reasons"][0]["code"] == "officer-has-conflict"
 
 
+async def test_an_inspector_opens_a_case_again_that_was_closed_in_error(house: House) -> None:
+    handler, sergeant, other = [await house.sign_in(one) for one in ("handler", "sergeant", "sergeant2")]
+    inspector = await house.sign_in("inspector")
+    case = await handler.open_case()
+    assert (await declares(sergeant, case)).status == 204
+
+    async def lifts(someone: Someone, reason: str = "Another family of that name.") -> Answer:
+        told = {"command_id": str(uuid.uuid4()), "person": sergeant.id, "reason": reason}
+        return await someone.call("POST", f"/api/v1/cases/{case}/conflict/lift", told)
+
+    assert [(await lifts(one)).status for one in (sergeant, other, handler)] == [403, 403, 403]
+    assert (await lifts(inspector, "error")).body["reasons"][0]["field"] == "reason"
+    page = (await inspector.get(f"/cases/{case}")).body
+    assert f'value="{sergeant.id}"' in page
+    assert "/conflict/lift" not in (await other.get(f"/cases/{case}")).body
+    assert (await lifts(inspector)).status == 204
+    assert (await lifts(inspector)).body["reasons"][0]["code"] == "no-conflict"
+    assert await shown(sergeant, case)
+    page = (await inspector.get(f"/cases/{case}")).body
+    assert "Another family of that name." in page
+    assert "/conflict/lift" not in page
+    assert [one.event.type for one in await house.desk.log(case)][-1] == "ConflictLifted"
+    assert await house.desk.store.replay() == []
+    house.pass_by(minutes=6)
+    assert (await declares(other, case)).status == 204
+    assert (await lifts(inspector)).body["reasons"][0]["code"] == "confirm-first"
+
+
+async def test_no_inspector_lifts_the_own_conflict(house: House) -> None:
+    handler, inspector = await house.sign_in("handler"), await house.sign_in("inspector")
+    case = await handler.open_case()
+    assert (await declares(inspector, case)).status == 204
+    told = {"command_id": str(uuid.uuid4()), "person": inspector.id, "reason": "I do not know them after all."}
+    assert (await inspector.call("POST", f"/api/v1/cases/{case}/conflict/lift", told)).status == 404
+    assert not await shown(inspector, case)
+
+
 @pytest.mark.parametrize(("username", "accepts"), [("sergeant", True), ("resourcing", False)])
 async def test_a_board_offers_nobody_a_case_that_is_closed_to_them(
     house: House, username: str, *, accepts: bool
