@@ -104,6 +104,8 @@ async def _second_factor(asked: _Asked) -> None:
 async def _role(asked: _Asked) -> None:
     async with open_desk(asked.settings, existing=True) as desk:
         row, role, units = await _row(desk, asked.given.username), asked.role(), asked.units(desk)
+        if row.provider_key:
+            raise Fault(f"The identity provider says at each sign-in what {row.username} does: change it there.")
         await _change(desk, row, "roles", roles=[role], units=list(units))
         say(f"{row.username}: {role}, from the next sign-in on.")
 

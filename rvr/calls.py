@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import structlog
 from sqlmodel import col
 
 from rvr.core import presence
-from rvr.core.commands import THE_MEDIA, MakeMove
+from rvr.core.commands import THE_MEDIA, Actor, MakeMove
 from rvr.core.errors import Reason, Refused, Stale
 from rvr.core.moment import Moment
 from rvr.desk import TRIES, Desk
@@ -70,22 +71,43 @@ async def note_restart(desk: Desk) -> None:
             await observed(desk, room, seat.id, "lost", "worker_lost", at, f"restart:{start}:{seat.id}")
 
 
-async def seats_of(store: Store, person: str) -> list[tuple[str, str]]:
-    """(room, seat) of each seat that this member of staff has in an open room."""
-    rows = await store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True)))
-    return [
-        (row.session, seat)
-        for row in rows
-        for seat, holder in ((row.officer_seat, row.officer), *((one["seat"], one["person"]) for one in row.guests))
-        if holder == person
-    ]
+class Held(NamedTuple):
+    """The seat of a member of staff in a call, and what it takes to sit there."""
+
+    room: str
+    seat: str
+    person: str
+    roles: frozenset[str]
+    partner: str = ""
+
+    def suits(self, who: Actor) -> bool:
+        """Whether it is this person's, who has the role for it still."""
+        belongs = not self.partner or self.partner in who.units
+        return self.person == who.id and belongs and not self.roles.isdisjoint(who.roles)
 
 
-async def give_up_seats(store: Store, leave: Callable[[str, str], Awaitable[None]], persons: Iterable[str]) -> None:
-    """Ends the connections of these members of staff: they may no longer see and hear. Their seats stay kept."""
-    for person in persons:
-        for room, seat in await seats_of(store, person):
-            await leave(room, seat)
+def held(row: CaseRow) -> list[Held]:
+    """The seats of members of staff in the call of this case: the officer's, and those of guests from the desk."""
+    officer = Held(row.session, row.officer_seat, row.officer, frozenset({"officer"}))
+    guests = (
+        Held(row.session, one["seat"], one["person"], ADVOCATES if one["partner"] else SUPERVISORS, one["partner"])
+        for one in row.guests
+        if one["person"]
+    )
+    return [officer, *guests]
+
+
+ADVOCATES, SUPERVISORS = frozenset({"advocate"}), frozenset({"sergeant", "inspector"})
+"""Who takes a seat that is kept for an organisation, and who joins a call unasked."""
+
+
+async def give_up_seats(store: Store, leave: Callable[[str, str], Awaitable[None]], left: Iterable[Actor]) -> None:
+    """Ends the connections of those members of staff who may no longer see and hear. Their seats stay kept."""
+    for who in left:
+        rows = await store.read(lambda session: every(session, CaseRow, col(CaseRow.session_open).is_(True)))
+        for one in (one for row in rows for one in held(row)):
+            if one.person == who.id and not one.suits(who):
+                await leave(one.room, one.seat)
 
 
 async def wanted_rooms(store: Store) -> dict[str, Room]:

@@ -28,6 +28,7 @@ from rvr.core.commands import (
     Command,
     ConfirmErasure,
     DeclareConflict,
+    LiftConflict,
     MakeMove,
     OpenCase,
     ProposeErasure,
@@ -341,7 +342,7 @@ class Desk:
                 return await self._decide_in_case(command, by, at, asked)
             case SetDuty():
                 return await self._decide_duty(command, by, at, asked)
-            case BreakGlass() | DeclareConflict():
+            case BreakGlass() | DeclareConflict() | LiftConflict():
                 return await self._decide_authority(command, by, at, asked)
             case ProposeErasure() | ConfirmErasure():
                 return await self._decide_erasure(command, by, at, asked)
@@ -379,13 +380,15 @@ class Desk:
         return Decided(self._with_notices(batch, decision), decision.case, gathered)
 
     async def _decide_authority(
-        self, command: BreakGlass | DeclareConflict, by: Actor, at: Moment, asked: bytes
+        self, command: BreakGlass | DeclareConflict | LiftConflict, by: Actor, at: Moment, asked: bytes
     ) -> Decided:
         case = await self.case(command.case)
         if erasure.is_erased(case):
             raise Refused(Reason("case-erased"))
         if isinstance(command, BreakGlass):
             decision = authority.decide_break_glass(case, command, by=by, at=at)
+        elif isinstance(command, LiftConflict):
+            decision = authority.decide_lift(case, command, by=by, at=at)
         else:
             decision = authority.decide_conflict(case, command, await self.definition_of(case), by=by, at=at)
         batch = self._batch(command, by, asked, case, decision, Basis(ids=()))

@@ -19,6 +19,7 @@ from rvr.core import events as e
 from rvr.core.commands import THE_BOT, Actor, SetDuty
 from rvr.core.errors import Reason, Stale
 from rvr.desk import TRIES, Desk
+from rvr.store import Passkeys
 from rvr.store.engine import Connection
 from rvr.store.log import Append, Batch, CommandSeen, Conflict
 from rvr.store.sealing import seal_row, unseal_row
@@ -97,12 +98,23 @@ async def register(
 ENDS_SIGN_INS = frozenset({"password", "second_factor", "disabled", "sign_ins_ended"})
 """Changes of an account that end every sign-in, open feeds and seats in calls with them."""
 
+RECOVERS = frozenset({"password", "second_factor"})
+"""Changes that give the account back to its owner: whoever had it meanwhile keeps no passkey to it."""
+
 
 async def change(
-    desk: Desk, person: str, fact: e.AccountChanged, *, by: str, by_role: str = THE_BOT.id, **values: Any
+    desk: Desk,
+    person: str,
+    fact: e.AccountChanged,
+    *,
+    by: str,
+    by_role: str = THE_BOT.id,
+    passkeys: Passkeys | None = None,
+    **values: Any,
 ) -> None:
-    """Changes columns of the account's row, and says so in the person's stream; both at once, or neither. Raises Stale
-    where others change the same account again and again."""
+    """Changes columns of the account's row, or its passkeys, and says so in the person's stream: all or nothing.
+    Raises PasskeyTaken for a new passkey whose id somebody has, Stale where others change the account again and again.
+    """
     stream, command_id = f"person/{person}", desk.new_id()
     event = e.Event(fact, "", desk.observe(), by, by_role)
     for _ in range(TRIES):
@@ -113,6 +125,7 @@ async def change(
             (Append(stream, len(await desk.store.load(stream)), (event,)),),
             accounts=({"id": person, **values},) if values else (),
             signs_out=(person,) if fact.what in ENDS_SIGN_INS else (),
+            passkeys=Passkeys(all_of=(person,)) if fact.what in RECOVERS else passkeys or Passkeys(),
         )
         try:
             await desk.store.append(batch)
@@ -122,13 +135,16 @@ async def change(
     raise Stale(Reason("busy"))
 
 
-def signed_out(recorded: Iterable[e.Recorded]) -> list[str]:
-    """The people whose sign-ins these events ended."""
-    return [
-        one.stream.partition("/")[2]
-        for one in recorded
-        if isinstance(one.event.fact, e.AccountChanged) and one.event.fact.what in ENDS_SIGN_INS
-    ]
+def left_with(recorded: Iterable[e.Recorded]) -> list[Actor]:
+    """Those whose rights these events changed, with what was left: no role where they ended every sign-in."""
+    left = []
+    for one in recorded:
+        person, fact = one.stream.partition("/")[2], one.event.fact
+        if isinstance(fact, e.AccountChanged) and fact.what in ENDS_SIGN_INS:
+            left.append(Actor(person, frozenset()))
+        elif isinstance(fact, e.AccountChanged) and fact.what == "roles":
+            left.append(Actor(person, frozenset(fact.roles), units=frozenset(fact.units)))
+    return left
 
 
 async def sealed_factor(desk: Desk, person: str, secret: str) -> dict[str, Any]:

@@ -198,7 +198,7 @@ async def open_media(desk: Desk, settings: Settings) -> AsyncIterator[MediaEngin
         for one in events:
             if isinstance(one.event.fact, e.CaseErased):
                 await exhibits.forget(settings.recordings_path, await desk.case(one.stream.removeprefix("case/")))
-        await calls.give_up_seats(desk.store, rooms.leave, people.signed_out(events))
+        await calls.give_up_seats(desk.store, rooms.leave, people.left_with(events))
         if any(isinstance(one.event.fact, ROOMS_CHANGE) for one in events):
             await reconcile()
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -114,8 +115,8 @@ async def until(true: Callable[[], bool], within_s: float = 15.0) -> None:
         await asyncio.sleep(0.1)
 
 
-def press(client: Client, path: str) -> int:
-    form = f"csrf={client.csrf}".encode()
+def press(client: Client, path: str, **more: str) -> int:
+    form = urlencode({"csrf": client.csrf, **more}).encode()
     return client.call("POST", path, raw=form, Content_Type="application/x-www-form-urlencoded").status
 
 
@@ -162,6 +163,24 @@ async def test_what_an_administrator_ends_is_over_within_five_seconds(
     assert roster[person] == ("on" if deed == "end" else "off")
     page = told.admin.call("GET", f"/admin/people/{person}").body.decode()
     assert ("Enable the account" in page) == (deed == "disable")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["alone", "two"])
+async def test_who_is_no_officer_any_more_is_out_of_the_call_within_five_seconds(
+    request: pytest.FixtureRequest, place: str
+) -> None:
+    """The sign-in stays. Another team, and the same role, cuts nobody's call."""
+    told: Story = request.getfixturevalue(place)
+    path = f"/admin/people/{told.officer.me['id']}/role"
+    async with in_the_call(told):
+        assert press(told.admin, path, role="officer", unit="lpa-coventry") == 200
+        await asyncio.sleep(2)
+        assert sits(told)
+        assert press(told.admin, path, role="investigator") == 200
+        await until(lambda: not sits(told), WITHIN_S)
+    assert told.at_media.call("POST", f"media/{told.seat}", raw=b"v=0", **SDP).status == 403
+    assert told.officer.call("GET", "session").status == 200
 
 
 def test_nobody_else_ends_a_sign_in_and_nobody_closes_the_own_account(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.server
 import io
@@ -19,7 +20,9 @@ from typing import Any
 import pyotp
 import pytest
 
-from rvr import cli
+from rvr import cli, people
+from rvr.config import Settings
+from rvr.opening import open_desk
 from tests.serving import ROOT, Client, free_port, ready_for_handover, served
 
 PASSWORD = "three small words"
@@ -233,6 +236,20 @@ def test_a_role_a_password_and_a_factor_can_be_changed_and_each_change_is_in_the
     assert "disabled" not in accounts(data, "list").stdout
     verified = verb("verify", "--data", str(data))
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_a_role_that_the_provider_gives_is_not_changed_at_the_terminal(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+
+    async def signs_on() -> None:
+        async with open_desk(Settings(data=str(data))) as desk:
+            known = "https://idp.example t-1/o-ann"
+            await people.register(desk, "ann", "Ann Invented", ("officer",), "", provider_key=known)
+
+    asyncio.run(signs_on())
+    refused = accounts(data, "role", "ann", "--role", "sergeant")
+    assert (refused.returncode, "change it there" in refused.stderr) == (1, True)
+    assert "officer" in accounts(data, "list").stdout
 
 
 def test_an_erasure_at_the_terminal_wants_the_second_factor_as_well(tmp_path: Path) -> None:

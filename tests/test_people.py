@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -13,10 +14,10 @@ from rvr import people
 from rvr.core import events as e
 from rvr.core.roster import apply_officer
 from rvr.desk import Desk
-from rvr.people import DEMO, DEMO_UNITS, seed_demo
+from rvr.people import DEMO, DEMO_UNITS, change, register, seed_demo
 from rvr.realtime import Hub
-from rvr.store import Append, Batch, Store, staff
-from rvr.store.tables import AccountRow, every
+from rvr.store import Append, Batch, Passkeys, PasskeyTaken, Store, staff
+from rvr.store.tables import AccountRow, PasskeyRow, every
 from rvr.web.app import EVERY_ROLE
 from rvr.web.auth import _signed_in
 from tests.builders import Universe, shipped
@@ -77,6 +78,48 @@ async def test_a_disabled_officer_is_on_duty_no_more_and_the_log_stays_what_it_w
     await desk.store.append(Batch("free", "someone", b"", (append,), officers=(apply_officer(officer, freed),)))
     await people.change(desk, row.id, e.AccountChanged(what="enabled"), by="admin", disabled=False)
     assert (await desk.roster())[row.id].duty == "on"
+
+
+def passkey(person: str, id_: str = "k1", key: bytes = b"key") -> dict[str, Any]:
+    at = "2026-11-22T21:18:04.000000Z"
+    more = {"name": "Token", "uses": 0, "challenge": 0, "created_at": at, "used_at": ""}
+    return {"id": id_, "person": person, "public_key": key, **more}
+
+
+async def passkeys(desk: Desk) -> dict[str, tuple[str, bytes]]:
+    rows = await desk.store.read(lambda session: every(session, PasskeyRow))
+    return {row.id: (row.person, row.public_key) for row in rows}
+
+
+async def test_a_passkey_comes_with_its_event_and_is_nobody_elses_to_overwrite(desk: Desk) -> None:
+    """Whoever learns the id of another's credential makes none of the same id (WebAuthn level 3, 7.1)."""
+    ann, bob = [(await register(desk, name, name, ("officer",), "")).id for name in ("ann", "bob")]
+    added = e.AccountChanged(what="passkey_added")
+    await change(desk, ann, added, by=ann, passkeys=Passkeys(new=(passkey(ann),)))
+    for insider in (bob, ann):
+        with pytest.raises(PasskeyTaken):
+            await change(desk, insider, added, by=insider, passkeys=Passkeys(new=(passkey(insider, key=b"other"),)))
+    assert await passkeys(desk) == {"k1": (ann, b"key")}
+    log = {who: [one.event.type for one in await desk.store.load(f"person/{who}")] for who in (ann, bob)}
+    assert log == {ann: ["PersonRegistered", "AccountChanged"], bob: ["PersonRegistered"]}
+
+
+@pytest.mark.parametrize(
+    ("what", "stays"),
+    [
+        ("password", {"k3"}),
+        ("second_factor", {"k3"}),
+        ("sign_ins_ended", {"k1", "k2", "k3"}),
+        ("roles", {"k1", "k2", "k3"}),
+    ],
+)
+async def test_an_account_that_is_given_back_has_no_passkey_of_before(desk: Desk, what: str, stays: set[str]) -> None:
+    ann, bob = [(await register(desk, name, name, ("officer",), "")).id for name in ("ann", "bob")]
+    for who, names in ((ann, ("k1", "k2")), (bob, ("k3",))):
+        new = tuple(passkey(who, name) for name in names)
+        await change(desk, who, e.AccountChanged(what="passkey_added"), by=who, passkeys=Passkeys(new=new))
+    await change(desk, ann, e.AccountChanged(what=what), by="terminal")
+    assert set(await passkeys(desk)) == stays
 
 
 async def test_demo_accounts_of_an_earlier_version_get_their_units(desk: Desk) -> None:

@@ -4,10 +4,10 @@ and half an hour (break-glass), and a conflict of interest, which closes a case 
 
 from __future__ import annotations
 
-from rvr.core import clocks
+from rvr.core import clocks, guests
 from rvr.core import events as e
 from rvr.core.case import Case, apply
-from rvr.core.commands import Actor, BreakGlass, DeclareConflict
+from rvr.core.commands import Actor, BreakGlass, DeclareConflict, LiftConflict
 from rvr.core.decide import Decision
 from rvr.core.errors import Forbidden, NotFound, Reason, Refused
 from rvr.core.moment import Moment
@@ -18,6 +18,9 @@ BREAKS = ("call_handler", "officer", "investigator", "resourcing")
 """Roles that see their own cases only. To sergeants and inspectors every case is open; all others are shown none."""
 
 DECLARES = ("sergeant", "inspector", *BREAKS)
+
+LIFTS = ("inspector",)
+"""Not the sergeant who may have handed the case back, and chosen the wrong name."""
 
 SHORTEST, LONGEST = 10, 500
 """Characters of a reason: a full stop is none."""
@@ -38,7 +41,8 @@ def decide_break_glass(case: Case, command: BreakGlass, *, by: Actor, at: Moment
 
 
 def decide_conflict(case: Case, command: DeclareConflict, workflow: Workflow, *, by: Actor, at: Moment) -> Decision:
-    """Closes the case to this person. Whoever has the victim on the line hands over first: nobody is left alone.
+    """Closes the case to this person, who leaves a guest's seat in its call. Whoever has the victim on the line hands
+    over first: nobody is left alone.
 
     Raises Forbidden for another role, NotFound for a case that is closed to this person already, Refused for whoever
     has it in hand.
@@ -50,8 +54,23 @@ def decide_conflict(case: Case, command: DeclareConflict, workflow: Workflow, *,
         raise Refused(Reason("conflict-hand-over-first"))
     declared = e.ConflictDeclared(note=_words(command.note, 0))
     told = "inspector" if role == "sergeant" else "sergeant"
-    facts = (declared, e.AlarmRaised(to_role=told, about="conflict_declared"))
-    return _decided(case, facts if workflow.states[case.state].open else facts[:1], by, role, at)
+    alarm = [e.AlarmRaised(to_role=told, about="conflict_declared")] if workflow.states[case.state].open else []
+    return _decided(case, (declared, *guests.leaves(case, by.id), *alarm), by, role, at)
+
+
+def decide_lift(case: Case, command: LiftConflict, *, by: Actor, at: Moment) -> Decision:
+    """Opens the case again to whoever it was closed to in error.
+
+    Raises Forbidden for another role and for somebody with a conflict of interest, Refused without a reason or where
+    the person has none.
+    """
+    role = _role(by, LIFTS)
+    if by.id in case.conflicts:
+        raise Forbidden(Reason("conflict-declared"))
+    if command.person not in case.conflicts:
+        raise Refused(Reason("no-conflict", {}, "person"))
+    lifted = e.ConflictLifted(person=command.person, reason=_words(command.reason, SHORTEST))
+    return _decided(case, (lifted,), by, role, at)
 
 
 def in_hand(case: Case, workflow: Workflow, by: Actor) -> bool:

@@ -20,4 +20,12 @@ class ConflictDeclared(Fact):
     note: str = sealed("In the person's own words")
 
 
-__all__ = ["ConflictDeclared", "GlassBroken"]
+@fact
+class ConflictLifted(Fact):
+    """A conflict of interest was declared in error: an inspector opened the case again to whoever it was closed to."""
+
+    person: str = public("Person id of whoever is shown the case again")
+    reason: str = sealed("Why, in the inspector's own words")
+
+
+__all__ = ["ConflictDeclared", "ConflictLifted", "GlassBroken"]

@@ -326,14 +326,23 @@ def _(fact: e.ConflictDeclared, case: Case, event: e.Event) -> dict[str, Any]:
 
 
 @_changes.register
+def _(fact: e.ConflictLifted, case: Case, event: e.Event) -> dict[str, Any]:
+    return {"conflicts": case.conflicts - {fact.person}}
+
+
+@_changes.register
 def _(fact: e.GlassBroken, case: Case, event: e.Event) -> dict[str, Any]:
     return {"glass": {**case.glass, event.by: fact.until}}
 
 
 @_changes.register
 def _(fact: e.HandedBack, case: Case, event: e.Event) -> dict[str, Any]:
-    """Where an officer is assigned already, it is the officer's conflict that somebody hands back for."""
-    return {"sergeant": "", **_conflict(fact.reason, case, case.officer if case.engaged else event.by)}
+    """Whose conflict it is, the reason says. What earlier definitions called it by one word was the officer's where one
+    was assigned already."""
+    whose = {"own_conflict": event.by, "officer_conflict": case.officer}
+    earlier = case.officer if case.engaged else event.by
+    person = whose.get(fact.reason, earlier if fact.reason == CONFLICT else "")
+    return {"sergeant": "", "conflicts": case.conflicts | ({person} - {""})}
 
 
 @_changes.register

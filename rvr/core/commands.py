@@ -267,6 +267,17 @@ class DeclareConflict:
     at: Moment | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LiftConflict:
+    """Open a case again to somebody whose conflict of interest was declared in error."""
+
+    command_id: str
+    case: str
+    person: str
+    reason: str
+    at: Moment | None = None
+
+
 Command = (
     OpenCase
     | MakeMove
@@ -284,4 +295,5 @@ Command = (
     | StopTrial
     | BreakGlass
     | DeclareConflict
+    | LiftConflict
 )

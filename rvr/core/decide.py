@@ -18,9 +18,9 @@ from rvr.core.asked import Asked
 from rvr.core.case import Case, apply
 from rvr.core.commands import BOT, IMPORTER, STAFF, THE_BOT, Actor, MakeMove, OpenCase, Picture, RunOut, SetDuty
 from rvr.core.errors import Forbidden, NotFound, Reason, Refused
-from rvr.core.guests import actor_of
 from rvr.core.makers import MAKERS, plain, split_personal, stated_at
 from rvr.core.moment import Moment, iso, parse_iso
+from rvr.core.relation import concerns
 from rvr.core.roster import Officer
 from rvr.core.vocabulary import Basis, Facts
 from rvr.core.workflow import Move, Workflow
@@ -70,26 +70,8 @@ _ANYBODYS = ("EmergencyDispatched", "HandoverAccepted", "HandoverDeclined")
 
 
 def _theirs(move: Move, case: Case, by: Actor) -> bool:
-    """A role alone is not enough: a case is the officer's who is assigned, the call handler's who opened it, and of the
-    organisation that it was referred to.
-    """
-    if move.event in _ANYBODYS:
-        return True
-    return any(_related(role, case, by) for role in by.roles if role in move.who)
-
-
-def _related(role: str, case: Case, by: Actor) -> bool:
-    match role:
-        case "officer":
-            return case.officer == by.id
-        case "call_handler":
-            return case.opened_by == by.id
-        case "advocate":
-            return any(referral.partner in by.units for referral in case.referrals.values())
-        case "guest":
-            guests = case.session.live_guests if case.session else []
-            return any(actor_of(guest.id) == by for guest in guests)
-    return True
+    """A role alone is not enough: the case must concern the person in it."""
+    return move.event in _ANYBODYS or any(concerns(case, by, role) for role in by.roles if role in move.who)
 
 
 def _unmet(workflow: Workflow, names: Iterable[str], facts: Facts) -> tuple[Reason, ...]:

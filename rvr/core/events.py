@@ -651,7 +651,10 @@ class PersonRegistered(Fact):
 class AccountChanged(Fact):
     """Stream person/: something about a member of staff's account was changed, at the terminal or on the screen."""
 
-    what: str = public("password, second_factor, roles, disabled, enabled or sign_ins_ended")
+    what: str = public(
+        "password or second_factor (each takes the passkeys away), passkey_added, passkey_removed, passkeys_removed,"
+        " roles, disabled, enabled or sign_ins_ended"
+    )
     roles: tuple[str, ...] = public("Roles: the new ones; else empty", default=())
     units: tuple[str, ...] = public("Teams and partner organisations, likewise", default=())
 

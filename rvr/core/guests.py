@@ -12,6 +12,7 @@ from typing import Any
 from rvr.core import clocks
 from rvr.core import events as e
 from rvr.core.asked import Asked
+from rvr.core.case import Case
 from rvr.core.commands import GUEST, VICTIM, Actor
 from rvr.core.errors import Reason, Refused
 from rvr.core.session import Guest, kept_for_unit
@@ -135,11 +136,18 @@ def _remove(asked: Asked) -> list[e.Fact]:
     """The officer anybody; a member of staff, who names nobody, gives up the own seat."""
     if "guest" in asked.form:
         return [e.GuestRemoved(guest=_named(asked).id)]
-    session = asked.case.session
-    own = next((one for one in session.live_guests if one.person == asked.by.id), None) if session else None
-    if own is None:
+    left = leaves(asked.case, asked.by.id)
+    if not left:
         raise Refused(Reason("guest-no-seat"))
-    return [e.GuestRemoved(guest=own.id)]
+    return left
+
+
+def leaves(case: Case, person: str) -> list[e.Fact]:
+    """A member of staff gives up the guest's seat in the case's call, if there is one."""
+    session = case.session
+    if session is None or session.ended_at:
+        return []
+    return [e.GuestRemoved(guest=one.id) for one in session.live_guests if one.person == person]
 
 
 def _named(asked: Asked) -> Guest:

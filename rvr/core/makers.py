@@ -14,7 +14,7 @@ from rvr.core import arms, clocks, criteria, feedback, guests, recording, risk, 
 from rvr.core import events as e
 from rvr.core.asked import Asked
 from rvr.core.call_facts import FULL_PICTURE
-from rvr.core.case import Case
+from rvr.core.case import CONFLICT, Case
 from rvr.core.errors import Reason, Refused
 from rvr.core.moment import iso, parse_iso
 from rvr.core.workflow import STATED, Workflow
@@ -101,7 +101,10 @@ def _accept(asked: Asked) -> list[e.Fact]:
 
 
 def _take_over(asked: Asked) -> list[e.Fact]:
-    return [e.CaseTakenOver(before=asked.case.sergeant, **_filled(asked))]
+    """Whoever gave it away for a conflict of interest hears and sees no more of its call."""
+    before = asked.case.sergeant
+    taken = e.CaseTakenOver(before=before, **_filled(asked))
+    return [taken, *(guests.leaves(asked.case, before) if taken.reason == CONFLICT else [])]
 
 
 def _assign(asked: Asked) -> list[e.Fact]:

@@ -14,6 +14,7 @@ from rvr.core.commands import (
     Command,
     ConfirmErasure,
     DeclareConflict,
+    LiftConflict,
     MakeMove,
     OpenCase,
     ProposeErasure,
@@ -84,6 +85,8 @@ def what(command: Command) -> str:
             return "break_glass"
         case DeclareConflict():
             return "declare_conflict"
+        case LiftConflict():
+            return "lift_conflict"
     return type(command).__name__
 
 

@@ -59,6 +59,7 @@ ID_FIELDS = {
     "PersonDiffers.person": ROLE,
     "OrderMatched.order": "order",
     "CaseTakenOver.before": "staff",
+    "ConflictLifted.person": "staff",
     "CaseErased.proposed_by": "staff",
     "GuestArrived.person": "staff",
 }

@@ -84,7 +84,7 @@ class Told:
         after_call_s = self.caller.arrested_after_s.get("usual")
         if after_call_s is not None:
             yield max(0.0, after_call_s - self._since_call_s)
-            await self.play.does("resourcing", self.id, "record_arrest")
+            await self.play.does("sergeant", self.id, "record_arrest")
 
     @property
     def _since_call_s(self) -> float:

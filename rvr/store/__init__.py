@@ -5,7 +5,7 @@ rows.
 """
 
 from rvr.store.engine import CannotOpen
-from rvr.store.log import Append, Batch, CommandSeen, Conflict, ReferenceTaken
+from rvr.store.log import Append, Batch, CommandSeen, Conflict, Passkeys, PasskeyTaken, ReferenceTaken
 from rvr.store.messages import Delivery, Message
 from rvr.store.store import Store
 from rvr.store.tables import LinkRow
@@ -19,6 +19,8 @@ __all__ = [
     "Delivery",
     "LinkRow",
     "Message",
+    "PasskeyTaken",
+    "Passkeys",
     "ReferenceTaken",
     "Store",
 ]

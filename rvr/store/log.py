@@ -23,7 +23,7 @@ from rvr.store.messages import Message, drop_messages, put_message
 from rvr.store.projections import change_case, put_officer, put_order, standing_case
 from rvr.store.sealing import DataKey, Sealer
 from rvr.store.statements import add, change, put, standing
-from rvr.store.tables import AccountRow, CommandRow, EventRow, LinkRow
+from rvr.store.tables import AccountRow, CommandRow, EventRow, LinkRow, PasskeyRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,18 @@ class Append:
     stream: str
     expected_version: int
     events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Passkeys:
+    """Passkeys that come and go with a change of an account."""
+
+    new: tuple[Mapping[str, Any], ...] = ()
+    """Each as its columns."""
+    gone: tuple[str, ...] = ()
+    """Ids of single ones."""
+    all_of: tuple[str, ...] = ()
+    """People who lose every one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,7 @@ class Batch:
     """Accounts of staff that change: the id, and the columns with another value."""
     signs_out: tuple[str, ...] = ()
     """People whose every sign-in ends with this."""
+    passkeys: Passkeys = field(default_factory=Passkeys)
     erases: tuple[str, ...] = ()
     """Streams whose key is destroyed by this, with what was made of it."""
     access: tuple[access.Access, ...] = ()
@@ -86,6 +99,10 @@ class ReferenceTaken(Exception):
     """Another case has this short reference: draw again."""
 
 
+class PasskeyTaken(Exception):
+    """Somebody has a passkey of this id: it would be overwritten (WebAuthn level 3, 7.1)."""
+
+
 class CommandSeen(Exception):
     """The same (person, command id) was recorded before: here is its answer."""
 
@@ -95,13 +112,14 @@ class CommandSeen(Exception):
 
 
 def append(connection: Connection, sealer: Sealer, batch: Batch, force: str, recorded_at: str) -> list[Recorded]:
-    """Records the batch. Raises CommandSeen, Conflict or ReferenceTaken before anything of it is written."""
-    (stands,), ends, taken, stood = _asked(
+    """Records the batch. Raises CommandSeen, Conflict, ReferenceTaken or PasskeyTaken before anything is written."""
+    (stands,), ends, taken, stood, kept = _asked(
         connection,
         [(_STANDS, {"person": batch.person, "command_id": batch.command_id})],
         [(_END, {"stream": part.stream}) for part in batch.appends],
         [(_TAKEN, {"reference": case.reference, "id": case.id}) for case in _opened(batch)],
         [standing_case(case) for case in batch.cases],
+        [standing(PasskeyRow, one["id"]) for one in batch.passkeys.new],
     )
     body_hash, result, last, *accessed = stands
     if body_hash is not None:
@@ -110,6 +128,8 @@ def append(connection: Connection, sealer: Sealer, batch: Batch, force: str, rec
     for case, other in zip(_opened(batch), taken, strict=True):
         if other:
             raise ReferenceTaken(case.reference)
+    if any(kept):
+        raise PasskeyTaken
     stamp = envelope.Stamp(batch.command_id, force, recorded_at)
     rows, recorded = _enclosed(connection, sealer, batch, heads, stamp, last)
     add(connection, EventRow, rows)
@@ -122,12 +142,22 @@ def append(connection: Connection, sealer: Sealer, batch: Batch, force: str, rec
         change(connection, AccountRow, account, connection.execute(*standing(AccountRow, account["id"])).fetchone())
     for person in batch.signs_out:
         connection.execute("DELETE FROM signin WHERE person = :person", {"person": person})
+    _change_passkeys(connection, batch.passkeys)
     for stream in batch.erases:
         erase(connection, stream)
         drop_messages(connection, stream.removeprefix("case/"))
     access.record(connection, *batch.access, behind=access.End(*accessed))
     add(connection, CommandRow, [_command_row(batch, recorded, recorded_at)])
     return recorded
+
+
+def _change_passkeys(connection: Connection, passkeys: Passkeys) -> None:
+    for person in passkeys.all_of:
+        connection.execute("DELETE FROM passkey WHERE person = :person", {"person": person})
+    for one in passkeys.gone:
+        connection.execute("DELETE FROM passkey WHERE id = :id", {"id": one})
+    if passkeys.new:
+        add(connection, PasskeyRow, passkeys.new)
 
 
 def _asked(connection: Connection, *questions: list[Question]) -> list[list[Any]]:

@@ -117,8 +117,8 @@ class Store:
         self._engine.dispose()
 
     async def append(self, batch: Batch) -> list[Recorded]:
-        """Records one command durably. Raises CommandSeen, Conflict, ReferenceTaken, or Unavailable (outcome
-        unknown: repeat it)."""
+        """Records one command durably. Raises CommandSeen, Conflict, ReferenceTaken, PasskeyTaken, or Unavailable
+        (outcome unknown: repeat it)."""
         recorded = await self._writer.do(
             lambda connection: log.append(connection, self.sealer, batch, self._force, iso(self._observe().at))
         )

@@ -89,6 +89,7 @@ OPENERS = frozenset({"call_handler", "sergeant", "inspector", "officer"})
 
 GLASS_BREAKERS = frozenset(authority.BREAKS)
 CASE_DECLARERS = frozenset(authority.DECLARES)
+CASE_LIFTERS = frozenset(authority.LIFTS)
 WATCHES = views.WATCHES
 EVALUATOR = frozenset({"evaluator"})
 ADMINISTRATOR = frozenset({"administrator"})
@@ -156,6 +157,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/v1/cases/{id}/exhibits/{exhibit}/copies", evidence.give, WATCHES, EXPORT, fresh=True),
     Route("POST", "/api/v1/cases/{id}/break-glass", break_glass.open_case, GLASS_BREAKERS, LOOK, fresh=True),
     Route("POST", "/api/v1/cases/{id}/conflict", break_glass.declare_conflict, CASE_DECLARERS, MOVE),
+    Route("POST", "/api/v1/cases/{id}/conflict/lift", break_glass.lift_conflict, CASE_LIFTERS, MOVE, fresh=True),
     Route("GET", "/api/v1/board", api.board, STAFF, ("board",)),
     Route("POST", "/api/v1/duty", api.duty, DUTY, ("staff",)),
     Route("GET", "/api/v1/live", live.feed, STAFF, LOOK),
@@ -207,6 +209,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/cases/{id}/exhibits/{exhibit}", evidence.page, WATCHES, LOOK),
     Route("POST", "/cases/{id}/exhibits/{exhibit}/copies", evidence.give, WATCHES, EXPORT, fresh=True),
     Route("POST", "/cases/{id}/conflict", break_glass.declare, CASE_DECLARERS, MOVE),
+    Route("POST", "/cases/{id}/conflict/lift", break_glass.lift, CASE_LIFTERS, MOVE, fresh=True),
     Route("GET", "/break-glass", break_glass.page, GLASS_BREAKERS, ("no_case_data",), fresh=True),
     Route("POST", "/break-glass", break_glass.open_page, GLASS_BREAKERS, LOOK, fresh=True),
     Route("GET", "/shift", shift_page.page, attention.LEADS, ("board",)),
@@ -225,6 +228,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/admin/duty", duty_page.give, ADMINISTRATOR, ("staff",)),
     Route("GET", "/admin/people/{person}", people_page.show, ADMINISTRATOR, ("staff",)),
     Route("POST", "/admin/people/{person}/end", people_page.end_sign_ins, ADMINISTRATOR, ("staff",)),
+    Route("POST", "/admin/people/{person}/passkeys", people_page.forget_passkeys, ADMINISTRATOR, ("staff",)),
     Route("POST", "/admin/people/{person}/disable", people_page.disable, ADMINISTRATOR, ("staff",)),
     Route("POST", "/admin/people/{person}/enable", people_page.enable, ADMINISTRATOR, ("staff",), fresh=True),
     Route("POST", "/admin/people/{person}/role", people_page.set_role, ADMINISTRATOR, ("staff",), fresh=True),

@@ -173,7 +173,7 @@ def remember(response: web.StreamResponse, request: web.Request, token: str) -> 
 async def sign_out(request: web.Request, response: web.StreamResponse) -> None:
     """Ends the sign-in on the server, the person's seat in a call with it; dropping the cookie would be a promise."""
     desk, person = request.app[DESK], request[SIGNED_IN].actor.id
-    await calls.give_up_seats(desk.store, request.app[MEDIA].leave, [person])
+    await calls.give_up_seats(desk.store, request.app[MEDIA].leave, [Actor(person, frozenset())])
     token = request.cookies.get(cookie_name(request, "rvr_s"), "")
     hashed = links.hash_of(token)
 
@@ -319,7 +319,7 @@ def check_origin(request: web.Request) -> None:
 # --- The access log ----------------------------------------------------------------------------------------------
 
 
-NOT_SHOWN = frozenset({"no-such-case", "not-allowed-here"})
+NOT_SHOWN = frozenset({"no-such-case", "not-allowed-here", "conflict-declared"})
 """Reasons why somebody is not shown a case; a move that is refused on a case that is shown is no such thing."""
 
 
@@ -342,19 +342,21 @@ async def looked(request: web.Request, shown: Mapping[str, Iterable[str]]) -> No
     looks.update(dict.fromkeys(written or (), at))
 
 
-async def refused(request: web.Request, case_id: str, error: RvrError) -> None:
+async def refused(request: web.Request, case_id: str, error: RvrError, otherwise: str = "") -> None:
     """Writes down that somebody who is signed in asked for a case and was not shown it. No guidance that we know says
     so; but looking for a case that is none of one's business is what an auditor is there for, found or not.
 
-    What is no case's id was typed by somebody: it is not written.
+    What is no case's id was typed by somebody: it is not written. `otherwise`: what is written where the error is for
+    another reason; else nothing is.
     """
     signed, code = request.get(SIGNED_IN), error.reasons[0].code if error.reasons else ""
-    if signed is None or code not in NOT_SHOWN:
+    noted = code if code in NOT_SHOWN else otherwise
+    if signed is None or not noted:
         return
     desk = request.app[DESK]
     at, signin = desk.observe().at, signed.signin
     if await desk.store.read(lambda session: every(session, CaseRow, CaseRow.id == case_id)):
-        await desk.store.write_or_hold(lambda connection: access.refused(connection, signin, case_id, code, at))
+        await desk.store.write_or_hold(lambda connection: access.refused(connection, signin, case_id, noted, at))
 
 
 async def note(

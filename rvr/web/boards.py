@@ -109,7 +109,7 @@ def board(
     rows = [
         views.board_row(row, flows[row.workflow], people, words)
         | {
-            "linked": views.may_read(row, signed.actor) or home in ("resourcing", "control_room_specialist"),
+            "linked": _linked(row, signed.actor, home),
             "accept": _accept(row, flows[row.workflow], signed.actor),
         }
         for row in cases
@@ -128,8 +128,16 @@ def _on_board(row: CaseRow, signed: SignedIn, home: str) -> bool:
     return True
 
 
+def _linked(row: CaseRow, actor: Actor, home: str) -> bool:
+    """Whether the reference leads somewhere: not where the person has a conflict of interest."""
+    outlined = home in ("resourcing", "control_room_specialist") and actor.id not in row.conflicts
+    return outlined or views.may_read(row, actor)
+
+
 def _accept(row: CaseRow, flow: Workflow, actor: Actor) -> str:
     """The move by which this person takes an offered case, where the workflow lets the person's role."""
+    if actor.id in row.conflicts:
+        return ""
     moves = flow.open_to(row.state) if row.state in flow.states else ()
     return next((m.id for m in moves if m.event == "HandoverAccepted" and actor.roles & set(m.who)), "")
 

@@ -7,10 +7,11 @@ from typing import Any
 from aiohttp import web
 
 from rvr.core import authority
-from rvr.core.commands import BreakGlass, DeclareConflict
-from rvr.core.errors import NotFound, Reason, Refused, RvrError
-from rvr.core.events import GlassBroken
+from rvr.core.commands import BreakGlass, DeclareConflict, LiftConflict
+from rvr.core.errors import Forbidden, NotFound, Reason, Refused, RvrError
+from rvr.core.events import ConflictLifted, GlassBroken
 from rvr.core.moment import iso
+from rvr.desk import Outcome
 from rvr.store.tables import CaseRow, every
 from rvr.web import api, auth, form_views, rendering, views
 from rvr.web.around import seen
@@ -25,12 +26,11 @@ async def page(request: web.Request) -> web.StreamResponse:
 
 async def open_page(request: web.Request) -> web.StreamResponse:
     """Opens the case for half an hour and goes there, or says what is missing."""
-    post, signed = await auth.form_of(request), request[SIGNED_IN]
+    post = await auth.form_of(request)
     asked, reason = str(post.get("case", "")).strip()[:64], str(post.get("reason", ""))
     try:
         case_id = await _found(request, asked)
-        command = BreakGlass(form_views.command_id(post), case_id, reason)
-        await request.app[DESK].handle(command, signed.actor, signin=signed.signin)
+        await _break(request, BreakGlass(form_views.command_id(post), case_id, reason))
     except (Refused, NotFound) as error:
         return _form(request, asked, reason, error)
     return _go(f"/cases/{case_id}")
@@ -40,9 +40,18 @@ async def open_case(request: web.Request) -> web.StreamResponse:
     """The same for programs."""
     body, signed = await api.body_of(request), request[SIGNED_IN]
     case_id = await _found(request, request.match_info["id"])
-    command = BreakGlass(api.command_id(body), case_id, api.member(body, "reason", str))
-    outcome = await request.app[DESK].handle(command, signed.actor, signin=signed.signin)
+    outcome = await _break(request, BreakGlass(api.command_id(body), case_id, api.member(body, "reason", str)))
     return api.answer({"case": case_id, "until": outcome.case.glass[signed.actor.id]}, 201)
+
+
+async def _break(request: web.Request, command: BreakGlass) -> Outcome:
+    """Whoever is refused stands in the access log, whatever the reason: no reference is tried out unseen."""
+    signed = request[SIGNED_IN]
+    try:
+        return await request.app[DESK].handle(command, signed.actor, signin=signed.signin)
+    except (Refused, Forbidden) as error:
+        await auth.refused(request, command.case, error, otherwise="break-glass")
+        raise
 
 
 async def declare(request: web.Request) -> web.StreamResponse:
@@ -63,6 +72,28 @@ async def _declare(request: web.Request, command_id: str, note: str) -> None:
     desk, signed, case_id = request.app[DESK], request[SIGNED_IN], request.match_info["id"]
     await seen(desk, case_id, signed.actor)
     await desk.handle(DeclareConflict(command_id, case_id, note), signed.actor, signin=signed.signin)
+
+
+async def lift(request: web.Request) -> web.StreamResponse:
+    """Opens the case again to somebody whose conflict of interest was declared in error."""
+    post = await auth.form_of(request)
+    person, reason = str(post.get("person", "")), str(post.get("reason", ""))
+    await _lift(request, form_views.command_id(post), person, reason)
+    return _go(f"/cases/{request.match_info['id']}")
+
+
+async def lift_conflict(request: web.Request) -> web.StreamResponse:
+    """The same for programs."""
+    body = await api.body_of(request)
+    person, reason = api.member(body, "person", str), api.member(body, "reason", str)
+    await _lift(request, api.command_id(body), person, reason)
+    return web.Response(status=204)
+
+
+async def _lift(request: web.Request, command_id: str, person: str, reason: str) -> None:
+    desk, signed, case_id = request.app[DESK], request[SIGNED_IN], request.match_info["id"]
+    await seen(desk, case_id, signed.actor)
+    await desk.handle(LiftConflict(command_id, case_id, person, reason), signed.actor, signin=signed.signin)
 
 
 def _go(place: str) -> web.Response:
@@ -95,8 +126,9 @@ def _form(request: web.Request, case: str, reason: str, error: RvrError | None =
 
 
 def told(request: web.Request, around: Around) -> dict[str, Any]:
-    """What stands around a case about this: who looked at it from outside, for those who answer for the desk; until
-    when the person looks at it; whether the person may open it or declare a conflict.
+    """What stands around a case about this: who looked at it from outside, to whom it is closed and was opened again,
+    for those who answer for the desk; until when the person looks at it; whether the person may open it, declare a
+    conflict or lift another's.
     """
     case, actor, now = around.case, request[SIGNED_IN].actor, iso(request.app[DESK].observe().at)
     looks = [
@@ -109,10 +141,24 @@ def told(request: web.Request, around: Around) -> dict[str, Any]:
         for one in around.log
         if isinstance(one.event.fact, GlassBroken)
     ]
-    until = case.glass.get(actor.id, "")
+    lifted = [
+        {
+            "who": views.person(around.people, one.event.fact.person),
+            "by": views.person(around.people, one.event.by),
+            "at": iso(one.event.at.at),
+            "reason": one.event.fact.reason,
+        }
+        for one in around.log
+        if isinstance(one.event.fact, ConflictLifted)
+    ]
+    conflicts = [views.person(around.people, one) for one in sorted(case.conflicts)]
+    supervises, until = bool(actor.roles & views.SUPERVISES), case.glass.get(actor.id, "")
     only_outline = not views.classes_for(case, actor) and not views.is_partner(case, actor)
     return {
-        "looks": looks if actor.roles & views.SUPERVISES else [],
+        "looks": looks if supervises else [],
+        "conflicts": conflicts if supervises else [],
+        "lifted": lifted if supervises else [],
+        "may_lift": not actor.roles.isdisjoint(authority.LIFTS),
         "glass_until": until if case.id in actor.glass and until > now else "",
         "may_break": only_outline and not actor.roles.isdisjoint(authority.BREAKS),
         "may_declare": not actor.roles.isdisjoint(authority.DECLARES)

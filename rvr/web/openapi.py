@@ -57,6 +57,14 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "required": ["command_id"],
         "properties": {**_COMMAND, "note": {"type": "string", "maxLength": 500}},
     },
+    ("POST", "/cases/{id}/conflict/lift"): {
+        "required": ["command_id", "person", "reason"],
+        "properties": {
+            **_COMMAND,
+            "person": {"type": "string"},
+            "reason": {"type": "string", "minLength": 10, "maxLength": 500},
+        },
+    },
     ("POST", "/session/passkey"): {"required": ["credential"], "properties": {"credential": {"type": "object"}}},
     ("POST", "/passkeys"): {
         "required": ["credential"],

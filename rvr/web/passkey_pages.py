@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from aiohttp import web
 
-from rvr import passkeys
-from rvr.core.errors import NotSignedIn, Reason
+from rvr import passkeys, people
+from rvr.core import events as e
+from rvr.core.errors import Forbidden, NotSignedIn, Reason
 from rvr.core.moment import iso
 from rvr.passkeys import PasskeyRefused
-from rvr.store.engine import Connection
-from rvr.store.statements import put
+from rvr.store import Passkeys, PasskeyTaken
 from rvr.store.tables import AccountRow, PasskeyRow, every
 from rvr.web import api, auth, rendering
 from rvr.web.context import DESK, SETTINGS, SIGNED_IN
+
+log = structlog.get_logger()
 
 NAME = 40
 """Characters of what its owner calls it."""
@@ -22,13 +25,17 @@ NAME = 40
 
 async def page(request: web.Request) -> web.StreamResponse:
     """Who one is here, and one's passkeys."""
-    html = rendering.render(request.app, "account.html", request[SIGNED_IN], passkeys=await _own(request))
+    provided = (await _account(request, request[SIGNED_IN].actor.id)).provider_key != ""
+    html = rendering.render(
+        request.app, "account.html", request[SIGNED_IN], passkeys=await _own(request), provided=provided
+    )
     return web.Response(text=html, content_type="text/html")
 
 
 async def to_register(request: web.Request) -> web.StreamResponse:
-    """What the browser needs to make a passkey."""
+    """What the browser needs to make a passkey. Raises Forbidden where the identity provider proves who it is."""
     await _asks_nothing(request)
+    await _check_local(request)
     actor, settings = request[SIGNED_IN].actor, request.app[SETTINGS]
     have = await _own(request)
     options = passkeys.to_register(request.app[DESK], settings, actor.id, request[SIGNED_IN].username, actor.name, have)
@@ -36,7 +43,9 @@ async def to_register(request: web.Request) -> web.StreamResponse:
 
 
 async def register(request: web.Request) -> web.StreamResponse:
-    """Keeps the public half of the passkey that the browser made."""
+    """Keeps the public half of the passkey that the browser made. Raises Forbidden likewise, and NotSignedIn for one
+    that is not right or that somebody has."""
+    await _check_local(request)
     body, desk = await api.body_of(request), request.app[DESK]
     name = " ".join(api.member(body, "name", str, default="").split())[:NAME]
     try:
@@ -45,21 +54,36 @@ async def register(request: web.Request) -> web.StreamResponse:
         )
     except PasskeyRefused:
         raise NotSignedIn(Reason("passkey-refused")) from None
-    row = PasskeyRow(**told, created_at=iso(desk.observe().at))
-    await desk.store.write(lambda connection: put(connection, row))
+    row = {**told, "created_at": iso(desk.observe().at), "used_at": ""}
+    try:
+        await _change(request, "passkey_added", Passkeys(new=(row,)))
+    except PasskeyTaken:
+        raise NotSignedIn(Reason("passkey-refused")) from None
     return web.Response(status=204)
 
 
 async def remove(request: web.Request) -> web.StreamResponse:
     """Forgets one of one's own passkeys."""
-    post, person = await auth.form_of(request), request[SIGNED_IN].actor.id
-    told = {"id": str(post.get("id", "")), "person": person}
-
-    def forget(connection: Connection) -> None:
-        connection.execute("DELETE FROM passkey WHERE id = :id AND person = :person", told)
-
-    await request.app[DESK].store.write(forget)
+    told = str((await auth.form_of(request)).get("id", ""))
+    if any(one.id == told for one in await _own(request)):
+        await _change(request, "passkey_removed", Passkeys(gone=(told,)))
     return web.Response(status=303, headers={"Location": "/account"})
+
+
+async def _change(request: web.Request, what: str, passkeys: Passkeys) -> None:
+    """Of one's own account; in the person's stream and in the operator's log."""
+    signin = request[SIGNED_IN].signin
+    fact = e.AccountChanged(what=what)
+    await people.change(
+        request.app[DESK], signin.person, fact, by=signin.person, by_role=signin.role, passkeys=passkeys
+    )
+    log.info(what, person=signin.person)
+
+
+async def _check_local(request: web.Request) -> None:
+    """An account of the identity provider's is closed there: a passkey of ours would outlive that. Raises Forbidden."""
+    if (await _account(request, request[SIGNED_IN].actor.id)).provider_key:
+        raise Forbidden(Reason("provider-proves"))
 
 
 async def _asks_nothing(request: web.Request) -> None:
@@ -102,14 +126,19 @@ async def _proven(request: web.Request, answer: dict[str, Any]) -> AccountRow:
     rows = await desk.store.read(lambda session: every(session, PasskeyRow, PasskeyRow.id == told))
     if not rows or not settings.local_accounts:
         raise NotSignedIn(Reason("passkey-refused"))
-    person = rows[0].person
-    (account,) = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.id == person))
+    account = await _account(request, rows[0].person)
     try:
         await passkeys.used(desk, settings, rows[0], answer)
     except PasskeyRefused:
         raise NotSignedIn(Reason("passkey-refused")) from None
-    if account.disabled:
+    if account.disabled or account.provider_key:
         raise NotSignedIn(Reason("passkey-refused"))
+    return account
+
+
+async def _account(request: web.Request, person: str) -> AccountRow:
+    desk = request.app[DESK]
+    (account,) = await desk.store.read(lambda session: every(session, AccountRow, AccountRow.id == person))
     return account
 
 

@@ -22,6 +22,7 @@ from rvr.core.force import Force
 from rvr.core.forms import json_schema, options_of
 from rvr.core.moment import Moment, iso, parse_iso
 from rvr.core.presence import presence_of, ring
+from rvr.core.relation import concerns
 from rvr.core.vocabulary import Facts
 from rvr.core.workflow import Field, State, Workflow
 from rvr.messages import Catalogue
@@ -83,28 +84,12 @@ class Other(NamedTuple):
     conflicts: Collection[str] = ()
 
 
-def _concerns(case: Case | CaseRow | Other, actor: Actor, role: str) -> bool:
-    match role:
-        case _ if role in SUPERVISES:
-            return True
-        case "call_handler":
-            return case.opened_by == actor.id
-        case "officer":
-            return case.officer == actor.id
-        case "resourcing" if isinstance(case, Case):
-            sent = bool(case.response_grade) and not case.attended and not case.decision
-            return case.emergency or case.state == "deployment" or sent
-        case "investigator":
-            return bool(case.decision) or case.state == "closed"
-    return False
-
-
 def _roles(case: Case, actor: Actor) -> frozenset[str]:
     """The person's roles that this case concerns, or that look at it for a reason and a while."""
     if actor.id in case.conflicts:
         return frozenset()
     looks = case.id in actor.glass
-    return frozenset(role for role in actor.roles if role in SEES and (looks or _concerns(case, actor, role)))
+    return frozenset(role for role in actor.roles if role in SEES and (looks or concerns(case, actor, role)))
 
 
 def may_see(case: Case, actor: Actor) -> bool:
@@ -132,16 +117,12 @@ def may_read(row: CaseRow | Other, actor: Actor) -> bool:
     """The same of a row: whether a link to it leads to more than the outline."""
     if actor.id in row.conflicts:
         return False
-    return row.id in actor.glass or any(_concerns(row, actor, role) for role in actor.roles & WHOLE)
+    return row.id in actor.glass or any(concerns(row, actor, role) for role in actor.roles & WHOLE)
 
 
 def is_partner(case: Case, actor: Actor) -> bool:
     """Whether the case was referred to this advocate's organisation, and concerns the person in no other way."""
-    asked = (
-        "advocate" in actor.roles
-        and actor.id not in case.conflicts
-        and any(one.partner in actor.units for one in case.referrals.values())
-    )
+    asked = "advocate" in actor.roles and actor.id not in case.conflicts and concerns(case, actor, "advocate")
     return asked and not _roles(case, actor)
 
 

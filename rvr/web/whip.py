@@ -19,6 +19,8 @@ from typing import Final
 from aiohttp import web
 from sqlmodel import col
 
+from rvr import calls
+from rvr.calls import Held
 from rvr.core.commands import THE_MEDIA, MakeMove
 from rvr.core.errors import (
     BadInput,
@@ -188,12 +190,10 @@ async def _case_of(request: web.Request, seat: str) -> CaseRow:
 
 
 async def _is_theirs(request: web.Request, row: CaseRow, seat: str) -> bool:
-    if seat == row.officer_seat:
-        return await _staff(request, row.officer)
-    guest = next((one for one in row.guests if one["seat"] == seat), None)
-    if guest is not None and guest["person"]:
-        return await _staff(request, guest["person"])
-    return await _by_link(request, seat, guest=guest is not None)
+    held = next((one for one in calls.held(row) if one.seat == seat), None)
+    if held is not None:
+        return await _staff(request, held)
+    return await _by_link(request, seat, guest=any(one["seat"] == seat for one in row.guests))
 
 
 async def _by_link(request: web.Request, seat: str, *, guest: bool) -> bool:
@@ -204,12 +204,13 @@ async def _by_link(request: web.Request, seat: str, *, guest: bool) -> bool:
     return hmac.compare_digest(link.seat, seat)
 
 
-async def _staff(request: web.Request, person: str) -> bool:
+async def _staff(request: web.Request, held: Held) -> bool:
+    """Raises NotSignedIn, and Forbidden for somebody else or without the role that the seat takes by now."""
     signed = await auth.who(request)
     if signed is None:
         raise NotSignedIn(Reason("sign-in-first"))
     await auth.check_csrf(request, signed.csrf)
-    if signed.actor.id != person:
+    if not held.suits(signed.actor):
         raise Forbidden(Reason("not-allowed-here"))
     request[SIGNED_IN] = signed
     return True

@@ -84,9 +84,10 @@ def test_attendance_in_person_meets_the_service_level_and_leads_to_assessment() 
 
 
 def test_attendance_is_recorded_only_for_somebody_who_was_sent_and_only_once() -> None:
-    assert a_case("call_taking").refuses(RESOURCING, "record_attendance") == {"sent_for"}
+    assert a_case("call_taking").refuses(SERGEANT, "record_attendance") == {"sent_for"}
     story = a_case("deployment").does(RESOURCING, "record_attendance")
-    assert story.refuses(RESOURCING, "record_attendance") == {"sent_for"}
+    assert story.refuses(SERGEANT, "record_attendance") == {"sent_for"}
+    assert story.forbids(RESOURCING, "record_attendance") == {"not-your-case"}
 
 
 def test_an_emergency_found_in_review_is_attended_without_losing_the_review() -> None:

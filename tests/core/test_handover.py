@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rvr.core import events as e
+from rvr.core.case import apply
+from rvr.core.commands import Actor
 from tests.builders import HANDLER, OFFICER, OFFICER_2, RESOURCING, SERGEANT, Universe, a_case, then
 
 
@@ -178,3 +180,36 @@ def test_a_link_goes_to_a_number_that_is_marked_safe_and_to_no_other() -> None:
 def test_the_call_handler_keeps_the_ways_out_while_the_offer_is_open_and_accepted() -> None:
     for state in ("handover", "accepted"):
         assert {"lose_contact", "request_deployment", "dispatch_emergency"} <= a_case(state).may(HANDLER)
+
+
+@pytest.mark.parametrize(
+    ("reason", "assigned", "whose"),
+    [
+        ("own_conflict", True, {SERGEANT.id}),
+        ("own_conflict", False, {SERGEANT.id}),
+        ("officer_conflict", True, {OFFICER.id}),
+        ("no_officer_free", True, set()),
+    ],
+)
+def test_whoever_hands_back_for_a_conflict_says_whose_it_is(reason: str, whose: set[str], *, assigned: bool) -> None:
+    """The case is closed to that person alone: to the wrong one it would be closed in error, and stay open to whom it
+    must not."""
+    story = a_case("accepted")
+    if assigned:
+        story.does(SERGEANT, "assign_officer", officer=OFFICER.id)
+    assert story.does(SERGEANT, "hand_back", hand_back_reason=reason).case.conflicts == whose
+
+
+def test_a_conflict_of_the_officers_wants_an_officer() -> None:
+    refused = a_case("accepted").refuses(SERGEANT, "hand_back", hand_back_reason="officer_conflict")
+    assert refused == {"conflict_has_an_officer"}
+
+
+@pytest.mark.parametrize(("assigned", "whose"), [(True, OFFICER), (False, SERGEANT)])
+def test_what_an_earlier_definition_called_by_one_word_is_read_as_it_was(whose: Actor, *, assigned: bool) -> None:
+    story = a_case("accepted")
+    if assigned:
+        story.does(SERGEANT, "assign_officer", officer=OFFICER.id)
+    fact = e.HandedBack(reason="conflict_of_interest")
+    stored = e.Event(fact, "call_taking", story.universe.at, SERGEANT.id, "sergeant")
+    assert apply(story.case, stored).conflicts == {whose.id}

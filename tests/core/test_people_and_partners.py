@@ -194,16 +194,13 @@ def test_a_suspect_goes_through_the_steps_of_the_table_and_at_large_has_a_clock(
     story.does(SERGEANT, "add_suspect", another_suspect="Brother Example")
     other = next(suspect.id for suspect in story.case.suspects.values() if suspect.name == "Brother Example")
     story.does(SERGEANT, "change_suspect", suspect=other, suspect_status="outstanding")
-    story.does(RESOURCING_ARRESTS, "record_arrest", suspect=other)
+    story.does(SERGEANT, "record_arrest", suspect=other)
     then(story).runs("outstanding_suspect")
-    story.does(RESOURCING_ARRESTS, "record_arrest")
+    story.does(SERGEANT, "record_arrest")
     then(story).has_stopped("outstanding_suspect")
-    assert story.refuses(RESOURCING_ARRESTS, "record_arrest") == {"somebody_to_arrest"}
+    assert story.refuses(SERGEANT, "record_arrest") == {"somebody_to_arrest"}
     assert story.refuses(SERGEANT, "change_suspect", suspect_status="named") == {"suspect-cannot"}
     assert story.refuses(SERGEANT, "change_suspect", suspect="nobody", suspect_status="named") == {"no-such-suspect"}
-
-
-RESOURCING_ARRESTS = person("rae", "resourcing")
 
 
 def test_an_allocated_case_is_accepted_or_sent_back_and_then_the_victim_is_reached() -> None:

@@ -165,6 +165,9 @@ OWN_ANSWERS: dict[str, Callable[[Story, Random], Any]] = {
     "due_at": lambda story, dice: iso(story.universe.wall + timedelta(days=1)),
     "outcome_on": lambda story, dice: story.universe.wall.date().isoformat(),
     "appointment_at": lambda story, dice: iso(story.universe.wall + timedelta(minutes=dice.choice([5, 50, 500]))),
+    "hand_back_reason": lambda story, dice: dice.choice(
+        ["no_officer_free", "own_conflict", *(["officer_conflict"] if story.case.engaged else [])]
+    ),
     "response_grade": lambda story, dice: dice.choice(list(story.workflow.force.response_grades)[:2]),
     "candidate": a_candidate,
     "live_order": lambda story, dice: a_choice(dice, (order.id for order in story.universe.orders)),

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from playwright.async_api import BrowserContext, CDPSession, Page, async_playwright
 
+from rvr.core import events as e
+from rvr.store.tables import PasskeyRow, every
 from tests.serving import PASSWORD, free_port
 from tests.web.in_process import House, in_process
 
@@ -87,6 +89,67 @@ async def test_a_passkey_is_added_signs_in_proves_anew_and_is_good_once(browser:
     await page.goto("/account")
     await page.get_by_role("button", name="Remove").click()
     await page.get_by_role("term").wait_for(state="detached")
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_role("button", name="Use a passkey").click()
+    await page.get_by_text("does not open an account here").wait_for()
+
+
+async def adds(page: Page) -> None:
+    await signs_in(page)
+    await page.goto("/account")
+    await page.get_by_role("button", name="Add a passkey").click()
+    await page.get_by_role("term").wait_for()
+
+
+async def changes(house: House, person: str) -> list[tuple[str, str]]:
+    """What was changed of the account, and in which role."""
+    log = await house.desk.store.load(f"person/{person}")
+    return [(one.event.fact.what, one.event.by_role) for one in log if isinstance(one.event.fact, e.AccountChanged)]
+
+
+async def test_passkeys_are_in_the_persons_log_and_an_administrator_takes_them_away(browser: Browser) -> None:
+    page, house = browser.page, browser.house
+    await adds(page)
+    admin, officer = await house.sign_in("admin"), await house.sign_in("officer")
+    assert await changes(house, officer.id) == [("passkey_added", "officer")]
+    place, csrf = f"/admin/people/{officer.id}", {"csrf": admin.me["csrf"]}
+    assert "Passkeys that open this account: 1" in (await admin.get(place)).body
+    assert (await admin.call("POST", f"{place}/passkeys", data=csrf)).status == 303
+    assert "Passkeys that open" not in (await admin.get(place)).body
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_role("button", name="Use a passkey").click()
+    await page.get_by_text("does not open an account here").wait_for()
+    assert await changes(house, officer.id) == [("passkey_added", "officer"), ("passkeys_removed", "administrator")]
+
+
+async def test_one_that_its_owner_removes_is_in_the_log_and_nobody_removes_anothers(browser: Browser) -> None:
+    page, house = browser.page, browser.house
+    await adds(page)
+    stranger, officer = await house.sign_in("officer2"), await house.sign_in("officer")
+    (row,) = await house.desk.store.read(lambda session: every(session, PasskeyRow))
+    for who, kept in ((stranger, 1), (officer, 0)):
+        told = {"csrf": who.me["csrf"], "id": row.id}
+        assert (await who.call("POST", "/account/passkeys/remove", data=told)).status == 303
+        assert len(await house.desk.store.read(lambda session: every(session, PasskeyRow))) == kept
+    assert [what for what, _ in await changes(house, officer.id)] == ["passkey_added", "passkey_removed"]
+    assert await changes(house, stranger.id) == []
+
+
+async def test_an_account_of_the_providers_is_opened_by_no_passkey(browser: Browser) -> None:
+    """The force closes it there, and a key of ours would go on opening it."""
+    page, house = browser.page, browser.house
+    await adds(page)
+    officer = await house.sign_in("officer")
+    told = {"id": officer.id, "key": "https://idp.example t-1/o-olu"}
+    await house.desk.store.write(
+        lambda connection: connection.execute("UPDATE account SET provider_key = :key WHERE id = :id", told).rowcount
+    )
+    for path, body in (("/api/v1/passkeys/options", {}), ("/api/v1/passkeys", {"credential": {}})):
+        refused = await officer.call("POST", path, body)
+        assert (refused.status, refused.body["reasons"][0]["code"]) == (403, "provider-proves")
+    await page.goto("/account")
+    await page.get_by_text("the desk keeps no passkey for you").wait_for()
+    assert await page.get_by_role("button", name="Add a passkey").count() == 0
     await page.get_by_role("button", name="Sign out").click()
     await page.get_by_role("button", name="Use a passkey").click()
     await page.get_by_text("does not open an account here").wait_for()

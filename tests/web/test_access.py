@@ -395,6 +395,15 @@ async def a_conflict_is_declared(story: Story, path: str) -> list[Row]:
     return [("sergeant2", "alteration", "now", "declare_conflict")]
 
 
+async def a_conflict_is_lifted(story: Story, path: str) -> list[Row]:
+    rows, inspector = await a_conflict_is_declared(story, "/cases/{id}/conflict"), await story.someone("inspector")
+    (person,) = (await story.house.desk.case(story.cases["now"])).conflicts
+    sent = form(inspector, person=person, reason="Another person of that name.")
+    data = {"json": {**sent}} if path.startswith("/api") else {"data": sent}
+    assert (await inspector.call("POST", path.format(id=story.cases["now"]), **data)).status in (204, 303)
+    return [("inspector", "alteration", "now", "lift_conflict"), *rows]
+
+
 DEEDS: Mapping[tuple[str, str], Callable[[Story, str], Awaitable[list[Row]]]] = {
     ("POST", "/api/v1/cases"): a_case_is_opened,
     ("POST", "/cases"): a_case_is_opened,
@@ -418,6 +427,8 @@ DEEDS: Mapping[tuple[str, str], Callable[[Story, str], Awaitable[list[Row]]]] = 
     ("POST", "/break-glass"): the_glass_is_broken,
     ("POST", "/api/v1/cases/{id}/conflict"): a_conflict_is_declared,
     ("POST", "/cases/{id}/conflict"): a_conflict_is_declared,
+    ("POST", "/api/v1/cases/{id}/conflict/lift"): a_conflict_is_lifted,
+    ("POST", "/cases/{id}/conflict/lift"): a_conflict_is_lifted,
     ("GET", "/api/v1/access"): the_log_is_searched,
     ("GET", "/audit"): the_log_is_searched,
     ("POST", "/audit/rows.csv"): the_log_is_downloaded,
@@ -515,7 +526,18 @@ def test_everything_that_is_written_has_words() -> None:
     codes = {*views.ALL_CLASSES, *views.SHOWN_TO_PARTNERS, "log", "call", "elsewhere", "outline", "screening"}
     codes |= {"open_case", "export", "access-log", "erase.propose", "erase.confirm", "replay", "retention", "backup"}
     codes |= {"restore", "keys.rotate", "keys.split", "keys.restore"} | {f"refused:{code}" for code in REFUSED.values()}
-    codes |= {"break_glass", "declare_conflict", "recording", "still", "still.intimate", "figures", "report", "timings"}
+    codes |= {"refused:conflict-declared", "refused:break-glass", "lift_conflict"}
+    codes |= {
+        "break_glass",
+        "declare_conflict",
+        "lift_conflict",
+        "recording",
+        "still",
+        "still.intimate",
+        "figures",
+        "report",
+        "timings",
+    }
     codes |= {f"trial.{action}" for action in ("register", "status", "stop", "verify")}
     codes |= {f"import.{kind}" for kind in ("reports", "orders", "outcomes")}
     assert [code for code in sorted(codes) if f"access_what.{code}" not in words] == []

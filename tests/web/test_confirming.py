@@ -85,6 +85,18 @@ async def test_a_role_is_changed_by_an_administrator_who_proved_it_and_holds_at_
     assert recorded.event.fact.split()[0] == {"what": "roles", "roles": ("advocate",), "units": ("bswa",)}
 
 
+async def test_nobody_gives_oneself_a_role(house: House) -> None:
+    """An administrator sees no case; whoever could become a sergeant by one press would see them all."""
+    admin = await house.sign_in("admin")
+    asked = {"csrf": admin.me["csrf"], "role": "sergeant"}
+    refused = await admin.call("POST", f"/admin/people/{admin.id}/role", data=asked)
+    assert (refused.status, "your own account" in refused.body) == (422, True)
+    assert (await admin.get("/api/v1/session")).body["roles"] == ["administrator"]
+    page = (await admin.get(f"/admin/people/{admin.id}")).body
+    assert "your own account" in page
+    assert 'name="role"' not in page
+
+
 async def proves(someone: Someone) -> None:
     assert (await someone.call("POST", "/api/v1/session/confirm", {"password": PASSWORD})).status == 204
 

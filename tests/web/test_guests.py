@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from rvr import calls
+from rvr.core.commands import Actor
 from rvr.media import Room
 from tests.serving import OPENING, ROOT
 from tests.web.in_process import Answer, House, Someone, in_process
@@ -198,6 +200,64 @@ async def test_a_supervisor_has_a_seat_of_the_own_and_nobody_elses(call: Call) -
     assert (await other.move(call.case, "leave_seat")).status == 422
     assert (await sergeant.move(call.case, "leave_seat")).status == 200
     assert await call.passes(seat) is None
+
+
+async def test_a_conflict_of_interest_ends_the_seat_with_the_case(call: Call) -> None:
+    """Whoever declares one in another tab, or gives the case away for one, hears and sees the victim no more."""
+    sergeant, other, third = [await call.house.sign_in(name) for name in ("sergeant", "sergeant2", "inspector")]
+    seats = []
+    for who in (sergeant, other):
+        seats.append((await who.move(call.case, "supervise_call")).body["session"]["seat"])
+        assert await call.offers(who, seats[-1]) == 201
+        if who is sergeant:
+            told = {"command_id": str(uuid.uuid4())}
+            assert (await who.call("POST", f"/api/v1/cases/{call.case}/conflict", told)).status == 204
+        else:
+            assert (await who.move(call.case, "take_over", {"take_over_reason": "end_of_shift"})).status == 200
+            given = {"take_over_reason": "conflict_of_interest"}
+            assert (await third.move(call.case, "take_over", given)).status == 200
+        assert await call.passes(seats[-1]) is None
+        assert await call.offers(who, seats[-1]) == 404
+    removed = [one.event.by for one in await call.house.desk.log(call.case) if one.event.type == "GuestRemoved"]
+    assert removed == [sergeant.id, third.id]
+    assert len((await call.room()).seats) == 2
+
+
+@pytest.mark.parametrize(("role", "status"), [("inspector", 201), ("officer", 403), ("investigator", 403)])
+async def test_a_seat_is_for_the_role_that_it_was_taken_in(call: Call, role: str, status: int) -> None:
+    sergeant, admin = [await call.house.sign_in(name) for name in ("sergeant", "admin")]
+    seat = (await sergeant.move(call.case, "supervise_call")).body["session"]["seat"]
+    await becomes(admin, sergeant, role)
+    assert await call.offers(sergeant, seat) == status
+
+
+async def test_the_officers_seat_is_an_officers(call: Call) -> None:
+    session = (await call.house.desk.case(call.case)).session
+    assert session is not None
+    await becomes(await call.house.sign_in("admin"), call.officer, "advocate")
+    assert await call.offers(call.officer, session.officer_seat) == 403
+
+
+@pytest.mark.parametrize(
+    ("roles", "units", "suits"),
+    [
+        ({"advocate"}, {"bswa"}, True),
+        ({"advocate"}, {"black_country"}, False),
+        ({"sergeant"}, {"bswa"}, False),
+        (set(), {"bswa"}, False),
+    ],
+)
+def test_the_seat_of_an_organisation_is_for_whoever_belongs_to_it(
+    roles: set[str], units: set[str], *, suits: bool
+) -> None:
+    seat = calls.Held("room", "seat", "ada", calls.ADVOCATES, "bswa")
+    assert seat.suits(Actor("ada", frozenset(roles), units=frozenset(units))) is suits
+    assert not seat.suits(Actor("ann", frozenset(roles), units=frozenset(units)))
+
+
+async def becomes(admin: Someone, someone: Someone, role: str, *units: str) -> None:
+    told = [("csrf", admin.me["csrf"]), ("role", role), *(("unit", unit) for unit in units)]
+    assert (await admin.call("POST", f"/admin/people/{someone.id}/role", data=told)).status == 303
 
 
 async def test_a_guests_name_is_for_the_desk_alone(call: Call) -> None:

@@ -117,6 +117,20 @@ async def test_without_a_role_here_or_with_a_disabled_account_nobody_is_let_in(f
     assert (answer.status, "disabled" in answer.body) == (403, True)
 
 
+async def test_what_the_provider_gives_is_changed_at_the_provider(force: Force) -> None:
+    """A demotion here would undo itself at the next sign-in."""
+    officer, _ = await signs_on(force, "olu~Desk.Officer")
+    admin, _ = await signs_on(force, "ada~Desk.Admin")
+    page = (await admin.get(f"/admin/people/{officer.id}")).body
+    assert ("change it there" in page, 'name="role"' in page) == (True, False)
+    asked = {"csrf": admin.me["csrf"], "role": "advocate"}
+    refused = await admin.call("POST", f"/admin/people/{officer.id}/role", data=asked)
+    assert (refused.status, "change it there" in refused.body) == (422, True)
+    assert (await officer.get("/api/v1/session")).body["roles"] == ["officer"]
+    local = await force.house.sign_in("officer2")
+    assert 'name="role"' in (await admin.get(f"/admin/people/{local.id}")).body
+
+
 async def test_a_code_is_good_once_and_in_the_browser_that_asked_for_it(force: Force) -> None:
     mine, stranger = await force.house.sign_in(), await force.house.sign_in()
     address = await provider.signs_in(await led(mine), "olu~Desk.Officer")
