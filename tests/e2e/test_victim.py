@@ -11,13 +11,17 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.test_screens import assigned
-from tests.e2e.test_story import MEDIA, Person
+from tests.e2e.test_story import MEDIA, Person, picture
 from tests.serving import Client, Served, served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(120)]
 
 AWAY = "https://www.bbc.co.uk/**"
 """Where the exit leads: no test goes there."""
+
+NO_DEVICE = """() => {
+  navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("no", "NotAllowedError"));
+}"""
 
 QUIET_MS = 1_500
 """After this long without a second one, there is no second one."""
@@ -219,6 +223,19 @@ def test_a_page_without_a_link_says_so_only_when_join_is_tapped(browser: Browser
     somebody.press("Join")
     expect(somebody.page.get_by_role("alert")).to_have_text("Open the link from your text message.")
     somebody.context.close()
+
+
+def test_officers_on_their_way_are_read_where_the_call_cannot_be_set_up(meeting: Meeting) -> None:
+    """The officer's screen says that the victim reads it."""
+    page = meeting.page
+    page.evaluate(NO_DEVICE)
+    meeting.victim.press("Join")
+    expect(page.locator("#state")).to_have_text("Not connected")
+    meeting.victim.press("Help")
+    meeting.is_helped_once()
+    assert meeting.officer.move(meeting.case, "signal_victim", {"signal": "help_coming"}).status == 200
+    expect(page.locator("#line")).to_have_text("The connection will be better in a few minutes.")
+    picture(page, "victim-5-failed-signalled")
 
 
 def lose_the_answer(route: Route, bodies: list[dict[str, Any]]) -> None:
