@@ -73,6 +73,16 @@ async def test_whoever_was_seen_in_person_is_asked_once_and_answers_once(house: 
     assert await after_ten_days(house) == [token], "nobody is asked twice"
 
 
+async def test_nobody_at_the_desk_is_shown_what_was_answered(house: House) -> None:
+    """The page of the questions promises it."""
+    case, _ = await seen_in_person(house)
+    (token,) = await after_ten_days(house)
+    assert await answer(await house.sign_in(), token) == 204
+    for name in ("handler", "sergeant", "inspector"):
+        told = (await (await house.sign_in(name)).get(f"/api/v1/cases/{case}/events")).body["events"]
+        assert [one["fields"] for one in told if one["type"] == "FeedbackGiven"] == [{}]
+
+
 @pytest.mark.parametrize("agreed", ["refused", "withdrawn"])
 async def test_whoever_has_not_agreed_is_sent_nothing(house: House, agreed: str) -> None:
     if agreed == "withdrawn":
