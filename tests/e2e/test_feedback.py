@@ -24,13 +24,14 @@ NARROW = {"width": 320, "height": 640}
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A desk that asks a second after the victim has agreed, and not ten days."""
+    """A desk that asks a second after the victim has agreed, and not ten days; at night, too."""
     folder: Path = tmp_path_factory.mktemp("feedback")
     shutil.copytree(ROOT / "workflows", folder / "workflows")
     clocks = folder / "workflows" / "da-desk" / "clocks.toml"
     text = clocks.read_text(encoding="utf-8")
-    assert text.count("864000") == 2
-    clocks.write_text(text.replace("864000", "1"), encoding="utf-8")
+    then = "after_s = 864000, daytime = true"
+    assert text.count(then) == 1
+    clocks.write_text(text.replace(then, "after_s = 1"), encoding="utf-8")
     with served(folder / "data", RVR_WORKFLOWS=str(folder / "workflows")) as running:
         yield running
 
