@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -211,6 +212,25 @@ def test_a_tap_whose_answer_is_lost_is_tapped_again_with_the_same_link(meeting: 
     meeting.joins()
     assert meeting.bodies[0] == meeting.bodies[1]
     assert (meeting.log("LinkOpened"), meeting.log("LinkRefused")) == (1, 0)
+
+
+def test_a_desk_that_cannot_take_the_tap_now_is_asked_again_and_its_own_trouble_is_not_told(meeting: Meeting) -> None:
+    """A full disk, too much asked at once: nothing that whoever waits for help could do, and never in another tongue."""
+    answers = [(503, "The disk of the log is full: write it down"), (429, "Too much was asked at once")]
+
+    def busy(route: Route) -> None:
+        if not answers:
+            route.continue_()
+            return
+        status, text = answers.pop(0)
+        told = json.dumps({"code": "unavailable", "reasons": [{"code": "disk-full", "text": text}]})
+        route.fulfill(status=status, content_type="application/problem+json", body=told)
+
+    meeting.page.route("**/api/v1/join", busy)
+    meeting.victim.press("Join")
+    expect(meeting.page.get_by_role("alert")).to_have_text("No connection. It is tried again by itself.")
+    expect(meeting.page.locator("#state")).to_have_text("Please wait", timeout=MEDIA)
+    assert answers == []
 
 
 def test_a_page_without_a_link_says_so_only_when_join_is_tapped(browser: Browser, desk: Served) -> None:
