@@ -94,10 +94,13 @@ function newest(work) {
     again = true;
     if (busy) return;
     busy = true;
-    for (; again; ) {
-      again = false;
-      await work();
+    try {
+      for (; again; ) {
+        again = false;
+        await work();
+      }
+    } finally {
+      busy = false; // a tab's store may be full: what is typed next is tried again
     }
-    busy = false;
   };
 }

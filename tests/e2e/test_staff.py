@@ -203,12 +203,23 @@ def test_a_note_that_was_not_sent_stands_after_a_reload_and_for_nobody_else(brow
     expect(note).to_have_value("")
     page.wait_for_timeout(500)
     expect(note).to_have_value("")
+    page.evaluate("() => { Storage.prototype.real = Storage.prototype.setItem; Storage.prototype.setItem = null; }")
+    with page.expect_event("pageerror"):
+        note.fill("The store of this tab is full")
+    page.evaluate("() => { Storage.prototype.setItem = Storage.prototype.real; }")
+    note.fill(typed)
+    until(lambda: kept() not in ("", sealed))
+    away = {"X-RVR-Go": f"/cases/{case}?made"}
+    page.route("**/offer_handover", lambda route: route.fulfill(headers=away), times=1)
+    handler.press("Offer the handover")
+    page.wait_for_url("**/cases/*?made")
+    assert kept() == "", "what was sent and led elsewhere is no draft"
     note.fill(typed)
     until(lambda: kept() not in ("", sealed))
     handler.press("Offer the handover")
     expect(page.locator("main")).to_contain_text("The sergeant sees your offer now")
     until(lambda: kept() == "")
-    assert handler.faults == []
+    assert len(handler.faults) == 1
     handler.context.close()
 
 
