@@ -5,6 +5,7 @@ import "./answers.js";
 import "./filter.js";
 import { keepDrafts } from "./drafts.js";
 import { focusTrouble, sendForms } from "./forms.js";
+import { stayHere } from "./here.js";
 import { keepForm } from "./keep.js";
 import { follow, followBeside } from "./live.js";
 import "./timer.js";
@@ -13,6 +14,7 @@ import "./wall.js";
 import "./officer-call.js";
 
 connectionBanner();
+stayHere(document.getElementById("here"));
 sayThresholds();
 focusTrouble(document);
 keepForm(document.getElementById("main"));

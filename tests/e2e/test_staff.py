@@ -5,6 +5,7 @@ narrow screen, in the dark, on paper. What axe cannot see of them is looked at h
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -363,3 +364,29 @@ def test_the_wall_is_dark_and_paper_has_no_buttons(browser: Browser, desk: Serve
     picture(page, "print-shift")
     assert sergeant.faults == []
     sergeant.context.close()
+
+
+# --- Whoever is here ---------------------------------------------------------------------------------------------
+
+
+def test_who_types_stays_signed_in_and_who_does_nothing_is_told_before_the_end(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """A desk where the warning, two minutes before the end, comes after six seconds."""
+    with served(tmp_path / "data", RVR_SIGNIN_IDLE_S="126") as short:
+        officer = Person(browser, short).sign_in("officer")
+        page, warning = officer.page, officer.page.locator("#here")
+        expect(warning).to_be_hidden()
+        expect(warning).to_contain_text("You will be signed out in about a minute", timeout=15_000)
+        expect(warning).to_be_visible()
+        picture(page, "officer-signed-out-soon")
+        has_no_fault(page, "signed out soon")
+        with page.expect_response("**/api/v1/session") as renewed:
+            page.keyboard.press("Shift")
+        assert renewed.value.status == 200
+        expect(warning).to_be_hidden()
+        expect(warning).to_be_visible(timeout=15_000)
+        officer.press("I am still here")
+        expect(warning).to_be_hidden()
+        assert officer.faults == []
+        officer.context.close()

@@ -215,7 +215,7 @@ def test_a_tap_whose_answer_is_lost_is_tapped_again_with_the_same_link(meeting: 
 
 
 def test_a_desk_that_cannot_take_the_tap_now_is_asked_again_and_its_own_trouble_is_not_told(meeting: Meeting) -> None:
-    """A full disk, too much asked at once: nothing that whoever waits for help could do, and never in another tongue."""
+    """A full disk, too much asked at once: whoever waits for help can do nothing about it."""
     answers = [(503, "The disk of the log is full: write it down"), (429, "Too much was asked at once")]
 
     def busy(route: Route) -> None:
