@@ -8,6 +8,7 @@ import { focusTrouble, sendForms } from "./forms.js";
 import { stayHere } from "./here.js";
 import { keepForm } from "./keep.js";
 import { follow, followBeside } from "./live.js";
+import { keepForProof } from "./proof.js";
 import "./timer.js";
 import "./notes.js";
 import "./wall.js";
@@ -19,6 +20,7 @@ sayThresholds();
 focusTrouble(document);
 keepForm(document.getElementById("main"));
 keepDrafts(document.getElementById("case"));
+keepForProof(document.getElementById("main"));
 alertsButton(document.getElementById("alerts"));
 
 const live = document.querySelector("[data-live]");
