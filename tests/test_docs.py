@@ -242,7 +242,7 @@ def _threshold(clock: w.ClockDef, one: w.Threshold) -> str:
         when = f"{duration(abs(one.after_s))} {'after' if one.after_s > 0 else 'before'} it"
     else:
         when = "at the target"
-    return f"{when}: " + (f"`{one.do}`" if one.do else "flag")
+    return f"{when}{', by day' if one.daytime else ''}: " + (f"`{one.do}`" if one.do else "flag")
 
 
 def guards(name: str, *, shared: bool) -> str:

@@ -121,12 +121,16 @@ def _times(
 ) -> dict[str, Any]:
     """What is still to come of a run that starts or goes on now."""
 
-    def when(after_s: int) -> str:
-        return iso(calendar.when_counted(clock.counts, hours, at.at, after_s * 1_000_000 - counted_us))
+    def when(after_s: int) -> datetime:
+        return calendar.when_counted(clock.counts, hours, at.at, after_s * 1_000_000 - counted_us)
 
-    thresholds = (_offset(clock, target_s) + threshold.after_s for threshold in clock.thresholds)
-    due = tuple((after_s, when(after_s)) for after_s in thresholds if after_s >= 0 and after_s not in fired)
-    return {"due": due, "ends_at": when(target_s)}
+    due = []
+    for threshold in clock.thresholds:
+        after_s = _offset(clock, target_s) + threshold.after_s
+        if after_s >= 0 and after_s not in fired:
+            then = when(after_s)
+            due.append((after_s, iso(calendar.by_day(hours, then) if threshold.daytime else then)))
+    return {"due": tuple(due), "ends_at": iso(when(target_s))}
 
 
 def _paused(clock: ClockDef, running: RunningClock, hours: Hours, at: Moment) -> e.ClockChange:

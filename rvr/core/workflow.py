@@ -150,6 +150,8 @@ class Threshold:
     do: str = ""
     """The move that the workflow makes by itself; empty: it only flags."""
     say: str = ""
+    daytime: bool = False
+    """Whether it waits for the morning where it would fall into the night: somebody outside is sent a message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ SHAPES: Mapping[str, type] = {
     **dict.fromkeys(("sets", "targets", "where", "areas", "teams", "changes", "response_grades"), dict),
     **dict.fromkeys(("target_s", "after_s", "max", "at_least", "link_minutes", "within_days", "due_s"), int),
     **dict.fromkeys(("open", "keeps_officer", "session", "ended", "personal", "hard", "board", "critical"), bool),
-    **dict.fromkeys(("corrects", "later", "remove", "outstanding", "restarts"), bool),
+    **dict.fromkeys(("corrects", "later", "remove", "outstanding", "restarts", "daytime"), bool),
     **dict.fromkeys(("id", "name", "label", "say", "ask", "event", "owner", "team", "level", "met"), str),
     **dict.fromkeys(("group", "proposes", "counts", "source", "email", "channel", "why_paused"), str),
     **dict.fromkeys(("since", "until"), date),

@@ -299,7 +299,7 @@ class WorkflowReader(Reading):
 
     def _thresholds(self, file: str, clock: str, tables: Any) -> Iterator[w.Threshold]:
         for table in tables:
-            if self.keys(file, clock, table, "after_s say", "do") is not None:
+            if self.keys(file, clock, table, "after_s say", "do daytime") is not None:
                 yield w.Threshold(**table)
 
     def _criteria(self) -> dict[str, w.Criterion]:

@@ -197,7 +197,7 @@ def _signed_in(signin: staff.Open, person: Person) -> SignedIn:
     actor = Actor(person.id, frozenset(person.roles), person.name, person.units, person.glass)
     role = next(iter(person.roles), "")
     told = Signin(signin.token_hash[:16], person.id, role)
-    return SignedIn(actor, signin.csrf, told, person.username, signin.proved_at, signin.how)
+    return SignedIn(actor, signin.csrf, told, person.username, signin.proved_at, signin.how, signin.expires_at)
 
 
 # --- Before every handler ----------------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ class SignedIn:
     """When the person last proved who it is."""
     how: str = ""
     """By what the person signed in: password, passkey or provider."""
+    ends_at: str = ""
+    """When it ends in any case, a UTC time."""
 
     @property
     def roles(self) -> frozenset[str]:

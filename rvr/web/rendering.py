@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -110,6 +111,8 @@ def render(app: web.Application, template: str, signed: SignedIn | None, **conte
         "home": home_of(signed) if signed else "",
         "force": force.name,
         "zone": force.hours.zone,
+        "left_s": (parse_iso(signed.ends_at) - now.at) // timedelta(seconds=1) if signed else 0,
+        "idle_s": app[SETTINGS].signin_idle_s,
         "now": iso(now.at),
         "unwritable": app[DESK].store.fault,
         "clock_fault": _clock_fault(health_of(app, now), signed),

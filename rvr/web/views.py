@@ -464,12 +464,17 @@ def board_order(row: Mapping[str, Any]) -> tuple[bool, bool, str]:
 ABOUT_RISK = frozenset({"RiskAssessed", "GradeOverridden"})
 """Events whose fields tell the answers of a risk tool."""
 
+OF_THE_DESK = frozenset({"FeedbackGiven"})
+"""Events that say what a victim thought of the desk, as it promised to show nobody there: an evaluator has them without
+a name, in the package."""
+
 
 def event_json(recorded: Recorded, case: Case, actor: Actor, words: Catalogue) -> dict[str, Any]:
     """An event of the timing log: its public side, as far as this person may see it."""
     event = recorded.event
     public, _ = event.fact.split()
-    hidden = event.type in ABOUT_RISK and "risk" not in classes_for(case, actor)
+    of_risk = event.type in ABOUT_RISK and "risk" not in classes_for(case, actor)
+    hidden = of_risk or event.type in OF_THE_DESK
     return {
         "version": recorded.version,
         "position": recorded.position,

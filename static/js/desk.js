@@ -6,18 +6,22 @@ import "./filter.js";
 import { keepDrafts } from "./drafts.js";
 import "./file-text.js";
 import { focusTrouble, sendForms } from "./forms.js";
+import { stayHere } from "./here.js";
 import { keepForm } from "./keep.js";
 import { follow, followBeside } from "./live.js";
+import { keepForProof } from "./proof.js";
 import "./timer.js";
 import "./notes.js";
 import "./wall.js";
 import "./officer-call.js";
 
 connectionBanner();
+stayHere(document.getElementById("here"));
 sayThresholds();
 focusTrouble(document);
 keepForm(document.getElementById("main"));
 keepDrafts(document.getElementById("case"));
+keepForProof(document.getElementById("main"));
 alertsButton(document.getElementById("alerts"));
 
 const live = document.querySelector("[data-live]");

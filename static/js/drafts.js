@@ -62,13 +62,13 @@ function restore(page, draft) {
 }
 
 /** @param {string} token @returns {Promise<CryptoKey>} */
-async function keyOf(token) {
+export async function keyOf(token) {
   const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(`${NAME} ${token}`));
   return crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
 }
 
 /** @param {CryptoKey} key @param {Draft} draft */
-async function sealed(key, draft) {
+export async function sealed(key, draft) {
   const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
   const text = new TextEncoder().encode(JSON.stringify(draft));
   const bytes = new Uint8Array(await crypto.subtle.encrypt({ name: "AES-GCM", iv }, key, text));
@@ -76,7 +76,7 @@ async function sealed(key, draft) {
 }
 
 /** Nothing, where there is nothing that this sign-in has kept. @param {CryptoKey} key @param {string|null} kept @returns {Promise<Draft>} */
-async function opened(key, kept) {
+export async function opened(key, kept) {
   if (!kept) return {};
   try {
     const bytes = Uint8Array.from(atob(kept), (one) => one.charCodeAt(0));
@@ -88,16 +88,19 @@ async function opened(key, kept) {
 }
 
 /** One at a time; of what was asked meanwhile, once more. @param {() => Promise<void>} work */
-function newest(work) {
+export function newest(work) {
   let [busy, again] = [false, false];
   return async () => {
     again = true;
     if (busy) return;
     busy = true;
-    for (; again; ) {
-      again = false;
-      await work();
+    try {
+      for (; again; ) {
+        again = false;
+        await work();
+      }
+    } finally {
+      busy = false; // a tab's store may be full: what is typed next is tried again
     }
-    busy = false;
   };
 }

@@ -48,6 +48,7 @@ form.addEventListener("submit", async (event) => {
   button("send").disabled = false;
   if (failed) return trouble(failed);
   trouble();
+  form.reset();
   el("asked").hidden = true;
   el("thanks").hidden = false;
   el("thanks-title").focus();
@@ -62,7 +63,9 @@ async function send(answers) {
     const response = await fetch("/api/v1/feedback", { method: "POST", body, headers });
     if (response.ok) return "";
     const { reasons: told } = await response.json();
-    return told.map((/** @type {{code: string, text: string}} */ one) => reasons[one.code] ?? one.text).join(" ");
+    // What the desk may lack is said to whoever runs it, not here.
+    const said = told.map((/** @type {{code: string}} */ one) => reasons[one.code] ?? words.offline);
+    return [...new Set(said)].join(" ");
   } catch {
     return words.offline;
   }

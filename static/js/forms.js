@@ -61,6 +61,7 @@ async function send(form, target) {
     }
     const go = response.headers.get("X-RVR-Go");
     if (go) {
+      form.reset(); // it was sent: drafts.js
       location.assign(go);
       return;
     }

@@ -195,7 +195,8 @@ class VictimPage extends LinkPage {
     const waits = state === "waiting";
     say("state", this.words[state]);
     say("say", this.words[`${state}_say${waits ? this.#waited() : ""}`]);
-    say("line", own ? "" : this.#sentences());
+    // The officer reads that a signal stands here: so it does, whatever this phone's own connection does.
+    say("line", own ? this.words[`signal_${this.told.signal}`] : this.#sentences());
     el("screen").dataset.state = this.told.state === "connected" ? "connected" : "waiting";
     for (const id of ["screen", "mute", "camera"]) el(id).hidden = !this.call && this.line === "idle";
     el("check").hidden = !(waits && this.call);

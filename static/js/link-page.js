@@ -141,9 +141,9 @@ export class LinkPage {
       const answer = await response.json();
       if (mine !== this.#turn) return;
       if (!response.ok) {
-        const told = (/** @type {{code: string, text: string}} */ one) => this.reasons[one.code] ?? one.text;
-        const reasons = answer.reasons?.map(told) ?? [];
-        return trouble(!this.#token && response.status === 401 ? this.words.no_link : reasons.join(" "));
+        const why = !this.#token && response.status === 401 ? this.words.no_link : this.#why(answer.reasons);
+        if (!why) throw new Error(answer.code); // as if it had not been heard: it is tried again
+        return trouble(why);
       }
       trouble();
       this.#token = "";
@@ -162,6 +162,15 @@ export class LinkPage {
     if (this.told.state === "ended") return this.end();
     this.#listen();
     await this.enter();
+  }
+
+  /**
+   * Why the link, or what was filled in, is refused. Whatever else a desk may lack is nothing to say here.
+   * @param {{code: string, text: string, field?: string}[]} [told]
+   */
+  #why(told = []) {
+    const said = told.map((one) => this.reasons[one.code] ?? (one.field ? one.text : ""));
+    return [...new Set(said)].filter(Boolean).join(" ");
   }
 
   // --- the call ---

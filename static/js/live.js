@@ -151,7 +151,7 @@ class Shared {
       this.#port?.postMessage(this.#shown);
       return;
     }
-    if (message.type === "fragment") this.#shown.position = message.position;
+    if (message.type === "fragment") this.#shown.position = Math.max(this.#shown.position, message.position);
     if (message.type === "gone" || message.type === "signedout") this.leave();
     this.#hear(message);
   }

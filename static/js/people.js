@@ -3,6 +3,8 @@
  * role; a guest comes in by the victim's yes alone, and one press puts the guest on hold or lets the guest back.
  */
 
+import { Asked } from "./asked.js";
+
 /** @typedef {import("./tiles.js").Sitting} Sitting */
 
 export class People {
@@ -11,14 +13,14 @@ export class People {
   #words;
   #roles;
   #send;
-  /** The guest who is asked about now. */
-  #asked = "";
+  /** Which guest is asked about. */
+  #asked;
 
   /**
    * @param {{list: HTMLElement, ask: HTMLElement}} parts  `ask` holds the question and its two buttons
    * @param {Record<string, string>} words  what is asked
    * @param {Record<string, string>} roles
-   * @param {(action: string, guest: string) => void} send  until the desk has heard it
+   * @param {(action: string, guest: string) => Promise<unknown>} send  until the desk has heard it
    */
   constructor({ list, ask }, words, roles, send) {
     this.#root = list;
@@ -26,14 +28,14 @@ export class People {
     this.#words = words;
     this.#roles = roles;
     this.#send = send;
+    this.#asked = new Asked(this.#button("yes"), this.#button("no"));
     this.#button("yes").onclick = () => this.#answer("admit");
     this.#button("no").onclick = () => this.#answer("refuse");
   }
 
   /** @param {Sitting[]} people */
   show(people) {
-    const waiting = people.find((one) => one.state === "asked");
-    this.#question(waiting);
+    this.#question(people.filter((one) => one.state === "asked"));
     const lines = people.map((one) => this.#line(one));
     // Made anew only where something has changed: a button that is being pressed must not vanish.
     const told = JSON.stringify(people);
@@ -47,22 +49,19 @@ export class People {
     return /** @type {HTMLButtonElement} */ (this.#ask.querySelector(`[data-part="${name}"]`));
   }
 
-  /** @param {Sitting|undefined} waiting */
+  /** @param {Sitting[]} waiting */
   #question(waiting) {
-    const guest = waiting?.guest ?? "";
-    if (guest === this.#asked) return;
-    this.#asked = guest;
+    if (!this.#asked.show(waiting.map((one) => one.guest ?? ""))) return;
+    const guest = waiting.find((one) => one.guest === this.#asked.one);
     this.#ask.hidden = !guest;
-    if (!waiting) return;
+    if (!guest) return;
     const text = /** @type {HTMLElement} */ (this.#ask.querySelector('[data-part="question"]'));
-    text.textContent = this.#words[`ask_${waiting.role}`] ?? this.#words.ask;
-    for (const name of /** @type {const} */ (["yes", "no"])) this.#button(name).disabled = false;
+    text.textContent = this.#words[`ask_${guest.role}`] ?? this.#words.ask;
   }
 
   /** @param {"admit"|"refuse"} action */
   #answer(action) {
-    for (const name of /** @type {const} */ (["yes", "no"])) this.#button(name).disabled = true;
-    this.#send(action, this.#asked);
+    this.#asked.answering(this.#send(action, this.#asked.one));
   }
 
   /** @param {Sitting} one */

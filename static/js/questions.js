@@ -3,31 +3,31 @@
  * the answer, so that nobody thinks it was heard. And whether the call is being recorded, for as long as it is.
  */
 
-import { el, say } from "./parts.js";
+import { Asked } from "./asked.js";
+import { button, el, say } from "./parts.js";
 
 /** @typedef {"given"|"refused"|"withdrawn"} Answer */
 
 export class Questions {
   /** What is asked about each kind. @type {Record<string, string>} */ wording = {};
-  /** The kind that is asked for now. */
-  #asked = "";
+  #asked = new Asked(button("consent-yes"), button("consent-no"));
   #recorded = false;
   #words;
 
   /**
    * @param {Record<string, string>} words
-   * @param {(kind: string, answer: Answer) => void} reply
+   * @param {(kind: string, answer: Answer) => Promise<void>} reply
    */
   constructor(words, reply) {
     this.#words = words;
-    el("consent-yes").onclick = () => reply(this.#asked, "given");
-    el("consent-no").onclick = () => reply(this.#asked, "refused");
+    el("consent-yes").onclick = () => this.#asked.answering(reply(this.#asked.one, "given"));
+    el("consent-no").onclick = () => this.#asked.answering(reply(this.#asked.one, "refused"));
     el("rec-stop").onclick = () => reply("recording", "withdrawn");
   }
 
   /** @param {string[]} kinds @param {boolean} recording */
   show(kinds, recording) {
-    this.#ask(kinds.find((one) => this.#wordingOf(one)) ?? "");
+    this.#ask(kinds.filter((one) => this.#wordingOf(one)));
     if (this.#recorded !== recording) say("note", recording ? "" : this.#words.rec_stopped);
     this.#recorded = recording;
     el("rec").hidden = !recording;
@@ -38,12 +38,12 @@ export class Questions {
     return this.wording[kind] ?? this.#words[`ask_${kind}`] ?? "";
   }
 
-  /** @param {string} kind */
-  #ask(kind) {
-    const fresh = kind && kind !== this.#asked;
-    this.#asked = kind;
+  /** @param {string[]} kinds */
+  #ask(kinds) {
+    if (!this.#asked.show(kinds)) return;
+    const kind = this.#asked.one;
     el("consent").hidden = !kind;
-    if (!fresh) return;
+    if (!kind) return;
     say("consent-text", this.#wordingOf(kind));
     el("consent").focus();
   }

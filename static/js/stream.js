@@ -203,7 +203,7 @@ class Tabs {
     this.#tabs.set(port, { topic, position, since: new Date(), unanswered: 0, over: false });
     this.#state();
     const last = this.#stream.lost ? undefined : this.#last.get(topic);
-    if (last?.type === "fragment") this.#show(port, last);
+    if (last?.type === "fragment" && last.position >= position) this.#show(port, last);
     this.#soon(JOIN_MS);
   }
 

@@ -130,3 +130,20 @@ def test_whole_years_are_counted_at_once() -> None:
         assert calendar.counted_us(counts, hours, start, due) == 3 * 365 * DAY_US
         assert due > start + 1000 * 24 * 60 * MINUTE
     assert stopwatch.perf_counter() - began < 2, "years are walked a day at a time, which takes milliseconds"
+
+
+@pytest.mark.parametrize(
+    ("due", "sent"),
+    [
+        ("2026-12-03T08:59:59Z", "2026-12-03T09:00:00Z"),
+        ("2026-12-03T09:00:00Z", "2026-12-03T09:00:00Z"),
+        ("2026-12-03T19:59:59Z", "2026-12-03T19:59:59Z"),
+        ("2026-12-03T20:00:00Z", "2026-12-04T09:00:00Z"),
+        ("2026-07-03T02:30:00Z", "2026-07-03T08:00:00Z"),
+        ("2026-07-03T19:00:00Z", "2026-07-04T08:00:00Z"),
+        ("2026-03-28T23:00:00Z", "2026-03-29T08:00:00Z"),
+    ],
+)
+def test_what_wakes_nobody_waits_for_the_morning_of_the_forces_own_clocks(due: str, sent: str) -> None:
+    """Two are in summer, and the last is in the night in which the hour changes."""
+    assert calendar.by_day(desk("07:00", "03:00"), parse_iso(due)) == parse_iso(sent)

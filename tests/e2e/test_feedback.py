@@ -4,13 +4,14 @@ trace.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.e2e.test_screens import has_no_fault
 from tests.e2e.test_story import Person, picture, until
@@ -19,18 +20,20 @@ from tests.serving import ROOT, Client, Served, served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
+WITHOUT_A_LINE = "Dim cysylltiad. Rhowch gynnig arall arni ymhen ychydig; mae eich atebion yma o hyd."
 NARROW = {"width": 320, "height": 640}
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A desk that asks a second after the victim has agreed, and not ten days."""
+    """A desk that asks a second after the victim has agreed, and not ten days; at night, too."""
     folder: Path = tmp_path_factory.mktemp("feedback")
     shutil.copytree(ROOT / "workflows", folder / "workflows")
     clocks = folder / "workflows" / "da-desk" / "clocks.toml"
     text = clocks.read_text(encoding="utf-8")
-    assert text.count("864000") == 2
-    clocks.write_text(text.replace("864000", "1"), encoding="utf-8")
+    then = "after_s = 864000, daytime = true"
+    assert text.count(then) == 1
+    clocks.write_text(text.replace(then, "after_s = 1"), encoding="utf-8")
     with served(folder / "data", RVR_WORKFLOWS=str(folder / "workflows")) as running:
         yield running
 
@@ -79,12 +82,20 @@ def test_a_few_questions_are_answered_in_welsh_on_the_narrowest_screen_and_the_l
     expect(page.get_by_role("heading", level=1)).to_have_text("Sut oedd pethau?")
     expect(page.get_by_role("radio", name="Yn rhannol").nth(1)).to_be_checked()
     has_no_fault(page, "questions in Welsh")
+    page.get_by_role("button", name="Clirio fy atebion").click()
+    expect(page.locator("input:checked")).to_have_count(0)
+    page.get_by_role("group", name=re.compile("wrandawyd")).get_by_role("radio", name="Yn rhannol").check()
+    page.route("**/api/v1/feedback", disk_full)
+    victim.press("Anfon")
+    expect(page.get_by_role("alert")).to_have_text(WITHOUT_A_LINE)
+    page.unroute("**/api/v1/feedback")
     victim.context.set_offline(True)
     victim.press("Anfon")
     expect(page.get_by_role("alert")).to_contain_text("Dim cysylltiad")
     victim.context.set_offline(False)
     victim.press("Anfon")
     expect(page.get_by_role("heading", level=1)).to_have_text("Diolch. Gallwch gau'r dudalen hon.")
+    expect(page.locator("input:checked")).to_have_count(0)
     assert page.evaluate("localStorage.length + sessionStorage.length") == 0
     assert victim.context.cookies() == []
     again = victim.context.new_page()
@@ -94,6 +105,12 @@ def test_a_few_questions_are_answered_in_welsh_on_the_narrowest_screen_and_the_l
     expect(again.get_by_role("alert")).to_have_text("These questions are closed. Thank you.")
     assert victim.faults == []
     victim.context.close()
+
+
+def disk_full(route: Route) -> None:
+    """What a desk answers whose disk takes nothing, with two reasons for whoever runs it."""
+    reasons = [{"code": code, "text": "The disk of the log is full"} for code in ("disk-full", "not-written")]
+    route.fulfill(status=503, content_type="application/problem+json", body=json.dumps({"reasons": reasons}))
 
 
 def test_back_after_the_exit_shows_no_questions(browser: Browser, desk: Served) -> None:

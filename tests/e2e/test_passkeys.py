@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import BrowserContext, CDPSession, Page, async_playwright
+from playwright.async_api import BrowserContext, CDPSession, Page, async_playwright, expect
 
 from rvr.core import events as e
 from rvr.store.tables import PasskeyRow, every
@@ -170,3 +170,34 @@ async def test_what_is_not_unlocked_opens_nothing_and_the_password_stays(browser
         "command_id": str(uuid.uuid4()),
     }
     assert (await someone.call("POST", "/api/v1/passkeys", forged)).status == 401
+
+
+async def test_what_was_typed_stands_there_again_after_the_proof_and_not_after_it_was_sent(browser: Browser) -> None:
+    """The form was opened in time, and sent when the proof was too old: somebody's safety needs it now."""
+    page, house = browser.page, browser.house
+    handler = await house.sign_in("handler")
+    seen = await handler.get(f"/api/v1/cases/{await handler.open_case()}")
+    reference, why = seen.body["reference"], "The sister rang: the suspect is at her door"
+    reason = page.get_by_label("Why you need to see it")
+    await signs_in(page)
+    await page.goto("/break-glass")
+    await page.get_by_label("Reference of the case").fill(reference)
+    await reason.fill(why)
+    house.pass_by(minutes=6)
+    await page.get_by_role("button", name="Tell the sergeant and open the case").click()
+    await page.get_by_role("heading", name="Confirm that it is you").wait_for()
+    assert why not in await page.evaluate("Object.values(sessionStorage).join()")
+    await page.get_by_label("Password").fill("another")
+    await page.get_by_role("button", name="Confirm", exact=True).click()
+    await page.get_by_role("alert").first.wait_for()
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Confirm", exact=True).click()
+    await reason.wait_for()
+    assert page.url.endswith("/break-glass")
+    await expect(reason).to_have_value(why)
+    await expect(page.locator("#case")).to_have_value(reference)
+    await page.get_by_role("button", name="Tell the sergeant and open the case").click()
+    await page.wait_for_url("**/cases/*")
+    await page.goto("/break-glass")
+    await page.wait_for_timeout(500)
+    assert await reason.input_value() == "", "what was sent is no draft"

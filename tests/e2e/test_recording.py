@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.e2e.test_screens import assigned, has_no_fault
 from tests.e2e.test_story import MEDIA, Person, picture
-from tests.e2e.test_victim import Meeting
+from tests.e2e.test_victim import QUIET_MS, Meeting
 from tests.serving import Client, Served, served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(240)]
@@ -72,8 +72,14 @@ def test_a_recording_is_asked_for_shown_to_both_stopped_by_the_victim_and_played
     expect(question).to_contain_text("Do you agree to a recording?")
     picture(victim.page, "recording-1-victim-asked")
     picture(page, "recording-2-officer-waits")
+    assert meeting.officer.move(meeting.case, "signal_victim", {"signal": "ask_alone"}).status == 200
+    victim.page.wait_for_timeout(QUIET_MS)
+    expect(question).to_contain_text("Do you agree to a recording?")
+    victim.press("Yes")
+    expect(question).to_contain_text("Is everything on this page clear?")
     victim.press("Yes")
     expect(question).to_be_hidden()
+    assert meeting.log("PrivateCheckAnswered") == 1
 
     start = page.locator("#recording summary", has_text="Record the call: I agree to be recorded")
     start.click()

@@ -205,12 +205,23 @@ def test_a_note_that_was_not_sent_stands_after_a_reload_and_for_nobody_else(brow
     expect(note).to_have_value("")
     page.wait_for_timeout(500)
     expect(note).to_have_value("")
+    page.evaluate("() => { Storage.prototype.real = Storage.prototype.setItem; Storage.prototype.setItem = null; }")
+    with page.expect_event("pageerror"):
+        note.fill("The store of this tab is full")
+    page.evaluate("() => { Storage.prototype.setItem = Storage.prototype.real; }")
+    note.fill(typed)
+    until(lambda: kept() not in ("", sealed))
+    away = {"X-RVR-Go": f"/cases/{case}?made"}
+    page.route("**/offer_handover", lambda route: route.fulfill(headers=away), times=1)
+    handler.press("Offer the handover")
+    page.wait_for_url("**/cases/*?made")
+    assert kept() == "", "what was sent and led elsewhere is no draft"
     note.fill(typed)
     until(lambda: kept() not in ("", sealed))
     handler.press("Offer the handover")
     expect(page.locator("main")).to_contain_text("The sergeant sees your offer now")
     until(lambda: kept() == "")
-    assert handler.faults == []
+    assert len(handler.faults) == 1
     handler.context.close()
 
 
@@ -381,3 +392,29 @@ def test_a_duty_plan_is_filled_in_from_a_file_and_a_wrong_one_stays_to_be_mended
     expect(page.get_by_text("07:00 to 17:00 Orla Officer")).to_be_visible()
     expect(text).to_have_value("")
     narrow(page, "duty")
+
+
+# --- Whoever is here ---------------------------------------------------------------------------------------------
+
+
+def test_who_types_stays_signed_in_and_who_does_nothing_is_told_before_the_end(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """A desk where the warning, two minutes before the end, comes after six seconds."""
+    with served(tmp_path / "data", RVR_SIGNIN_IDLE_S="126") as short:
+        officer = Person(browser, short).sign_in("officer")
+        page, warning = officer.page, officer.page.locator("#here")
+        expect(warning).to_be_hidden()
+        expect(warning).to_contain_text("You will be signed out in about a minute", timeout=15_000)
+        expect(warning).to_be_visible()
+        picture(page, "officer-signed-out-soon")
+        has_no_fault(page, "signed out soon")
+        with page.expect_response("**/api/v1/session") as renewed:
+            page.keyboard.press("Shift")
+        assert renewed.value.status == 200
+        expect(warning).to_be_hidden()
+        expect(warning).to_be_visible(timeout=15_000)
+        officer.press("I am still here")
+        expect(warning).to_be_hidden()
+        assert officer.faults == []
+        officer.context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,13 +12,17 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.test_screens import assigned
-from tests.e2e.test_story import MEDIA, Person
+from tests.e2e.test_story import MEDIA, Person, picture
 from tests.serving import Client, Served, served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(120)]
 
 AWAY = "https://www.bbc.co.uk/**"
 """Where the exit leads: no test goes there."""
+
+NO_DEVICE = """() => {
+  navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("no", "NotAllowedError"));
+}"""
 
 QUIET_MS = 1_500
 """After this long without a second one, there is no second one."""
@@ -209,6 +214,25 @@ def test_a_tap_whose_answer_is_lost_is_tapped_again_with_the_same_link(meeting: 
     assert (meeting.log("LinkOpened"), meeting.log("LinkRefused")) == (1, 0)
 
 
+def test_a_desk_that_cannot_take_the_tap_now_is_asked_again_and_its_own_trouble_is_not_told(meeting: Meeting) -> None:
+    """A full disk, too much asked at once: whoever waits for help can do nothing about it."""
+    answers = [(503, "The disk of the log is full: write it down"), (429, "Too much was asked at once")]
+
+    def busy(route: Route) -> None:
+        if not answers:
+            route.continue_()
+            return
+        status, text = answers.pop(0)
+        told = json.dumps({"code": "unavailable", "reasons": [{"code": "disk-full", "text": text}]})
+        route.fulfill(status=status, content_type="application/problem+json", body=told)
+
+    meeting.page.route("**/api/v1/join", busy)
+    meeting.victim.press("Join")
+    expect(meeting.page.get_by_role("alert")).to_have_text("No connection. It is tried again by itself.")
+    expect(meeting.page.locator("#state")).to_have_text("Please wait", timeout=MEDIA)
+    assert answers == []
+
+
 def test_a_page_without_a_link_says_so_only_when_join_is_tapped(browser: Browser, desk: Served) -> None:
     somebody = Person(browser, desk, phone=True)
     with somebody.page.expect_response("**/api/v1/join") as asked:
@@ -219,6 +243,19 @@ def test_a_page_without_a_link_says_so_only_when_join_is_tapped(browser: Browser
     somebody.press("Join")
     expect(somebody.page.get_by_role("alert")).to_have_text("Open the link from your text message.")
     somebody.context.close()
+
+
+def test_officers_on_their_way_are_read_where_the_call_cannot_be_set_up(meeting: Meeting) -> None:
+    """The officer's screen says that the victim reads it."""
+    page = meeting.page
+    page.evaluate(NO_DEVICE)
+    meeting.victim.press("Join")
+    expect(page.locator("#state")).to_have_text("Not connected")
+    meeting.victim.press("Help")
+    meeting.is_helped_once()
+    assert meeting.officer.move(meeting.case, "signal_victim", {"signal": "help_coming"}).status == 200
+    expect(page.locator("#line")).to_have_text("The connection will be better in a few minutes.")
+    picture(page, "victim-5-failed-signalled")
 
 
 def lose_the_answer(route: Route, bodies: list[dict[str, Any]]) -> None:

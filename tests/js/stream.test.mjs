@@ -95,3 +95,31 @@ test("a page that is behind what is carried has it carried from there", async ()
   await pass(1);
   assert.deepEqual(desk.asked.slice(1), ["/live?since=5&topics=board"]);
 });
+
+/** The worker's side, as it runs in a browser that shares it. @returns what opens a tab, and gives what that hears */
+async function aWorker() {
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: START });
+  Object.assign(globalThis, { SharedWorkerGlobalScope: class {}, name: "key" });
+  await import("../../static/js/stream.js?shared");
+  return (shown) => {
+    const heard = [];
+    const port = { postMessage: (message) => heard.push(message), addEventListener: () => {} };
+    globalThis.onconnect({ ports: [port] });
+    port.onmessage({ data: shown });
+    return heard;
+  };
+}
+
+test("a tab that is fresher than what the others heard last is not set back to it", async () => {
+  const desk = aDesk();
+  const open = await aWorker();
+  const first = open({ topic: "board", position: 7 });
+  await pass(1);
+  desk.lines[0].write("id: 8\nevent: board\ndata: one\n\n");
+  await pass(0);
+  for (let n = 0; n < 5; n += 1) await breath();
+  const fragments = (heard) => heard.filter(({ type }) => type === "fragment").map(({ html }) => html);
+  assert.deepEqual(fragments(first), ["one"]);
+  assert.deepEqual(fragments(open({ topic: "board", position: 9 })), []);
+  assert.deepEqual(fragments(open({ topic: "board", position: 7 })), ["one"]);
+});
