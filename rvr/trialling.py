@@ -128,7 +128,7 @@ async def _status(given: argparse.Namespace, desk: Desk, flow: Workflow, design:
     for stratum, arms in consort.balance(found.flow):
         say(f"  {stratum:<24} " + "  ".join(f"{letter} {count:>5}" for letter, count in arms.items()))
     for letter in sorted(found.flow.arms):
-        got = {what: found.flow.received[letter, what] for what in ("own", "other", "none")}
+        got = {what: found.flow.received(letter, what) for what in ("own", "other", "none")}
         say(
             f"  {letter}: received it first {got['own']}, another arm first {got['other']}, none so far {got['none']}; "
             f"set aside {found.flow.overridden[letter]}"

@@ -176,9 +176,18 @@ def test_the_published_flow_tells_of_no_few_and_no_arm_by_its_name(exported: Exp
 
 
 def test_per_protocol_and_as_treated_tell_the_waits_of_their_own_cases(exported: Exported) -> None:
-    arms = picture(exported.report, "trial")
+    arms = picture(exported.exact, "trial")
     assert DESIGN is not None
     letter = labels(DESIGN, SECRET)
     waits = {(analysis, arm): wait for analysis, arm, _, _, wait, _ in arms.rows}
     assert waits["per protocol", letter["video"]] == "180 s"
     assert waits["per protocol", letter["usual"]] == "33 h"
+
+
+def test_the_published_waits_tell_nothing_of_the_few_who_crossed_over(exported: Exported) -> None:
+    """Of the arm without video five spoke by video, of the other eight had an officer and eight nobody."""
+    waits = {(analysis, arm): wait for analysis, arm, _, _, wait, _ in picture(exported.report, "trial").rows}
+    assert DESIGN is not None
+    letter = labels(DESIGN, SECRET)
+    assert waits["intention to treat", letter["usual"]] != "withheld" == waits["per protocol", letter["usual"]]
+    assert waits["intention to treat", letter["video"]] == "withheld"
