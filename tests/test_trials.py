@@ -16,6 +16,7 @@ from rvr.core import events as e
 from rvr.core import trial as t
 from rvr.core.commands import Actor, MakeMove, OpenCase, RegisterTrial, SetDuty, StopTrial
 from rvr.core.errors import Forbidden, NotFound, Refused
+from rvr.definitions import Definitions
 from rvr.desk import Desk, Outcome
 from rvr.realtime import Hub
 from rvr.store import Store
@@ -50,8 +51,8 @@ class Running:
             await self.does(HANDLER, case, "record_consent", consent_kind=kind, consent_answer="given")
         return case
 
-    async def registered(self, secret: bytes = SECRET) -> None:
-        await self.desk.handle(RegisterTrial(str(uuid.uuid4()), TRIAL, t.commitment(secret)), EVALUATOR)
+    async def registered(self, secret: bytes = SECRET, trial: str = TRIAL) -> None:
+        await self.desk.handle(RegisterTrial(str(uuid.uuid4()), trial, t.commitment(secret)), EVALUATOR)
 
     async def draw(self, case: str) -> e.ArmAllocated:
         drawn = (await self.does(HANDLER, case, "draw_arm")).case.draw
@@ -60,8 +61,10 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def desks(place: Place, how_many: int, *, secret: bytes | None = SECRET) -> AsyncIterator[Sequence[Running]]:
-    """So many desks on one store, as so many processes have them."""
+async def desks(
+    place: Place, how_many: int, *, secret: bytes | None = SECRET, definitions: Definitions | None = None
+) -> AsyncIterator[Sequence[Running]]:
+    """So many desks on one store, as so many processes have them. `definitions`: with the shipped trial on."""
     clock = Clock()
     async with contextlib.AsyncExitStack() as opened:
         running = []
@@ -71,7 +74,7 @@ async def desks(place: Place, how_many: int, *, secret: bytes | None = SECRET) -
             opened.push_async_callback(store.close)
             desk = Desk(
                 store,
-                trial_on(),
+                definitions or trial_on(),
                 Hub(),
                 observe=clock,
                 join_url="https://j.test",

@@ -31,8 +31,7 @@ ANALYSES = {
 class Flow:
     """What the cases of a window came to in one trial."""
 
-    trial: str = ""
-    name: str = ""
+    trial: str
     contacts: int = 0
     exits: Counter[str] = field(default_factory=Counter)
     arms: Counter[str] = field(default_factory=Counter)
@@ -49,7 +48,6 @@ class Flow:
 
     def add(self, taking: Taking) -> None:
         """One case."""
-        self.trial, self.name = taking.design.id, taking.design.name
         self.contacts += 1
         allocated = taking.allocated
         if allocated is None:
@@ -119,27 +117,25 @@ Shown = Callable[[Hashable], int | None]
 
 
 def exhibits(flow: Flow, guard: Guard) -> list[Exhibit]:
-    """Both pictures; none where no case was in a trial."""
-    if not flow.contacts:
-        return []
+    """Both pictures of one trial. Their ids name it: the letters of another one's arms mean other arms."""
     dear = ("randomised", *((cell, arm) for cell in _COUNTED["intention to treat"] for arm in sorted(flow.arms)))
-    shown = guard.shown("consort", flow.cells(), "contacts", dear)
+    shown = guard.shown(f"consort-{flow.trial}", flow.cells(), "contacts", dear)
     return [_flow(flow, shown), _analyses(flow, shown, guard.threshold)]
 
 
 def _flow(flow: Flow, shown: Shown) -> Exhibit:
     rows = tuple(_rows(flow, shown))
-    title = "Who took part in the trial (CONSORT)"
+    id_, title = f"consort-{flow.trial}", f"Who took part in the trial {flow.trial} (CONSORT)"
     said = "Boxes from the cases of the desk down to each arm, with those who left at the side. The table has the same."
     enough = shown("contacts") is not None or shown("randomised") is not None
     return Exhibit(
-        "consort",
+        id_,
         title,
         f"Cases of the workflow in which the trial {flow.trial} runs, each at the first reason for which it was not"
         " randomised. A randomised case stays in the arm of its place; what it received is the first delivery after the"
         " draw. Voided cases that were not randomised are an exit of their own.",
         told(shown("contacts")),
-        _drawn(flow, shown, title, said) if enough else "",
+        _drawn(flow, shown, (id_, title, said)) if enough else "",
         ("step", "of whom", "cases"),
         rows,
     )
@@ -160,8 +156,9 @@ def _rows(flow: Flow, shown: Shown) -> Iterator[Row]:
         yield (f"analysed in {arm}", "by intention to treat: all of them", told(shown(("arm", arm))))
 
 
-def _drawn(flow: Flow, shown: Shown, title: str, said: str) -> str:
-    """The flow from top to bottom: contacts, who left, who was randomised, and a column for each arm."""
+def _drawn(flow: Flow, shown: Shown, names: tuple[str, str, str]) -> str:
+    """The flow from top to bottom: contacts, who left, who was randomised, and a column for each arm. `names`: id,
+    title, and what it shows in words."""
     counts = [(WHY[why], shown(("exit", why))) for why in EXITS if flow.exits[why]]
     left = [f"{said}: {count}" for said, count in counts if count is not None]
     left += ["other reasons: withheld"] if any(count is None for _, count in counts) else []
@@ -176,7 +173,7 @@ def _drawn(flow: Flow, shown: Shown, title: str, said: str) -> str:
     ]
     top = ["Contacts of the desk", f"n = {told(shown('contacts'))}"]
     middle = ["Randomised", f"n = {told(shown('randomised'))}"]
-    return svg.flow("consort", title, said, top, ["Not randomised", *left], middle, columns)
+    return svg.flow(*names, top, ["Not randomised", *left], middle, columns)
 
 
 _COUNTED = {
@@ -197,8 +194,8 @@ def _analyses(flow: Flow, shown: Shown, threshold: int) -> Exhibit:
     )
     meaning = "; ".join(f"{name}: {said}" for name, said in ANALYSES.items())
     return Exhibit(
-        "trial",
-        "What the arms of the trial came to",
+        f"trial-{flow.trial}",
+        f"What the arms of the trial {flow.trial} came to",
         f"A case counts {meaning}. The wait runs from the opening of the case to the first arm that was delivered, of"
         " those to whom one was. Arms are letters: which is which is not told here.",
         told(shown("randomised")),

@@ -75,7 +75,7 @@ class Making:
         self._summing = Summing(window, stored, by=by)
         self._measures = Measures(window.cut or datetime.max.replace(tzinfo=UTC))
         self._designs = {version: stored_text.trial(one) for version, one in stored.items()}
-        self._flow = consort.Flow()
+        self._flows: dict[str, consort.Flow] = {}
         self._force = ""
 
     def add(self, log: Sequence[e.Recorded], found: Moments) -> None:
@@ -85,14 +85,17 @@ class Making:
         self._force = log[0].force
         taking = taking_part(log, self._designs.get(version_of(log)))
         if taking is not None:
-            self._flow.add(taking)
+            id_ = taking.design.id
+            self._flows.setdefault(id_, consort.Flow(id_)).add(taking)
 
     def report(self, bases: Collection[str] = (), releases: Releases | None = None) -> Report:
         """What was gathered, after disclosure control."""
         too_close = partial(releases.too_close, "report") if releases else (lambda name, cell, count: False)
         guard = Guard(self._threshold, too_close)
         rows, released = guarded(self._summing.summary(), self._threshold, too_close)
-        pictures = [*exhibits(self._measures, guard, bases), *consort.exhibits(self._flow, guard)]
+        pictures = exhibits(self._measures, guard, bases)
+        for _, flow in sorted(self._flows.items()):
+            pictures += consort.exhibits(flow, guard)
         if releases and self._window.cut:
             releases.add("report", released | guard.released, self._window.cut)
         told = (tuple(rows), tuple(pictures), tuple(sorted(bases)))

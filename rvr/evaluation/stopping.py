@@ -30,7 +30,7 @@ class Standing:
 
 def standing(store: Store, window: Window, design: Design) -> Standing:
     """Reads every case of the window once. For a thread of the caller's own."""
-    flow, harms, letters = Flow(design.id, design.name), Counter[tuple[str, str]](), dict[str, str]()
+    flow, harms, letters = Flow(design.id), Counter[tuple[str, str]](), dict[str, str]()
     designs = {version: stored_text.trial(one) for version, one in window.definitions(store).items()}
     watched = [stop for stop in design.stops if stop.event]
     for log in window.cases(store):

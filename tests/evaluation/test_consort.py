@@ -49,7 +49,7 @@ def lived(cases: Cases) -> list[e.Recorded]:
 
 
 def flow_of(*many: Cases) -> Flow:
-    flow = Flow()
+    flow = Flow(design().id)
     for cases in many:
         taking = taking_part(lived(cases), design())
         assert taking is not None
@@ -80,7 +80,7 @@ def test_no_few_cases_of_a_trial_are_known_to_within_fewer_values_than_the_thres
         flow = flow_of(*some, *OWN, Cases(dice.choice((0, 4, 30))))
         guard, cells = Guard(10), flow.cells()
         exhibits(flow, guard)
-        gone = frozenset(cell.key for cell in cells if ("consort", cell.key) not in guard.released)
+        gone = frozenset(cell.key for cell in cells if (f"consort-{flow.trial}", cell.key) not in guard.released)
         left, right, unknown = equations(cells, gone)
         for number, cell in enumerate(unknown):
             if 0 < cell.count < 10:
