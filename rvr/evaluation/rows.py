@@ -64,6 +64,10 @@ class Writing:
         """An arm as this package tells it; empty for none."""
         return str(self.code(arm) if self.unblinded else self.code(allocated.labels.get(arm, "")))
 
+    def place(self, allocated: e.ArmAllocated) -> int | str:
+        """A place tells which cases of its stratum were drawn before: nothing where times are not to tell that."""
+        return "" if self.times.changed else allocated.place
+
     def code(self, value: Any) -> Any:
         """The value if it is a code or a number; never free text."""
         if isinstance(value, str) and value:
@@ -348,6 +352,8 @@ def _fields(event: e.Event, writing: Writing) -> dict[str, Any]:
         value = getattr(event.fact, name)
         if isinstance(event.fact, e.ArmAllocated) and name in ("arm", "labels") and not writing.unblinded:
             told[name] = writing.arm(event.fact, value) if name == "arm" else ""
+        elif isinstance(event.fact, e.ArmAllocated) and name == "place":
+            told[name] = writing.place(event.fact)
         elif of := codebook.id_in(type(event.fact), name):
             told[name] = writing.alias(getattr(event.fact, of) if of == codebook.ROLE else of, value)
         elif isinstance(value, Mapping):

@@ -42,7 +42,12 @@ TRIAL = (
     ),
     Column("randomised_at", "datetime", "When its arm was drawn", "UTC time", _DRAWN),
     Column("stratum", "string", "Id of its stratum, as the case was known at the draw", source=_DRAWN),
-    Column("place", "integer", "Place in the stratum's list, from 1", source=_DRAWN),
+    Column(
+        "place",
+        "integer",
+        "Place in the stratum's list, from 1; empty where times do not leave as recorded",
+        source=_DRAWN,
+    ),
     Column("arm_allocated", "string", f"Intention to treat: the arm of its place{_ARM}", source=_DRAWN),
     Column("arm_received", "string", f"As treated: the arm that was delivered first after the draw{_ARM}"),
     Column("delivered", "boolean", "Whether the allocated arm was delivered, sooner or later"),

@@ -11,9 +11,11 @@ import pytest
 
 from rvr.core.commands import SetDuty
 from rvr.definitions import Definitions
+from rvr.evaluation.package import export
 from rvr.evaluation.report import csv_tables, made
 from rvr.evaluation.window import window_of
 from tests.builders import OFFICER
+from tests.evaluation.reading import table
 from tests.evaluation.test_consort import row
 from tests.store.builders import Place
 from tests.test_trials import Running, desks
@@ -51,3 +53,19 @@ async def test_two_trials_are_never_added_into_one_flow(place: Place) -> None:
     assert row(pictures["consort-rapid-video"], "randomised")[-1] == "5"
     assert [pictures[f"trial-{trial}"].n for trial in ("pilot", "rapid-video")] == ["2", "5"]
     assert {"consort-pilot", "trial-pilot", "consort-rapid-video", "trial-rapid-video"} <= set(csv_tables(told))
+
+
+@pytest.mark.parametrize(("times", "told"), [("recorded", {"1", "2", "3"}), ("relative", {""}), ("shifted", {""})])
+async def test_a_place_tells_no_order_where_times_are_not_to_tell_one(
+    place: Place, tmp_path: Path, times: str, told: set[str]
+) -> None:
+    out = tmp_path / "package"
+    async with a_desk(place, trial_on()) as one:
+        await one.registered()
+        for _ in range(3):
+            await one.draw(await one.a_case())
+        await export(one.store, out, project_key=tmp_path / "keys" / "project.json", times=times)
+    assert {row["place"] for row in table(out, "trial")} == told
+    assert {row["place"] for row in table(out, "events") if row["type"] == "ArmAllocated"} == told
+    readme = (out / "README.md").read_text().replace("\n  ", " ")
+    assert ("`place` in a trial's list is empty" in readme) == (times != "recorded")
