@@ -44,12 +44,18 @@ class Running:
 
     async def a_case(self, sex: str = "female", relationship: str = "partner") -> str:
         """Eligible, and agreed."""
+        case = await self.opened(sex, relationship)
+        await self.ready(case)
+        return case
+
+    async def opened(self, sex: str = "female", relationship: str = "partner") -> str:
         form = dict(OPENING) | {"victim_sex": sex, "relationship": relationship}
-        case = (await self.desk.handle(OpenCase(str(uuid.uuid4()), form), HANDLER)).case.id
+        return (await self.desk.handle(OpenCase(str(uuid.uuid4()), form), HANDLER)).case.id
+
+    async def ready(self, case: str) -> None:
         await self.does(HANDLER, case, "answer_criteria", **all_met())
         for kind in ("video", "evaluation"):
             await self.does(HANDLER, case, "record_consent", consent_kind=kind, consent_answer="given")
-        return case
 
     async def registered(self, secret: bytes = SECRET, trial: str = TRIAL) -> None:
         await self.desk.handle(RegisterTrial(str(uuid.uuid4()), trial, t.commitment(secret)), EVALUATOR)

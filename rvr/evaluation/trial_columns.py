@@ -9,12 +9,13 @@ _ARM = ": its letter, or its id in a package that is not blinded"
 _DRAWN = "ArmAllocated"
 
 WHY = {
+    "not_running": "opened, or ready to be drawn, while no arms were drawn by the trial's design",
     "voided": "opened in error, twice or as a test",
     "not_screened": "the questions were not all asked",
     "not_eligible": "a hard criterion was not met",
-    "not_asked": "a consent that the trial needs was not asked",
     "declined": "a consent was refused or taken back before the draw",
     "set_aside": "set aside for safety before the draw",
+    "not_asked": "a consent that the trial needs was not asked",
     "no_capacity": "no officer was free",
     "no_stratum": "the case fits none",
     "not_drawn": "everything stood, and nobody drew",
