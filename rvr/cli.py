@@ -211,6 +211,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, required=True, metavar="DIR|FILE.zip")
     one.add_argument("--from", dest="start", type=_time, metavar="TIME", help="cases opened at or after")
     one.add_argument("--to", dest="end", type=_time, metavar="TIME", help="cases opened before")
+    one.add_argument("--followed", type=_time, metavar="TIME", help=evaluating.FOLLOWED)
     one.add_argument("--project", type=Path, metavar="KEYFILE", help="key of this project's pseudonyms")
     one.add_argument("--proofs", action="store_true", help="prove each row against the signed head of the log")
     one.add_argument("--with-internal-ids", action="store_true", help="accept that proofs show the desk's own ids")
@@ -314,6 +315,7 @@ def _run(given: argparse.Namespace) -> int:
                 "proofs": given.proofs,
                 "internal_ids": given.with_internal_ids,
                 "times": given.times,
+                "followed": given.followed,
             }
             how["disclosure_k"], how["unblinded"] = given.disclosure_k, given.unblinded
             how["also"] = [name for name in given.format if name != "csv"]

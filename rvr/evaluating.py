@@ -22,12 +22,15 @@ from rvr.terminal import entry, say, user
 
 VERBS = ("timings", "report")
 
+FOLLOWED = "with what was recorded before (default: --to)"
+
 
 def add_verbs(verbs: Any, store: argparse.ArgumentParser, time: Callable[[str], datetime]) -> None:
     """The verbs with their options. `store`: the options of everything that opens a store; `time`: reads a time."""
     cases = argparse.ArgumentParser(add_help=False)
     cases.add_argument("--from", dest="start", type=time, metavar="TIME", help="cases opened at or after")
     cases.add_argument("--to", dest="end", type=time, metavar="TIME", help="cases opened before")
+    cases.add_argument("--followed", type=time, metavar="TIME", help=FOLLOWED)
     cases.add_argument("--disclosure-k", type=int, default=THRESHOLD, metavar="N", help="hide fewer cases; 1: none")
     one = verbs.add_parser("report", parents=[store, cases], help="write charts and tables as one HTML file")
     one.add_argument("--out", type=Path, required=True, metavar="FILE.html")
@@ -80,7 +83,7 @@ async def _timings(given: argparse.Namespace, settings: Settings) -> tuple[summa
     """
     wanted = given.interval or timings.TIMINGS
     async with open_store(settings, existing=True) as store:
-        window = await window_of(store, given.start, given.end)
+        window = await window_of(store, given.start, given.end, given.followed)
         await store.write(lambda connection: access.record(connection, entry("consultation", "timings")))
         try:
             found = await asyncio.to_thread(summary.summarise, store, window, wanted, by=given.by, under=given.under)
@@ -93,7 +96,7 @@ async def _report(given: argparse.Namespace, settings: Settings) -> None:
     """Figures that leave are a disclosure, small counts or none: in the access log before the file is written."""
     key, recipient = given.project or settings.project_key_path, given.recipient or user()
     async with open_store(settings, existing=True) as store:
-        window = await window_of(store, given.start, given.end)
+        window = await window_of(store, given.start, given.end, given.followed)
         told = entry("disclosure", "report", recipient=recipient)
         await store.write(lambda connection: access.record(connection, told))
         try:

@@ -18,10 +18,12 @@ from rvr.core.commands import Actor, RegisterTrial, StopTrial
 from rvr.core.moment import iso
 from rvr.core.trial import SECRET_BYTES, Design, TrialNow, commitment
 from rvr.core.workflow import Workflow
+from rvr.definitions import load_stored
 from rvr.desk import Desk
 from rvr.evaluation import consort, stopping, trial_check
 from rvr.evaluation.protocol import protocol
 from rvr.evaluation.trial_columns import WHY
+from rvr.evaluation.trial_runs import registered_design, runs
 from rvr.evaluation.window import window_of
 from rvr.opening import Fault, open_desk, read_trial_secret
 from rvr.store import trials
@@ -44,6 +46,9 @@ def add_verb(verbs: Any, store: argparse.ArgumentParser) -> None:
     one.add_argument("--out", type=Path, metavar="FILE", help="secret: the new file; protocol: where the text goes")
     one.add_argument("--secret", type=Path, metavar="FILE", help="register, verify: the evaluator's secret")
     one.add_argument("--user", default="", metavar="NAME", help="register, stop: who does it, an account with password")
+    one.add_argument(
+        "--trial", default="", metavar="ID", help="an earlier one (default: the one that is on, or the last)"
+    )
     one.add_argument("--reason", default="", metavar="CODE", help="stop: a stopping rule, or safety, funder, other")
 
 
@@ -70,10 +75,22 @@ def _make_secret(out: Path | None) -> None:
 
 async def _at_desk(given: argparse.Namespace, settings: Settings) -> int:
     async with open_desk(settings, existing=True) as desk:
-        flow = next((flow for flow in desk.definitions.workflows.values() if flow.trial is not None), None)
+        flow = await _flow_of(given, desk)
         if flow is None or flow.trial is None:
-            raise Fault(f"No trial is on for {settings.force}: see docs/TRIAL.md.")
+            raise Fault(f"No trial {given.trial or 'is on'} for {settings.force}: see docs/TRIAL.md.")
         return await _ACTIONS[given.action](given, desk, flow, flow.trial)
+
+
+async def _flow_of(given: argparse.Namespace, desk: Desk) -> Workflow | None:
+    """With the trial that is on; to look at one long after its end, as it was when it was registered."""
+    flows = (flow for flow in desk.definitions.workflows.values() if flow.trial is not None)
+    now = next((flow for flow in flows if flow.trial and given.trial in ("", flow.trial.id)), None)
+    if now is not None or given.action not in _LOOKS:
+        return now
+    window = await window_of(desk.store)
+    stored, found = await asyncio.to_thread(lambda: (window.definitions(desk.store), runs(desk.store, window.until)))
+    told = registered_design(stored, found, given.trial)
+    return load_stored(told.workflow, told.files) if told else None
 
 
 async def _now(desk: Desk, design: Design) -> TrialNow:
@@ -128,7 +145,7 @@ async def _status(given: argparse.Namespace, desk: Desk, flow: Workflow, design:
     for stratum, arms in consort.balance(found.flow):
         say(f"  {stratum:<24} " + "  ".join(f"{letter} {count:>5}" for letter, count in arms.items()))
     for letter in sorted(found.flow.arms):
-        got = {what: found.flow.received[letter, what] for what in ("own", "other", "none")}
+        got = {what: found.flow.received(letter, what) for what in ("own", "other", "none")}
         say(
             f"  {letter}: received it first {got['own']}, another arm first {got['other']}, none so far {got['none']}; "
             f"set aside {found.flow.overridden[letter]}"
@@ -156,6 +173,8 @@ async def _verify(given: argparse.Namespace, desk: Desk, flow: Workflow, design:
     say(f"{count} cases were randomised; " + (f"{len(faults)} faults" if faults else "each as the secret has it"))
     return 1 if faults else 0
 
+
+_LOOKS = ("protocol", "status", "verify")
 
 _Action = Callable[[argparse.Namespace, Desk, Workflow, Design], Awaitable[int]]
 

@@ -22,7 +22,7 @@ from rvr.opening import open_desk, read_trial_secret
 from rvr.store import Store
 from rvr.store.statements import put
 from rvr.store.tables import AccountRow
-from tests.builders import HANDLER, INSPECTOR, OFFICER, OPENING, all_met, person
+from tests.builders import HANDLER, INSPECTOR, OFFICER, OPENING, WORKFLOWS, all_met, person
 from tests.store.builders import Place
 from tests.trials import switched_on
 
@@ -151,6 +151,48 @@ def another_arm(connection: Any) -> None:
     )
     assert turned != public
     connection.execute("UPDATE event SET public = :v WHERE position = :p", {"v": turned, "p": position})
+
+
+def test_a_draw_after_the_stop_and_one_for_which_nobody_was_free_are_found(
+    run: Run, settings: Settings, tmp_path: Path
+) -> None:
+    secret, place = tmp_path / "secret", Place(Path(settings.data), Settings(data=settings.data).key_path)
+    run("secret", "--out", str(secret))
+    run("register", "--secret", str(secret), "--user", EVALUATOR.id)
+    drawn(settings, 2)
+    run("stop", "--reason", "harm", "--user", INSPECTOR.id)
+    assert run("verify", "--secret", str(secret))[0] == 0
+    place.tamper(stopped_before_and_one_waits)
+    code, said = run("verify", "--secret", str(secret))
+    assert (code, "2 cases were randomised after the trial was stopped" in said) == (1, True)
+    assert "1 cases were randomised before eligibility, consent and capacity stood in their logs" in said
+
+
+def stopped_before_and_one_waits(connection: Any) -> None:
+    """The stop stands before all else, and at the first draw the only officer who was free was waited for already."""
+    connection.execute("UPDATE event SET position = 0 WHERE type = 'TrialStopped'")
+    position, public = connection.execute(
+        "SELECT position, public FROM event WHERE type = 'CapacityNoted' AND public LIKE '%allocation%' LIMIT 1"
+    ).fetchone()
+    turned = re.sub(rb'"queue":0', b'"queue":1', public)
+    assert turned != public
+    connection.execute("UPDATE event SET public = :v WHERE position = :p", {"v": turned, "p": position})
+
+
+def test_a_trial_that_was_switched_off_is_looked_at_as_it_was_registered(
+    run: Run, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "secret"
+    run("secret", "--out", str(secret))
+    run("register", "--secret", str(secret), "--user", EVALUATOR.id)
+    drawn(settings)
+    monkeypatch.setenv("RVR_WORKFLOWS", str(WORKFLOWS))
+    assert run("verify", "--secret", str(secret)) == (0, "5 cases were randomised; each as the secret has it\n")
+    assert "contacts 5, randomised 5" in run("status", "--trial", "rapid-video")[1]
+    assert "Digest of the design" in run("protocol")[1]
+    assert "No trial pilot for wmp" in run("status", "--trial", "pilot")[1]
+    for action in ("register", "stop"):
+        assert "No trial is on for wmp" in run(action, "--secret", str(secret), "--user", EVALUATOR.id)[1]
 
 
 def test_who_asks_for_what_is_not_there_is_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

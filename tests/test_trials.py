@@ -16,6 +16,7 @@ from rvr.core import events as e
 from rvr.core import trial as t
 from rvr.core.commands import Actor, MakeMove, OpenCase, RegisterTrial, SetDuty, StopTrial
 from rvr.core.errors import Forbidden, NotFound, Refused
+from rvr.definitions import Definitions
 from rvr.desk import Desk, Outcome
 from rvr.realtime import Hub
 from rvr.store import Store
@@ -43,15 +44,21 @@ class Running:
 
     async def a_case(self, sex: str = "female", relationship: str = "partner") -> str:
         """Eligible, and agreed."""
+        case = await self.opened(sex, relationship)
+        await self.ready(case)
+        return case
+
+    async def opened(self, sex: str = "female", relationship: str = "partner") -> str:
         form = dict(OPENING) | {"victim_sex": sex, "relationship": relationship}
-        case = (await self.desk.handle(OpenCase(str(uuid.uuid4()), form), HANDLER)).case.id
+        return (await self.desk.handle(OpenCase(str(uuid.uuid4()), form), HANDLER)).case.id
+
+    async def ready(self, case: str) -> None:
         await self.does(HANDLER, case, "answer_criteria", **all_met())
         for kind in ("video", "evaluation"):
             await self.does(HANDLER, case, "record_consent", consent_kind=kind, consent_answer="given")
-        return case
 
-    async def registered(self, secret: bytes = SECRET) -> None:
-        await self.desk.handle(RegisterTrial(str(uuid.uuid4()), TRIAL, t.commitment(secret)), EVALUATOR)
+    async def registered(self, secret: bytes = SECRET, trial: str = TRIAL) -> None:
+        await self.desk.handle(RegisterTrial(str(uuid.uuid4()), trial, t.commitment(secret)), EVALUATOR)
 
     async def draw(self, case: str) -> e.ArmAllocated:
         drawn = (await self.does(HANDLER, case, "draw_arm")).case.draw
@@ -60,8 +67,10 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def desks(place: Place, how_many: int, *, secret: bytes | None = SECRET) -> AsyncIterator[Sequence[Running]]:
-    """So many desks on one store, as so many processes have them."""
+async def desks(
+    place: Place, how_many: int, *, secret: bytes | None = SECRET, definitions: Definitions | None = None
+) -> AsyncIterator[Sequence[Running]]:
+    """So many desks on one store, as so many processes have them. `definitions`: with the shipped trial on."""
     clock = Clock()
     async with contextlib.AsyncExitStack() as opened:
         running = []
@@ -71,7 +80,7 @@ async def desks(place: Place, how_many: int, *, secret: bytes | None = SECRET) -
             opened.push_async_callback(store.close)
             desk = Desk(
                 store,
-                trial_on(),
+                definitions or trial_on(),
                 Hub(),
                 observe=clock,
                 join_url="https://j.test",

@@ -321,10 +321,10 @@ for each row would show the desk's own ids; `export --proofs --with-internal-ids
 
 
 _LEFT_OUT = """\
- Rows stand in the order of the pseudonyms. `boottime_us`
-  begins anew in each case, `desk_clock.csv` and `earlier.csv` are empty, and the data cut is not told; `censored_at` is
-  the longest of 30, 90, 180, 365, 730 and 1,825 days after the opening that had passed, or the last event if that was
-  later."""
+ Rows stand in the order of the pseudonyms, and `place` in
+  a trial's list is empty. `boottime_us` begins anew in each case, `desk_clock.csv` and `earlier.csv` are empty, and the
+  data cut is not told; `censored_at` is the longest of 30, 90, 180, 365, 730 and 1,825 days after the opening that had
+  passed, or the last event if that was later."""
 
 _TIMES = {
     "recorded": "- Times are ISO 8601 in UTC with microseconds.",

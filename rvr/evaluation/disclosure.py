@@ -73,16 +73,35 @@ def protect(
     return frozenset(gone)
 
 
+def protect_last(
+    cells: Sequence[Cell], dear: Sequence[Hashable], threshold: int = THRESHOLD, *, hidden: Collection[Hashable] = ()
+) -> frozenset[Hashable]:
+    """The keys of the cells that must not be shown, where some are dearer than others: all are hidden, and then each is
+    shown again that may be, the dear ones in their order and then the largest first. A cell that is too small, or is in
+    `hidden`, is known to within no fewer values than the threshold; where that cannot be, nothing is shown.
+    """
+    needed = {cell.key for cell in cells if cell.key in hidden or 0 < cell.count < threshold}
+    gone, places = {cell.key for cell in cells}, {key: place for place, key in enumerate(dear)}
+    for cell in sorted(cells, key=lambda cell: (places.get(cell.key, len(places)), -cell.count)):
+        if cell.key not in needed and next(_held(cells, gone - {cell.key}, threshold, needed), None) is None:
+            gone.remove(cell.key)
+    return frozenset(gone)
+
+
 def _frees(cell: Cell, held: Collection[Node]) -> bool:
     """Whether something could flow out of these nodes, were the cell hidden."""
     return (cell.begins in held) != (cell.ends in held) and (cell.begins in held or cell.count > 0)
 
 
-def _held(cells: Sequence[Cell], gone: Collection[Hashable], threshold: int) -> Iterator[Collection[Node]]:
+def _held(
+    cells: Sequence[Cell], gone: Collection[Hashable], threshold: int, of: Collection[Hashable] | None = None
+) -> Iterator[Collection[Node]]:
     """For each hidden cell that is known to within fewer values than the threshold, the nodes that its change reaches
-    and does not get out of."""
+    and does not get out of. `of`: the keys of those that are asked about; None: all."""
     hidden, width = [cell for cell in cells if cell.key in gone], max(threshold, 1)
     for cell in hidden:
+        if of is not None and cell.key not in of:
+            continue
         others = [other for other in hidden if other.key != cell.key]
         rise, reached = _flow(others, cell.ends, cell.begins, width)
         if rise < width:

@@ -51,7 +51,7 @@ def last(session: Session, window: Window) -> int:
     wanted = select(func.max(EventRow.position)).where(
         col(EventRow.stream).startswith(earlier.STREAM),
         col(EventRow.position) <= window.until,
-        col(EventRow.recorded_at) < (iso(window.end) if window.end else "9999"),
+        col(EventRow.recorded_at) < (iso(window.followed) if window.followed else "9999"),
     )
     return session.exec(wanted).one() or 0
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from rvr.evaluation import control_charts, km, svg
 from rvr.evaluation.control_charts import Period, Point
-from rvr.evaluation.disclosure import THRESHOLD, Cell, protect, published
+from rvr.evaluation.disclosure import THRESHOLD, Cell, protect, protect_last, published
 from rvr.evaluation.measures import OUTCOME_DAYS, STAGES, Measures, months
 
 Row = tuple[str, ...]
@@ -48,14 +48,20 @@ class Guard:
         self.released[name, "n"] = count
         return True
 
-    def shown(self, name: str, cells: Sequence[Cell], total: Hashable = "total") -> Callable[[Hashable], int | None]:
+    def shown(
+        self, name: str, cells: Sequence[Cell], total: Hashable = "total", dear: Sequence[Hashable] = ()
+    ) -> Callable[[Hashable], int | None]:
         """The rounded count of a cell, or None where it is withheld. `total`: the key of the sum of them all; while
-        that is too small nothing is shown, for noughts would tell where the few are.
+        that is too small nothing is shown, for noughts would tell where the few are. `dear`: keys that are
+        hidden for another one's sake only where hiding others will not do, the dearest first.
         """
         if 0 < next(cell.count for cell in cells if cell.key == total) < self.threshold:
             return lambda key: None
         close = [cell.key for cell in cells if self.too_close(name, cell.key, cell.count)]
-        gone = protect(cells, self.threshold, hidden=close)
+        if dear:
+            gone: frozenset[Hashable] | None = protect_last(cells, dear, self.threshold, hidden=close)
+        else:
+            gone = protect(cells, self.threshold, hidden=close)
         counts = {cell.key: cell.count for cell in cells if gone is not None and cell.key not in gone}
         self.released |= {(name, key): count for key, count in counts.items()}
         return lambda key: published(counts[key], self.threshold) if key in counts else None

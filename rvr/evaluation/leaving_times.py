@@ -3,7 +3,8 @@
 Everything in a cell that looks like a time or a date is changed, whatever its column: a form's answer may hold one.
 With the times go what would tell them again: how far a case was followed is cut to one of few lengths, since that and a
 known data cut are a date; readings of a boot begin anew in each case, and so do machines; rows stand in the order of
-the pseudonyms and not in that of the openings (`table_files`); and no steps of clocks and no data cut leave.
+the pseudonyms and not in that of the openings (`table_files`), without their place in a trial's list; and no steps of
+clocks and no data cut leave.
 """
 
 from __future__ import annotations

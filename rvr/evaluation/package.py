@@ -48,7 +48,8 @@ from rvr.evaluation.leaving_times import AS_RECORDED, RELATIVE, LeavingTimes
 from rvr.evaluation.proofs import ROWS, Proofs
 from rvr.evaluation.pseudonyms import CannotExport
 from rvr.evaluation.table_files import Put, by_pseudonym, new_file, rows_into, write_rows
-from rvr.evaluation.taking_part import taking_part
+from rvr.evaluation.taking_part import Taking
+from rvr.evaluation.trial_runs import Trials, runs
 from rvr.evaluation.window import Window, window_of
 from rvr.store.checkpoints import Checkpoint, RefusesToSign
 from rvr.store.store import Store
@@ -106,6 +107,7 @@ async def export(
     project_key: Path,
     from_: datetime | None = None,
     to: datetime | None = None,
+    followed: datetime | None = None,
     proofs: bool = False,
     internal_ids: bool = False,
     times: str = AS_RECORDED,
@@ -115,7 +117,8 @@ async def export(
 ) -> Summary:
     """Writes the package to `out`: a zip file where its name ends in `.zip`, else a folder.
 
-    `project_key`: the file of the project's key, made at first use; it must not lie inside the package. `proofs`: with
+    `followed`: up to when the cases of the window are, without it to its end. `project_key`: the file of the project's
+    key, made at first use; it must not lie inside the package. `proofs`: with
     the proof of each row, which needs `internal_ids`, for the ids of the desk are in it. `times`: how they leave, one
     of `leaving_times.WAYS`. `also`: which of `formats.FORMATS` are made of the CSV files, too. `disclosure_k`: the
     threshold of the tables that are added then (`report.csv_tables`). `unblinded`: a trial's arms leave by their ids,
@@ -125,7 +128,7 @@ async def export(
     """
     if disclosure_k and times != AS_RECORDED:
         raise CannotExport("the tables tell months: leave out --times or --disclosure-k")
-    window = await window_of(store, from_, to)
+    window = await window_of(store, from_, to, followed)
     if proofs and not internal_ids:
         raise CannotExport(_DISCLOSES)
     if proofs and times != AS_RECORDED:
@@ -195,10 +198,11 @@ def _write_data(store: Store, folder: Path, plan: _Plan, writing: rows.Writing) 
     with ExitStack() as opened:
         put = {table.name: rows_into(opened, folder, table, writing.times) for table in codebook.DATA_TABLES}
         prove = _proofs_into(opened, store, folder, plan.head) if plan.proofs else None
-        sums = report.Making(plan.window, writing.definitions, plan.disclosure_k, by="month")
+        trials = Trials(writing.definitions, runs(store, plan.window.until))
+        sums = report.Making(plan.window, writing.definitions, trials, plan.disclosure_k, by="month")
         for log in plan.window.cases(store):
             found = milestones.moments(log)
-            _write_case(log, found, writing, put, measured)
+            _write_case(log, found, writing, trials.taking(log), put, measured)
             if plan.disclosure_k:
                 sums.add(log, found)
             if prove:
@@ -247,6 +251,7 @@ def _write_case(
     log: list[e.Recorded],
     found: milestones.Moments,
     writing: rows.Writing,
+    taking: Taking | None,
     put: Mapping[str, Put],
     measured: sessions.LogOf,
 ) -> None:
@@ -254,7 +259,6 @@ def _write_case(
     case = rows.case_of(writing.alias, log[0])
     writing.times.begin(log, case, rows.people(log)["victim"], writing.cut)
     version = rows.version_of(log)
-    taking = taking_part(log, writing.designs.get(version))
     row = rows.case_row(log, found, writing) | trial_rows.arms(taking, writing)
     put["cases"](row)
     put["missing"](gaps.missing_row(row, found))

@@ -17,16 +17,15 @@ import jinja2
 
 from rvr.core import events as e
 from rvr.core.moment import iso
-from rvr.evaluation import consort, milestones, stored_text
+from rvr.evaluation import consort, milestones
 from rvr.evaluation.disclosure import ROUNDED_TO, THRESHOLD
 from rvr.evaluation.exhibits import WITHHELD, Exhibit, Guard, exhibits, percent
 from rvr.evaluation.guarded import REASONS, guarded
 from rvr.evaluation.measures import Measures
 from rvr.evaluation.milestones import Moments
 from rvr.evaluation.releases import Releases
-from rvr.evaluation.rows import version_of
 from rvr.evaluation.summary import Summing
-from rvr.evaluation.taking_part import taking_part
+from rvr.evaluation.trial_runs import Trials, runs
 from rvr.evaluation.window import Window
 from rvr.store.store import Store
 
@@ -59,7 +58,8 @@ def made(
     """Reads every case of the window once. For a thread of the caller's own. `bases`: months at which new baselines of
     the control charts begin; `releases`: the register, read and written where it is given.
     """
-    making = Making(window, window.definitions(store), threshold)
+    stored = window.definitions(store)
+    making = Making(window, stored, Trials(stored, runs(store, window.until)), threshold)
     for log in window.cases(store):
         making.add(log, milestones.moments(log))
     return making.report(bases, releases)
@@ -69,13 +69,19 @@ class Making:
     """Gathers what a report tells, case by case."""
 
     def __init__(
-        self, window: Window, stored: Mapping[str, e.DefinitionStored], threshold: int = THRESHOLD, *, by: str = ""
+        self,
+        window: Window,
+        stored: Mapping[str, e.DefinitionStored],
+        trials: Trials,
+        threshold: int = THRESHOLD,
+        *,
+        by: str = "",
     ) -> None:
         self._window, self._versions, self._threshold = window, tuple(sorted(stored)), threshold
         self._summing = Summing(window, stored, by=by)
         self._measures = Measures(window.cut or datetime.max.replace(tzinfo=UTC))
-        self._designs = {version: stored_text.trial(one) for version, one in stored.items()}
-        self._flow = consort.Flow()
+        self._trials = trials
+        self._flows: dict[str, consort.Flow] = {}
         self._force = ""
 
     def add(self, log: Sequence[e.Recorded], found: Moments) -> None:
@@ -83,16 +89,19 @@ class Making:
         self._summing.add(log, found)
         self._measures.add(log, found, self._summing.zone(log))
         self._force = log[0].force
-        taking = taking_part(log, self._designs.get(version_of(log)))
+        taking = self._trials.taking(log)
         if taking is not None:
-            self._flow.add(taking)
+            id_ = taking.design.id
+            self._flows.setdefault(id_, consort.Flow(id_)).add(taking)
 
     def report(self, bases: Collection[str] = (), releases: Releases | None = None) -> Report:
         """What was gathered, after disclosure control."""
         too_close = partial(releases.too_close, "report") if releases else (lambda name, cell, count: False)
         guard = Guard(self._threshold, too_close)
         rows, released = guarded(self._summing.summary(), self._threshold, too_close)
-        pictures = [*exhibits(self._measures, guard, bases), *consort.exhibits(self._flow, guard)]
+        pictures = exhibits(self._measures, guard, bases)
+        for _, flow in sorted(self._flows.items()):
+            pictures += consort.exhibits(flow, guard)
         if releases and self._window.cut:
             releases.add("report", released | guard.released, self._window.cut)
         told = (tuple(rows), tuple(pictures), tuple(sorted(bases)))

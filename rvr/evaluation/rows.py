@@ -14,7 +14,6 @@ from rvr.core import events as e
 from rvr.core.feedback import QUESTIONS
 from rvr.core.history import DAY_S, VOIDED
 from rvr.core.moment import iso, parse_iso
-from rvr.core.trial import Design
 from rvr.evaluation import codebook, columns, milestones, stored_text, timings
 from rvr.evaluation.desk_clock import DeskClock
 from rvr.evaluation.leaving_times import LeavingTimes
@@ -41,8 +40,6 @@ class Writing:
     """Workflow version -> the form fields whose answers are codes."""
     outcome_sets: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
     """Workflow version -> the named sets of outcome codes."""
-    designs: dict[str, Design | None] = field(default_factory=dict)
-    """Workflow version -> the trial inside it."""
     zones: dict[str, ZoneInfo] = field(default_factory=dict)
     """Workflow version -> the zone on the force's wall."""
     reports: dict[str, list[datetime]] = field(default_factory=dict)
@@ -57,12 +54,15 @@ class Writing:
     def __post_init__(self) -> None:
         self.coded = {version: stored_text.coded_fields(stored) for version, stored in self.definitions.items()}
         self.outcome_sets = {version: stored_text.outcome_sets(stored) for version, stored in self.definitions.items()}
-        self.designs = {version: stored_text.trial(stored) for version, stored in self.definitions.items()}
         self.zones = {version: ZoneInfo(stored_text.zone(stored)) for version, stored in self.definitions.items()}
 
     def arm(self, allocated: e.ArmAllocated, arm: str) -> str:
         """An arm as this package tells it; empty for none."""
         return str(self.code(arm) if self.unblinded else self.code(allocated.labels.get(arm, "")))
+
+    def place(self, allocated: e.ArmAllocated) -> int | str:
+        """A place tells which cases of its stratum were drawn before: nothing where times are not to tell that."""
+        return "" if self.times.changed else allocated.place
 
     def code(self, value: Any) -> Any:
         """The value if it is a code or a number; never free text."""
@@ -348,6 +348,8 @@ def _fields(event: e.Event, writing: Writing) -> dict[str, Any]:
         value = getattr(event.fact, name)
         if isinstance(event.fact, e.ArmAllocated) and name in ("arm", "labels") and not writing.unblinded:
             told[name] = writing.arm(event.fact, value) if name == "arm" else ""
+        elif isinstance(event.fact, e.ArmAllocated) and name == "place":
+            told[name] = writing.place(event.fact)
         elif of := codebook.id_in(type(event.fact), name):
             told[name] = writing.alias(getattr(event.fact, of) if of == codebook.ROLE else of, value)
         elif isinstance(value, Mapping):

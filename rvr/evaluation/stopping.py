@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from rvr.core.arms import reached
 from rvr.core.force import Hours
 from rvr.core.trial import Design, Stop, TrialNow
-from rvr.evaluation import stored_text
 from rvr.evaluation.consort import Flow
-from rvr.evaluation.rows import version_of
-from rvr.evaluation.taking_part import taking_part
+from rvr.evaluation.trial_runs import Trials, runs
 from rvr.evaluation.window import Window
 from rvr.store.store import Store
 
@@ -30,11 +28,11 @@ class Standing:
 
 def standing(store: Store, window: Window, design: Design) -> Standing:
     """Reads every case of the window once. For a thread of the caller's own."""
-    flow, harms, letters = Flow(design.id, design.name), Counter[tuple[str, str]](), dict[str, str]()
-    designs = {version: stored_text.trial(one) for version, one in window.definitions(store).items()}
+    flow, harms, letters = Flow(design.id), Counter[tuple[str, str]](), dict[str, str]()
+    trials = Trials(window.definitions(store), runs(store, window.until))
     watched = [stop for stop in design.stops if stop.event]
     for log in window.cases(store):
-        taking = taking_part(log, designs.get(version_of(log)))
+        taking = trials.taking(log)
         if taking is None or taking.design.id != design.id:
             continue
         flow.add(taking)

@@ -6,7 +6,7 @@ the events that the design names (`delivered`, `completed`), never from somebody
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from rvr.core.trial import Design
 from rvr.core.triggers import any_match
 
 EXITS = (
-    *("voided", "not_screened", "not_eligible", "not_asked", "declined", "set_aside"),
+    *("not_running", "voided", "not_screened", "not_eligible", "declined", "set_aside", "not_asked"),
     *("no_capacity", "no_stratum", "not_drawn"),
 )
 """Why a case was not randomised: the first of these that holds."""
@@ -72,10 +72,9 @@ class Taking:
         return elapsed_us(self.opened.event.at, first.event.at) if first else None
 
 
-def taking_part(log: Sequence[e.Recorded], design: Design | None) -> Taking | None:
-    """The case in the trial of its workflow; None where that had none. `log`: its events, oldest first."""
-    if design is None:
-        return None
+def taking_part(log: Sequence[e.Recorded], design: Design, ran: Callable[[e.Recorded], bool]) -> Taking:
+    """The case in the trial of its workflow. `log`: its events, oldest first; `ran`: whether arms were drawn when an
+    event was recorded."""
     draw = next((one for one in log if isinstance(one.event.fact, e.ArmAllocated | e.NotRandomised)), None)
     before = log[: draw.version - 1] if draw else log
     verdict = _last(before, e.EligibilityDecided)
@@ -98,7 +97,7 @@ def taking_part(log: Sequence[e.Recorded], design: Design | None) -> Taking | No
         noted if isinstance(noted, e.CapacityNoted) else None,
         draw,
         overridden,
-        _exit(log, verdict, agreed, drawn, set_aside=overridden is not None),
+        _exit(log, verdict, agreed, drawn, ran, set_aside=overridden is not None),
         **told,
     )
 
@@ -128,10 +127,18 @@ def _agreed(log: Sequence[e.Recorded], design: Design) -> str:
 
 
 def _exit(
-    log: Sequence[e.Recorded], verdict: e.Recorded | None, agreed: str, drawn: e.Fact | None, *, set_aside: bool
+    log: Sequence[e.Recorded],
+    verdict: e.Recorded | None,
+    agreed: str,
+    drawn: e.Fact | None,
+    ran: Callable[[e.Recorded], bool],
+    *,
+    set_aside: bool,
 ) -> str:
     if isinstance(drawn, e.ArmAllocated):
         return ""
+    if drawn is None and not ran(log[0]):
+        return "not_running"
     if log[-1].event.state == VOIDED:
         return "voided"
     if isinstance(drawn, e.NotRandomised):
@@ -139,6 +146,9 @@ def _exit(
     eligible = verdict.event.fact.eligible if verdict and isinstance(verdict.event.fact, e.EligibilityDecided) else None
     if eligible is not True:
         return "not_screened" if eligible is None else "not_eligible"
+    if agreed == "declined" or set_aside:
+        return "declined" if agreed == "declined" else "set_aside"
     if agreed != "given":
-        return agreed or ("set_aside" if set_aside else "not_asked")
-    return "set_aside" if set_aside else "not_drawn"
+        return "not_asked"
+    ready = next(one for one in reversed(log) if isinstance(one.event.fact, e.EligibilityDecided | e.ConsentGiven))
+    return "not_drawn" if ran(ready) else "not_running"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 
 from rvr.core import events as e
-from rvr.core.arms import stream_of
 from rvr.core.trial import Design, commitment, places
+from rvr.evaluation.trial_runs import Run, runs
 from rvr.store.store import Store
 
 
@@ -17,8 +16,8 @@ from rvr.store.store import Store
 class _Found:
     """What the log says of a trial."""
 
-    registered: e.Recorded | None = None
-    taken: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    run: Run
+    taken: dict[str, list[str]]
     """Stratum -> the case of each place, from the first on."""
     drawn: list[tuple[e.Recorded, e.ArmAllocated]] = field(default_factory=list)
     early: list[e.Recorded] = field(default_factory=list)
@@ -34,15 +33,12 @@ def faults(store: Store, design: Design, secret: bytes) -> tuple[int, list[str]]
 
 
 def _found(store: Store, design: Design) -> _Found:
-    found = _Found()
-    for recorded in store.iterate(kind=stream_of(design.id)):
-        match recorded.event.fact:
-            case e.TrialRegistered() if recorded.stream == stream_of(design.id):
-                found.registered = recorded
-            case e.PlaceTaken(case=case):
-                trial, _, stratum = recorded.stream.removeprefix("trial/").partition("/")
-                if trial == design.id:
-                    found.taken[stratum].append(case)
+    run = runs(store).get(design.id, Run())
+    taken = {
+        stratum: [one.event.fact.case for one in places if isinstance(one.event.fact, e.PlaceTaken)]
+        for stratum, places in run.taken.items()
+    }
+    found = _Found(run, taken)
     for _, streamed in groupby(store.iterate(), key=lambda one: one.stream):
         log = list(streamed)
         for recorded in log:
@@ -65,27 +61,31 @@ def _locked(before: list[e.Recorded], design: Design) -> bool:
                 consents[kind] = True
             case e.ConsentRefused(kind=kind) | e.ConsentWithdrawn(kind=kind):
                 consents[kind] = False
-            case e.CapacityNoted(moment="allocation"):
-                noted = True
+            case e.CapacityNoted(moment="allocation", free=free, queue=queue):
+                noted = free - (queue or 0) >= design.capacity
     return eligible and noted and all(consents.get(kind) for kind in design.consents)
 
 
 def _of_registration(found: _Found, design: Design, secret: bytes) -> Iterator[str]:
-    if found.registered is None or not isinstance(found.registered.event.fact, e.TrialRegistered):
+    registered, stopped = found.run.registered, found.run.stopped
+    if registered is None or not isinstance(registered.event.fact, e.TrialRegistered):
         yield f"the trial {design.id} is not registered in this log"
         return
-    told = found.registered.event.fact
+    told = registered.event.fact
     if told.commitment != commitment(secret):
         yield "the secret is not the one that was committed to"
     if told.design != design.digest:
         yield "the design is not the one that was registered"
-    early = sum(recorded.position < found.registered.position for recorded, _ in found.drawn)
-    if early:
+    if early := sum(recorded.position < registered.position for recorded, _ in found.drawn):
         yield f"{early} cases were randomised before the trial was registered"
+    if late := sum(stopped is not None and recorded.position > stopped.position for recorded, _ in found.drawn):
+        yield f"{late} cases were randomised after the trial was stopped"
 
 
 def _of_places(found: _Found, design: Design, secret: bytes) -> Iterator[str]:
-    lists = {one.id: list(islice(places(design, secret, one.id), len(found.taken[one.id]))) for one in design.strata}
+    lists = {
+        one.id: list(islice(places(design, secret, one.id), len(found.taken.get(one.id, ())))) for one in design.strata
+    }
     cases = set[str]()
     for recorded, fact in found.drawn:
         case, where = recorded.stream.removeprefix("case/"), f"{fact.stratum}, place {fact.place}"

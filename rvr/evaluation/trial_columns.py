@@ -9,12 +9,13 @@ _ARM = ": its letter, or its id in a package that is not blinded"
 _DRAWN = "ArmAllocated"
 
 WHY = {
+    "not_running": "opened, or ready to be drawn, while no arms were drawn by the trial's design",
     "voided": "opened in error, twice or as a test",
     "not_screened": "the questions were not all asked",
     "not_eligible": "a hard criterion was not met",
-    "not_asked": "a consent that the trial needs was not asked",
     "declined": "a consent was refused or taken back before the draw",
     "set_aside": "set aside for safety before the draw",
+    "not_asked": "a consent that the trial needs was not asked",
     "no_capacity": "no officer was free",
     "no_stratum": "the case fits none",
     "not_drawn": "everything stood, and nobody drew",
@@ -42,7 +43,12 @@ TRIAL = (
     ),
     Column("randomised_at", "datetime", "When its arm was drawn", "UTC time", _DRAWN),
     Column("stratum", "string", "Id of its stratum, as the case was known at the draw", source=_DRAWN),
-    Column("place", "integer", "Place in the stratum's list, from 1", source=_DRAWN),
+    Column(
+        "place",
+        "integer",
+        "Place in the stratum's list, from 1; empty where times do not leave as recorded",
+        source=_DRAWN,
+    ),
     Column("arm_allocated", "string", f"Intention to treat: the arm of its place{_ARM}", source=_DRAWN),
     Column("arm_received", "string", f"As treated: the arm that was delivered first after the draw{_ARM}"),
     Column("delivered", "boolean", "Whether the allocated arm was delivered, sooner or later"),

@@ -46,7 +46,7 @@ def trial_row(log: Sequence[e.Recorded], taking: Taking, writing: Writing) -> di
         row |= {
             "randomised_at": iso(draw.event.at.at),
             "stratum": writing.code(allocated.stratum),
-            "place": allocated.place,
+            "place": writing.place(allocated),
             "delivered": taking.delivered,
             "delivered_at": iso(own.event.at.at) if own else "",
             "completed": taking.completed,

@@ -5,7 +5,7 @@ Each case is read once, whole, in the order in which the cases were opened; memo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby, takewhile
@@ -21,7 +21,7 @@ from rvr.store.tables import EventRow
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which cases: opened from `start` on and before `end`, with what was recorded before `end`."""
+    """Which cases: opened from `start` on and before `end`, with what was recorded before `followed`."""
 
     start: datetime | None
     end: datetime | None
@@ -31,11 +31,13 @@ class Window:
     """When the last of these events was recorded."""
     last: int
     """Position of the last of these events; nought when there are none."""
+    followed: datetime | None = None
+    """Up to when its cases are followed; None: to the end of the log."""
 
     def of(self, log: Iterable[e.Recorded]) -> list[e.Recorded]:
         """What the window shows of a case; nothing for a case that it leaves out."""
-        end = self.end
-        seen = list(takewhile(lambda r: end is None or r.recorded_at < end, log))
+        end, followed = self.end, self.followed
+        seen = list(takewhile(lambda r: followed is None or r.recorded_at < followed, log))
         if not seen:
             return []
         opened = seen[0].event.at.at
@@ -56,19 +58,23 @@ class Window:
         return {version: fact for version, fact in stored.items() if isinstance(fact, e.DefinitionStored)}
 
 
-async def window_of(store: Store, from_: datetime | None = None, to: datetime | None = None) -> Window:
-    """The window from one moment to another, as the log stands now. Raises Refused for one that ends before it
-    begins."""
-    start, end = (at.astimezone(UTC) if at else None for at in (from_, to))
+async def window_of(
+    store: Store, from_: datetime | None = None, to: datetime | None = None, followed: datetime | None = None
+) -> Window:
+    """The window from one moment to another, as the log stands now. `followed`: up to when its cases are; without it to
+    the end of the window. Raises Refused for one that ends before it begins."""
+    start, end, followed = (at.astimezone(UTC) if at else None for at in (from_, to, followed or to))
     if start and end and start >= end:
         raise Refused(Reason("export-window"))
     until = await store.position()
-    cut, last = await store.read(lambda session: _cut(session, start, end, until))
-    return Window(start, end, until, parse_iso(cut) if cut else None, last)
+    cut, last = await store.read(lambda session: _cut(session, (start, end, followed), until))
+    return Window(start, end, until, parse_iso(cut) if cut else None, last, followed)
 
 
-def _cut(session: Session, start: datetime | None, end: datetime | None, until: int) -> tuple[str, int]:
-    """When the last event of the window was recorded, and its position; nought for an empty window."""
+def _cut(session: Session, moments: Sequence[datetime | None], until: int) -> tuple[str, int]:
+    """When the last event of the window was recorded, and its position; nought for an empty window. `moments`: its
+    start, its end, and up to when its cases are followed."""
+    start, end, followed = moments
     low, high = iso(start) if start else "", iso(end) if end else "9999"
     opened = select(EventRow.stream).where(
         EventRow.version == 1,
@@ -77,7 +83,9 @@ def _cut(session: Session, start: datetime | None, end: datetime | None, until: 
         col(EventRow.observed_at) < high,
     )
     wanted = select(func.max(EventRow.recorded_at), func.max(EventRow.position)).where(
-        col(EventRow.position) <= until, col(EventRow.recorded_at) < high, col(EventRow.stream).in_(opened)
+        col(EventRow.position) <= until,
+        col(EventRow.recorded_at) < (iso(followed) if followed else "9999"),
+        col(EventRow.stream).in_(opened),
     )
     cut, last = session.exec(wanted).one()
     return cut or "", last or 0

@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from rvr.core import events as e
 from rvr.core.errors import Refused
+from rvr.core.moment import iso
 from rvr.evaluation import codebook
 from rvr.evaluation.package import export
 from rvr.evaluation.pseudonyms import CannotExport
@@ -428,6 +429,18 @@ def test_a_window_takes_the_cases_opened_in_it_with_what_was_recorded_before_its
     assert disagreements(tmp_path / "out", table(tmp_path / "out", "events")) == []
     assert summary.data_cut is not None
     assert summary.data_cut < end
+
+
+def test_the_cases_of_a_window_can_be_followed_beyond_its_end(week: Week, tmp_path: Path) -> None:
+    begin, end = week.begins["attended"], week.begins["lost"] + timedelta(seconds=45)
+    later = week.begins["open"]
+    week.exports(tmp_path / "out", from_=begin, to=end, followed=later)
+    assert set(by_story(week, tmp_path / "out")) == {"attended", "lost"}
+    assert by_story(week, tmp_path / "out")["lost"]["final_state"] != "call_taking"
+    recorded = [row["recorded_at"] for row in table(tmp_path / "out", "events")]
+    assert iso(end) < max(recorded) < iso(later)
+    told = json.loads((tmp_path / "out" / "datapackage.json").read_text())["provenance"]
+    assert (told["to"], told["data_cut"]) == (iso(end), max(recorded))
 
 
 async def test_an_export_up_to_a_past_moment_stays_the_same_while_the_log_grows(tmp_path: Path) -> None:
