@@ -100,6 +100,18 @@ def test_who_offers_first_is_taken_first_and_an_officer_ends_what_is_begun_after
     assert (seen[3].ended, seen[3].waited_s) == ("video", 540 + 600)
 
 
+def test_whom_a_call_holds_at_the_next_beginning_is_not_there_a_second_time() -> None:
+    midnight = MONDAY + timedelta(days=1)
+    crowd = [plain(0, midnight - timedelta(hours=1), 7200), plain(1, midnight + timedelta(minutes=50), 600)]
+    always = Shift(time(0), time(0), 1)
+    assert became(crowd, always)[1].waited_s == 600
+    late, over = Shift(time(15), time(0), 1), Shift(time(0), time(8), 1)
+    assert became(crowd, late, over)[1].waited_s == 0, "these are two people"
+    long = plain(2, MONDAY + timedelta(hours=14, minutes=59), 17 * 3600)
+    seen = became([long, plain(3, midnight + timedelta(hours=7, minutes=50), 60)], replace(EARLY, officers=1))
+    assert seen[3].waited_s == 540, "a call that goes on through the night"
+
+
 def test_nobody_is_offered_a_closed_desk_and_who_waits_at_closing_time_is_told() -> None:
     night, evening = plain(0, MONDAY + timedelta(hours=3), 600), MONDAY + timedelta(hours=22, minutes=50)
     seen = became([night, plain(1, evening, 7200), plain(2, evening, 7200)], replace(LATE, officers=1))
