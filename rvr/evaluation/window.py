@@ -31,6 +31,8 @@ class Window:
     """When the last of these events was recorded."""
     last: int
     """Position of the last of these events; nought when there are none."""
+    events: int = 0
+    """How many they are."""
 
     def of(self, log: Iterable[e.Recorded]) -> list[e.Recorded]:
         """What the window shows of a case; nothing for a case that it leaves out."""
@@ -63,12 +65,12 @@ async def window_of(store: Store, from_: datetime | None = None, to: datetime | 
     if start and end and start >= end:
         raise Refused(Reason("export-window"))
     until = await store.position()
-    cut, last = await store.read(lambda session: _cut(session, start, end, until))
-    return Window(start, end, until, parse_iso(cut) if cut else None, last)
+    cut, last, events = await store.read(lambda session: _cut(session, start, end, until))
+    return Window(start, end, until, parse_iso(cut) if cut else None, last, events)
 
 
-def _cut(session: Session, start: datetime | None, end: datetime | None, until: int) -> tuple[str, int]:
-    """When the last event of the window was recorded, and its position; nought for an empty window."""
+def _cut(session: Session, start: datetime | None, end: datetime | None, until: int) -> tuple[str, int, int]:
+    """When the last event of the window was recorded, its position, and how many there are; nought for an empty one."""
     low, high = iso(start) if start else "", iso(end) if end else "9999"
     opened = select(EventRow.stream).where(
         EventRow.version == 1,
@@ -76,8 +78,8 @@ def _cut(session: Session, start: datetime | None, end: datetime | None, until: 
         col(EventRow.observed_at) >= low,
         col(EventRow.observed_at) < high,
     )
-    wanted = select(func.max(EventRow.recorded_at), func.max(EventRow.position)).where(
+    wanted = select(func.max(EventRow.recorded_at), func.max(EventRow.position), func.count()).where(
         col(EventRow.position) <= until, col(EventRow.recorded_at) < high, col(EventRow.stream).in_(opened)
     )
-    cut, last = session.exec(wanted).one()
-    return cut or "", last or 0
+    cut, last, events = session.exec(wanted).one()
+    return cut or "", last or 0, events
