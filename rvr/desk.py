@@ -18,7 +18,7 @@ import structlog
 from sqlmodel import Session, col, select
 
 from rvr import gathering, metrics, noting, references
-from rvr.core import authority, clocks, decide, erasure
+from rvr.core import arms, authority, clocks, decide, erasure
 from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.core.commands import (
@@ -42,7 +42,7 @@ from rvr.core.history import PastCase
 from rvr.core.moment import Moment, iso
 from rvr.core.processing import processing, what, why
 from rvr.core.roster import Capacity, Officer, apply_officer
-from rvr.core.vocabulary import Basis
+from rvr.core.vocabulary import Basis, Facts
 from rvr.core.workflow import Workflow
 from rvr.definitions import Definitions, load_stored
 from rvr.gathering import Gathered, Recent, Told
@@ -207,6 +207,11 @@ class Desk:
             return []
         workflow = await self.definition_of(gathered.case)
         return decide.view_moves(workflow, gathered.case, by, self._basis(workflow, gathered, {}, by))
+
+    async def wording(self, gathered: Gathered, by: Actor) -> Mapping[str, str]:
+        """Consent kind -> what is read out for it, as the case stands."""
+        workflow = await self.definition_of(gathered.case)
+        return arms.read_out(workflow, Facts(gathered.case, by, self._basis(workflow, gathered, {}, by)))
 
     async def cases_with(self, crime_reference: str) -> tuple[PastCase, ...]:
         """The cases that have this crime reference, the oldest first, without those made void."""

@@ -138,14 +138,19 @@ def lines(answer: staffing.Answer, desk: staffing.Desk, asked: staffing.Asked) -
     yield ""
     officer_hours = 7 * sum(shift.officers * staffing.lasts_h(shift) for shift in answer.shifts)
     yield f"{officer_hours:g} officer-hours a week; leave, sickness and training come on top"
+    best = staffing.at_most(desk, answer.shifts, asked)
     yield (
         f"on video: within {desk.stages.promise_s} s of the opening, of those who came to video; with an officer "
-        f"always free {staffing.at_most(desk, answer.shifts, asked):.1%}"
+        f"always free {_part(best) or NOBODY}"
     )
     yield "Erlang C: its own answer, then its share in time with the row's officers; Erlang A: with callers' patience"
+    if not all(one.alone for one in answer.by_shift):
+        yield "no formula for shifts that share hours: each offer there is for the officers of both"
     assumed = [name for name, one in desk.population.parameters.items() if "assumed" in one.tag]
     yield f"assumed, not measured: {', '.join(assumed)} (rvr/simulation/population.toml)"
-    if not answer.enough(asked):
+    if not answer.whole.offers:
+        yield "no offers: nobody was offered a handover, which shows nothing"
+    elif not answer.enough(asked):
         yield "not enough: the lower end of an interval stays below what is asked"
 
 
@@ -169,14 +174,27 @@ def _row(
         name,
         str(one.officers) if name != "all" else "",
         f"{one.an_hour.value:.2f}",
-        _percent(one.within),
+        _percent(one.within) if one.within else NOBODY,
         _percent(fewer) if fewer else "",
-        f"{one.waited_s.value:.0f} ({max(0.0, one.waited_s.low):.0f} to {one.waited_s.high:.0f})",
-        f"{one.lost.value:.1%}",
+        _waited(one.waited_s) if one.waited_s else "",
+        _part(one.lost.value if one.lost else None),
         f"{one.busy.value:.0%}",
-        f"{one.transfer.value:.1%}",
+        _part(one.transfer.value if one.transfer else None),
         *formula,
     )
+
+
+NOBODY = "no offers"
+
+
+def _part(one: float | None) -> str:
+    return "" if one is None else f"{one:.1%}"
+
+
+def _waited(one: Estimate) -> str:
+    if math.isinf(one.high):  # one run alone had callers
+        return f"{one.value:.0f}"
+    return f"{one.value:.0f} ({max(0.0, one.low):.0f} to {one.high:.0f})"
 
 
 def _percent(one: Estimate) -> str:
@@ -184,7 +202,8 @@ def _percent(one: Estimate) -> str:
 
 
 def document(answer: staffing.Answer, desk: staffing.Desk, asked: staffing.Asked) -> Mapping[str, Any]:
-    """What a program is told. Shares lie between 0 and 1; each estimate has its 95 % interval."""
+    """What a program is told. Shares lie between 0 and 1; each estimate has its 95 % interval. null: there is none, as
+    of a share of nobody."""
     return {
         "asked": {"share": asked.share, "within_s": asked.limit_s},
         "runs": desk.runs,
@@ -214,11 +233,14 @@ def _told(one: staffing.Figures, formulas: staffing.Beside | None) -> Mapping[st
             "erlang_a_within": formulas.impatient.within,
             "erlang_a_leaves": formulas.impatient.leaves,
         }
-    return {"officers": one.officers, "held_s": one.held_s, **told, "formulas": beside}
+    return {"officers": one.officers, "offers": one.offers, "held_s": one.held_s, **told, "formulas": beside}
 
 
-def _interval(one: Estimate | None) -> Mapping[str, float] | None:
-    return {"value": one.value, "low": one.low, "high": one.high} if one else None
+def _interval(one: Estimate | None) -> Mapping[str, float | None] | None:
+    if one is None:
+        return None
+    known = not math.isinf(one.high)
+    return {"value": one.value, "low": one.low if known else None, "high": one.high if known else None}
 
 
 # --- power ---------------------------------------------------------------------------------------------------------

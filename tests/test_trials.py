@@ -152,6 +152,9 @@ async def test_the_evaluator_registers_it_once_and_nobody_else_can(tmp_path: Pat
         (told,) = [recorded.event.fact for recorded in await one.store.load(f"trial/{TRIAL}")]
         assert isinstance(told, e.TrialRegistered)
         assert told.commitment == t.commitment(SECRET)
+        with pytest.raises(Refused, match="trial-not-read"):  # what the victim agreed to before told of no lot
+            await one.draw(case)
+        await one.does(HANDLER, case, "record_consent", consent_kind="evaluation", consent_answer="given")
         await one.draw(case)
 
 

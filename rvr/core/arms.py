@@ -7,7 +7,7 @@ which it would close the way to help, and an override for safety opens every mov
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rvr.core import clocks
 from rvr.core import events as e
@@ -92,18 +92,45 @@ def reached(stop: Stop, now: TrialNow, at: str, hours: Hours) -> bool:
     return bool(stop.randomised) and now.randomised >= stop.randomised
 
 
+def _lot_ahead(workflow: Workflow, facts: Facts) -> bool:
+    """Whether the lot may yet decide for this case. Only then is it true what the trial has read out."""
+    design, case = workflow.trial, facts.case
+    if design is None or case.draw is not None or case.arm_overridden or case.state not in design.states:
+        return False
+    return (case.eligibility is None or case.eligibility.eligible) and runs(workflow, facts)
+
+
+def read_out(workflow: Workflow, facts: Facts) -> Mapping[str, str]:
+    """Consent kind -> what is read out for it, as the case stands."""
+    design = workflow.trial
+    if design is None or not design.read_for or not _lot_ahead(workflow, facts):
+        return workflow.wording
+    return {**workflow.wording, design.read_for: design.wording}
+
+
+def wording_of(workflow: Workflow, facts: Facts, kind: str) -> str:
+    """The version of what is read out for this kind of consent."""
+    design = workflow.trial
+    if design is None or kind != design.read_for or not _lot_ahead(workflow, facts):
+        return workflow.consent_wording
+    return design.wording_version
+
+
 def _against_draw(workflow: Workflow, design: Design, facts: Facts) -> Iterator[Reason]:
     case = facts.case
     if case.draw is not None or case.arm_overridden:
         yield Reason("trial-drawn")
         return
-    yield from _standstill(workflow, facts)
+    still = tuple(_standstill(workflow, facts))
+    yield from still
     if case.eligibility is None or not case.eligibility.eligible:
         yield Reason("trial-not-eligible")
     kinds = {option.value: option.label for option in workflow.fields["consent_kind"].options}
     for kind in design.consents:
         if case.consents.get(kind) != "given":
             yield Reason("trial-no-consent", {"kind": kinds.get(kind, kind)})
+        elif not still and kind == design.read_for and case.wordings.get(kind) != design.wording_version:
+            yield Reason("trial-not-read", {"kind": kinds.get(kind, kind)})
     for name in design.unknown_for_stratum(facts):
         field = workflow.fields.get(name.removeprefix("details."))
         yield Reason("trial-unknown", {"label": field.label if field else name})

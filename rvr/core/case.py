@@ -82,6 +82,8 @@ class Case:
     """Each look at the verdict: when, by whom, and what was found."""
     consents: Mapping[str, str] = field(default_factory=dict)
     """Kind -> given, refused or withdrawn."""
+    wordings: Mapping[str, str] = field(default_factory=dict)
+    """Kind -> version of the wording that the victim's last yes or no was an answer to."""
     handover_note: str = ""
     sergeant: str = ""
     officer: str = ""
@@ -282,7 +284,7 @@ def _(fact: e.TriageChecked, case: Case, event: e.Event) -> dict[str, Any]:
 @_changes.register
 def _(fact: kept.Answered, case: Case, event: e.Event) -> dict[str, Any]:
     consents, exhibits = kept.answered(case.consents, case.exhibits, fact, iso(event.at.at))
-    return {"consents": consents, "exhibits": exhibits}
+    return {"consents": consents, "wordings": kept.read_before(case.wordings, fact), "exhibits": exhibits}
 
 
 @_changes.register

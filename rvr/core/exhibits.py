@@ -112,6 +112,14 @@ def answered(consents: Consents, exhibits: Exhibits, fact: Answered, at: str) ->
     return {**consents, fact.kind: answer}, replace(exhibits, asked=asked, still_agreed_at=agreed_at)
 
 
+def read_before(wordings: Mapping[str, str], fact: Answered) -> Mapping[str, str]:
+    """Kind -> version of what was read out before the victim's answer. Nothing is read out before one is taken back."""
+    if isinstance(fact, e.ConsentGiven) and fact.whose:
+        return wordings
+    left = {kind: version for kind, version in wordings.items() if kind != fact.kind}
+    return left if isinstance(fact, e.ConsentWithdrawn) else {**left, fact.kind: fact.wording}
+
+
 def over(exhibits: Exhibits) -> Exhibits:
     """After the session: nothing is asked any more."""
     return replace(exhibits, asked=frozenset()) if exhibits.asked else exhibits

@@ -76,9 +76,9 @@ def _criteria(asked: Asked) -> list[e.Fact]:
 
 def _consent(asked: Asked) -> list[e.Fact]:
     kind, answer = asked.form["consent_kind"], asked.form["consent_answer"]
-    if asked.case.consents.get(kind) == answer:
+    wording = arms.wording_of(asked.workflow, asked.facts, kind)
+    if asked.case.consents.get(kind) == answer and asked.case.wordings.get(kind, wording) == wording:
         return []
-    wording = asked.workflow.consent_wording
     match answer:
         case "given":
             return [e.ConsentGiven(kind=kind, wording=wording)]

@@ -103,6 +103,16 @@ class Design:
     source: str = ""
 
     @property
+    def read_for(self) -> str:
+        """The kind of consent for which the trial's own wording is read out; empty where it has none."""
+        return self.consents[-1] if self.wording and self.consents else ""
+
+    @property
+    def wording_version(self) -> str:
+        """By which an answer to the trial's wording is known in the log: a design is registered once."""
+        return f"{self.id}/{self.digest[:12]}"
+
+    @property
     def shares(self) -> int:
         return sum(arm.share for arm in self.arms.values())
 

@@ -85,7 +85,7 @@ class WorkflowReader(Reading):
             force=force,
             instruments=instruments,
             consent_wording=str(top.get("consent_wording", "")),
-            wording={**top.get("wording", {}), **self._trial_wording()},
+            wording=top.get("wording", {}),
             safeguarding=self._safeguarding(),
             rules=self._rules(),
             suspect_states=self._suspect_states(),
@@ -110,12 +110,6 @@ class WorkflowReader(Reading):
         if top.get("trial") is True and f"{self.name}/trial.toml" not in self.files:
             self.fault(f"{self.name}/workflow.toml", "trial", f"needs a design: {self.name}/trial.toml")
         yield from (part for part in parts if part not in SWITCHED or top.get(part) is True)
-
-    def _trial_wording(self) -> dict[str, str]:
-        """What is read out before the last of the trial's consents, where its design says so."""
-        if self.trial is None or not self.trial.wording or not self.trial.consents:
-            return {}
-        return {self.trial.consents[-1]: self.trial.wording}
 
     # --- Where a part's tables come from -------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from typing import IO, Any
 from zoneinfo import ZoneInfo
 
 from rvr.core import events as e
+from rvr.core.errors import Reason, Refused
 from rvr.core.moment import iso
 from rvr.core.quality import stream_of
 from rvr.evaluation import (
@@ -114,6 +115,7 @@ async def export(
     also: Sequence[str] = (),
     disclosure_k: int = 0,
     unblinded: bool = False,
+    most: int | None = None,
 ) -> Summary:
     """Writes the package to `out`: a zip file where its name ends in `.zip`, else a folder.
 
@@ -122,13 +124,17 @@ async def export(
     the proof of each row, which needs `internal_ids`, for the ids of the desk are in it. `times`: how they leave, one
     of `leaving_times.WAYS`. `also`: which of `formats.FORMATS` are made of the CSV files, too. `disclosure_k`: the
     threshold of the tables that are added then (`report.csv_tables`). `unblinded`: a trial's arms leave by their ids,
-    in place of letters. Raises Refused when the window is empty, CannotExport when `out` holds something else than an
-    earlier export, for a key file that cannot be used, for proofs without their ids, for changed times with proofs or
-    tables, for a format whose library is not there, or when the log's head cannot be signed.
+    in place of letters. `most`: of how many events a format of `formats.IN_MEMORY` is made in this process. Raises
+    Refused for more of them, and when the window is empty; CannotExport when `out` holds something else than an earlier
+    export, for a key file that cannot be used, for proofs without their ids, for changed times with proofs or tables,
+    for a format whose library is not there, or when the log's head cannot be signed.
     """
     if disclosure_k and times != AS_RECORDED:
         raise CannotExport("the tables tell months: leave out --times or --disclosure-k")
     window = await window_of(store, from_, to, followed)
+    heavy = sorted(set(also) & set(formats.IN_MEMORY))
+    if most is not None and heavy and window.events > most:
+        raise Refused(Reason("export-too-large", {"formats": ", ".join(heavy), "events": window.events, "most": most}))
     if proofs and not internal_ids:
         raise CannotExport(_DISCLOSES)
     if proofs and times != AS_RECORDED:

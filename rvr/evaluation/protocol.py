@@ -31,7 +31,8 @@ def _lines(flow: Workflow, design: Design, now: TrialNow) -> Iterator[str]:
     consents = {str(option.value): option.label for option in flow.fields["consent_kind"].options}
     yield from (f"- Consent: {consents.get(kind, kind)}" for kind in design.consents)
     yield f"- At least {design.capacity} officer(s) free beyond the cases that wait already"
-    yield from ("", "Read out before the last consent:", "", f"> {flow.wording.get(design.consents[-1], '')}", "")
+    read_out = design.wording or flow.wording.get(design.consents[-1], "")
+    yield from ("", "Read out before the last consent:", "", f"> {read_out}", "")
     outside = "may be offered what an arm opens" if design.outside else "get the usual way"
     yield from (f"Callers who are eligible and not in the trial {outside}; each stands in the screening log.", "")
     yield from ("## Arms", "")

@@ -33,6 +33,8 @@ class Window:
     """Position of the last of these events; nought when there are none."""
     followed: datetime | None = None
     """Up to when its cases are followed; None: to the end of the log."""
+    events: int = 0
+    """How many they are."""
 
     def of(self, log: Iterable[e.Recorded]) -> list[e.Recorded]:
         """What the window shows of a case; nothing for a case that it leaves out."""
@@ -67,13 +69,13 @@ async def window_of(
     if start and end and start >= end:
         raise Refused(Reason("export-window"))
     until = await store.position()
-    cut, last = await store.read(lambda session: _cut(session, (start, end, followed), until))
-    return Window(start, end, until, parse_iso(cut) if cut else None, last, followed)
+    cut, last, events = await store.read(lambda session: _cut(session, (start, end, followed), until))
+    return Window(start, end, until, parse_iso(cut) if cut else None, last, followed, events)
 
 
-def _cut(session: Session, moments: Sequence[datetime | None], until: int) -> tuple[str, int]:
-    """When the last event of the window was recorded, and its position; nought for an empty window. `moments`: its
-    start, its end, and up to when its cases are followed."""
+def _cut(session: Session, moments: Sequence[datetime | None], until: int) -> tuple[str, int, int]:
+    """When the last event of the window was recorded, its position, and how many there are; nought for an empty one.
+    `moments`: its start, its end, and up to when its cases are followed."""
     start, end, followed = moments
     low, high = iso(start) if start else "", iso(end) if end else "9999"
     opened = select(EventRow.stream).where(
@@ -82,10 +84,10 @@ def _cut(session: Session, moments: Sequence[datetime | None], until: int) -> tu
         col(EventRow.observed_at) >= low,
         col(EventRow.observed_at) < high,
     )
-    wanted = select(func.max(EventRow.recorded_at), func.max(EventRow.position)).where(
+    wanted = select(func.max(EventRow.recorded_at), func.max(EventRow.position), func.count()).where(
         col(EventRow.position) <= until,
         col(EventRow.recorded_at) < (iso(followed) if followed else "9999"),
         col(EventRow.stream).in_(opened),
     )
-    cut, last = session.exec(wanted).one()
-    return cut or "", last or 0
+    cut, last, events = session.exec(wanted).one()
+    return cut or "", last or 0, events

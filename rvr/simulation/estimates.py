@@ -36,6 +36,21 @@ def of_runs(values: Sequence[float], level: float = LEVEL) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
+def of_shares(runs: Sequence[tuple[int, int]], level: float = LEVEL) -> Estimate | None:
+    """A share from several runs, each so many of so many: the mean of the runs' shares with Student's interval.
+
+    Where the runs do not differ, or one alone has anybody, that interval would be nothing or everything: then all are
+    counted together, with Wilson's. None where nobody was counted.
+    """
+    counted = [(count, of) for count, of in runs if of]
+    if not counted:
+        return None
+    shares = [count / of for count, of in counted]
+    if min(shares) == max(shares):
+        return of_count(sum(count for count, _ in counted), sum(of for _, of in counted), level)
+    return of_runs(shares, level)
+
+
 def of_count(count: int, of: int, level: float = LEVEL) -> Estimate:
     """A share of independent trials, with Wilson's interval (1927)."""
     z = NormalDist().inv_cdf((1 + level) / 2)

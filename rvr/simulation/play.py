@@ -120,14 +120,12 @@ class Play:
             if ends <= start:
                 continue
             yield max(0.0, (begins - self.clock.now).total_seconds())
-            for officer in officers:
-                officer.on = True
-                if not officer.case:
-                    await self._duty(officer, "on")
-            self._duties.append(officers)
-            self.serve()
+            if officers not in self._duties:
+                await self._come(officers)
             yield (ends - self.clock.now).total_seconds()
             yield 0.0  # whoever comes now comes first, or the queue would be sent away between two shifts
+            if shift.on(day, hours)[0] <= self.clock.now:
+                continue  # a shift of a whole day follows on itself: nobody goes
             self._duties.remove(officers)
             for officer in officers:
                 officer.on = False
@@ -135,6 +133,15 @@ class Play:
                     await self._duty(officer, "off")
             if not self.staffed:
                 self._send_away()
+
+    async def _come(self, officers: list[Officer]) -> None:
+        """A shift begins. Whom a case holds from the day before is on duty already, and not free."""
+        for officer in officers:
+            officer.on = True
+            if not officer.case:
+                await self._duty(officer, "on")
+        self._duties.append(officers)
+        self.serve()
 
     async def _duty(self, officer: Officer, status: str) -> None:
         await self.handle(SetDuty(self._ids.new_id(), officer.actor.id, status), officer.actor)

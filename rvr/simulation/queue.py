@@ -69,6 +69,8 @@ class Seen:
     """From the opening of the case to two-way video."""
     held_s: float = 0.0
     """For how long the officer was bound."""
+    shift: int | None = None
+    """The place in the roster of the shift whose officer was found."""
 
 
 @dataclass(order=True, slots=True)
@@ -83,10 +85,13 @@ class _Due:
 
 @dataclass(slots=True, eq=False)
 class _Duty:
-    """One shift on one day."""
+    """The officers of one shift: the same people every day. Whom a call holds beyond the end of it is not free when the
+    next day's begins."""
 
+    shift: int
     free: int
-    on: bool = False
+    days: int = 0
+    """On how many days' account it is on: two at the moment at which one that lasts a whole day follows on itself."""
 
 
 class Queue:
@@ -124,13 +129,14 @@ class Queue:
     def _roster(self, start: datetime, end: datetime) -> None:
         """All that come before all that go: whoever comes at that moment comes first, or the queue would be sent away
         between two shifts."""
+        duties = [_Duty(place, shift.officers) for place, shift in enumerate(self._shifts)]
         day, goes = self._hours.local(start).date() - _DAY, list[tuple[datetime, _Duty]]()
         while day <= self._hours.local(end).date():
-            for shift in self._shifts:
+            for shift, duty in zip(self._shifts, duties, strict=True):
                 begins, ends = shift.on(day, self._hours)
                 if ends > start and shift.officers:
-                    goes.append((ends, _Duty(shift.officers)))
-                    self._push(max(begins, start), self._open, duty=goes[-1][1])
+                    goes.append((ends, duty))
+                    self._push(max(begins, start), self._open, duty=duty)
             day += _DAY
         for ends, duty in goes:
             self._push(ends, self._close, duty=duty)
@@ -139,14 +145,16 @@ class Queue:
 
     def _open(self, due: _Due) -> Iterator[Seen]:
         if due.duty is not None:
-            due.duty.on = True
-            self._duties.append(due.duty)
+            due.duty.days += 1
+            if due.duty not in self._duties:
+                self._duties.append(due.duty)
         yield from self._serve(due.at)
 
     def _close(self, due: _Due) -> Iterator[Seen]:
-        if due.duty in self._duties:
-            due.duty.on = False
-            self._duties.remove(due.duty)
+        if due.duty is not None:
+            due.duty.days -= 1
+            if not due.duty.days:
+                self._duties.remove(due.duty)
         if not self._duties:
             while self._waits:
                 caller, ready = self._waits.popleft()
@@ -187,7 +195,7 @@ class Queue:
                 yield self._lost(caller, ready, due.at, due.ended)
 
     def _free(self, due: _Due) -> Iterator[Seen]:
-        if due.duty is not None and due.duty.on:
+        if due.duty is not None:
             due.duty.free += 1
             yield from self._serve(due.at)
 
@@ -213,7 +221,7 @@ class Queue:
         if caller.drop not in BEFORE_VIDEO:
             contact = (at - opened).total_seconds() + caller.after_officer_s
         ended = "drop" if caller.drop else "video"
-        return Seen(caller.number, self._offered(caller), ended, waited_s, contact, held_s)
+        return Seen(caller.number, self._offered(caller), ended, waited_s, contact, held_s, duty.shift)
 
     def _lost(self, caller: Caller, ready: datetime, at: datetime, ended: str) -> Seen:
         self._gone.add(caller.number)

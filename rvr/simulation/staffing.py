@@ -10,11 +10,14 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import chain
+from statistics import fmean
+from typing import NamedTuple
 
 from rvr.core.force import Hours
 from rvr.simulation import erlang
 from rvr.simulation.callers import Caller, callers
-from rvr.simulation.estimates import Estimate, of_runs
+from rvr.simulation.estimates import Estimate, of_runs, of_shares
 from rvr.simulation.population import Population
 from rvr.simulation.queue import Queue, Seen, Shift
 from rvr.simulation.stages import Stages
@@ -78,24 +81,33 @@ class Figures:
     """How one shift fares, or all together."""
 
     officers: int
+    offers: int
+    """Handovers offered in the shift, in all runs."""
     an_hour: Estimate
-    """Handovers offered in an hour of the shift."""
-    within: Estimate
-    """Share of them for whom an officer was found within the limit."""
-    waited_s: Estimate
-    lost: Estimate
+    """Of them in an hour of the shift."""
+    within: Estimate | None
+    """Share of them for whom an officer was found within the limit; None: nobody was offered one."""
+    waited_s: Estimate | None
+    lost: Estimate | None
     """Share that nobody took: given up, taken back by the workflow, or left when the desk closed."""
     held_s: float
-    """For how long an officer is bound, on average."""
+    """For how long a caller binds one of the shift's officers, on average."""
     busy: Estimate
     """Share of the officers' time that is bound: above 1 where they stay after the end of the shift."""
-    transfer: Estimate
+    transfer: Estimate | None
     """Share on video within the workflow's promise from the opening of the case, of those who came to video."""
+    alone: bool = True
+    """Whether no other shift has any of its hours: else the offers of those hours are not for its officers alone."""
 
     @property
     def load(self) -> float:
-        """Erlangs."""
+        """Erlangs, of a shift that is alone."""
         return self.an_hour.value * self.held_s / 3600
+
+    def enough(self, asked: Asked) -> bool:
+        """Whether it does what is asked, by the lower end of its interval. Where nobody is offered a handover nobody
+        waits."""
+        return self.within is None or self.within.low >= asked.share
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,53 +121,75 @@ class Answer:
     """By shift: the share within the limit with one officer fewer there."""
 
     def enough(self, asked: Asked) -> bool:
-        """Whether every shift does what is asked, by the lower end of its interval."""
-        return all(one.within.low >= asked.share for one in self.by_shift)
+        """Whether every shift does what is asked, and anybody was offered a handover at all."""
+        return bool(self.whole.offers) and all(one.enough(asked) for one in self.by_shift)
 
 
 def figures(desk: Desk, shifts: Sequence[Shift], asked: Asked) -> Answer:
     """How this roster fares."""
     runs = list(desk.play(shifts))
-    parts = [[[one for one in run if shift.holds(one.offered_at, desk.hours)] for run in runs] for shift in shifts]
-    lasts = [lasts_h(shift) for shift in shifts]
-    by_shift = [
-        _figures(desk, part, shift.officers, hours, asked)
-        for part, shift, hours in zip(parts, shifts, lasts, strict=True)
-    ]
-    staffed = sum(shift.officers * hours for shift, hours in zip(shifts, lasts, strict=True))
-    day = sum(lasts)
-    whole = _figures(desk, runs, round(staffed / day), day, asked, staffed_h=staffed)
+    by_shift = []
+    for place, shift in enumerate(shifts):
+        offered = [[one for one in run if shift.holds(one.offered_at, desk.hours)] for run in runs]
+        taken = [[one.held_s for one in run if one.shift == place] for run in runs]
+        others = [minutes(other) for other in (*shifts[:place], *shifts[place + 1 :])]
+        part = _Part(offered, taken, shift.officers, lasts_h(shift), shift.officers * lasts_h(shift))
+        by_shift.append(_figures(desk, part, asked, alone=minutes(shift).isdisjoint(chain.from_iterable(others))))
+    day = len(set().union(*map(minutes, shifts))) / 60
+    staffed = sum(shift.officers * lasts_h(shift) for shift in shifts)
+    taken = [[one.held_s for one in run if one.shift is not None] for run in runs]
+    whole = _figures(desk, _Part(runs, taken, round(staffed / day), day, staffed), asked)
     return Answer(tuple(shifts), tuple(by_shift), whole)
 
 
-def _figures(
-    desk: Desk, runs: Sequence[Sequence[Seen]], officers: int, hours: float, asked: Asked, staffed_h: float = 0.0
-) -> Figures:
-    def share(of: Callable[[Seen], bool], among: Callable[[Seen], bool] = lambda one: True) -> Estimate:
-        counted = [[of(one) for one in run if among(one)] for run in runs]
-        return of_runs([sum(run) / len(run) for run in counted if run] or [1.0])
+class _Part(NamedTuple):
+    """One shift of a roster, or all of it."""
 
-    held = [one.held_s for run in runs for one in run if one.ended in FOUND]
-    staffed_s = 3600 * desk.days * (staffed_h or officers * hours)
+    offered: Sequence[Sequence[Seen]]
+    """Run by run, whoever was offered a handover in its hours."""
+    taken: Sequence[Sequence[float]]
+    """Run by run, for how many seconds each caller bound one of its officers, whenever that caller was offered one."""
+    officers: int
+    hours: float
+    """Of a day."""
+    staffed_h: float
+    """Officer-hours of a day."""
+
+
+def _figures(desk: Desk, part: _Part, asked: Asked, *, alone: bool = True) -> Figures:
+    def share(of: Callable[[Seen], bool], among: Callable[[Seen], bool] = lambda one: True) -> Estimate | None:
+        counted = [[of(one) for one in run if among(one)] for run in part.offered]
+        return of_shares([(sum(run), len(run)) for run in counted])
+
+    held = [held_s for run in part.taken for held_s in run]
+    staffed_s = 3600 * desk.days * part.staffed_h
+    waits = [[one.waited_s for one in run] for run in part.offered if run]
     return Figures(
-        officers=officers,
-        an_hour=of_runs([len(run) / (hours * desk.days) for run in runs]),
+        officers=part.officers,
+        offers=sum(len(run) for run in part.offered),
+        an_hour=of_runs([len(run) / (part.hours * desk.days) for run in part.offered]),
         within=share(lambda one: one.ended in FOUND and one.waited_s <= asked.limit_s),
-        waited_s=of_runs([sum(one.waited_s for one in run) / len(run) for run in runs if run] or [0.0]),
+        waited_s=of_runs([fmean(run) for run in waits]) if waits else None,
         lost=share(lambda one: one.ended not in FOUND),
-        held_s=sum(held) / len(held) if held else 0.0,
-        busy=of_runs([sum(one.held_s for one in run) / staffed_s if staffed_s else 0.0 for run in runs]),
+        held_s=fmean(held) if held else 0.0,
+        busy=of_runs([sum(run) / staffed_s if staffed_s else 0.0 for run in part.taken]),
         transfer=share(
             lambda one: one.contact_s is not None and one.contact_s <= desk.stages.promise_s,
             lambda one: one.contact_s is not None,
         ),
+        alone=alone,
     )
+
+
+def minutes(shift: Shift) -> frozenset[int]:
+    """The minutes of a day by a clock on the wall, from midnight, that a shift holds."""
+    begins, ends = (at.hour * 60 + at.minute for at in (shift.begins, shift.ends))
+    return frozenset(minute % 1440 for minute in range(begins, ends if ends > begins else ends + 1440))
 
 
 def lasts_h(shift: Shift) -> float:
     """How many hours a shift lasts by a clock on the wall."""
-    minutes = (shift.ends.hour - shift.begins.hour) * 60 + shift.ends.minute - shift.begins.minute
-    return (minutes % 1440 or 1440) / 60
+    return len(minutes(shift)) / 60
 
 
 # --- The search ----------------------------------------------------------------------------------------------------
@@ -164,13 +198,14 @@ def lasts_h(shift: Shift) -> float:
 def fewest(desk: Desk, shifts: Sequence[Shift], asked: Asked, progress: Callable[[Answer], None]) -> Answer:
     """The fewest officers on each shift that do what is asked, from what Erlang C says on.
 
-    Raises NotEnough when none do.
+    Raises NotEnough when none do, or when too few call to tell.
     """
     found = figures(desk, [replace(shift, officers=_at_first(desk, shift, asked)) for shift in shifts], asked)
     while not found.enough(asked):
         progress(found)
+        _can_tell(found, asked)
         more = [
-            shift if figure.within.low >= asked.share else replace(shift, officers=shift.officers + 1)
+            shift if figure.enough(asked) else replace(shift, officers=shift.officers + 1)
             for shift, figure in zip(found.shifts, found.by_shift, strict=True)
         ]
         if max(shift.officers for shift in more) > MOST:
@@ -181,6 +216,18 @@ def fewest(desk: Desk, shifts: Sequence[Shift], asked: Asked, progress: Callable
             progress(fewer)
             found = fewer
     return found
+
+
+def _can_tell(answer: Answer, asked: Asked) -> None:
+    """Raises NotEnough where more officers cannot show more: each caller was found one in time, or nobody called."""
+    if not answer.whole.offers:
+        raise NotEnough("Nobody was offered a handover: ask for more days (--days), runs (--runs) or contacts.")
+    for shift, figure in zip(answer.shifts, answer.by_shift, strict=True):
+        if figure.within is not None and figure.within.value == 1.0 and not figure.enough(asked):
+            raise NotEnough(
+                f"{shift}: {figure.offers} handovers, all in time, are too few to show {asked.share:.0%}: ask for more"
+                " days (--days) or runs (--runs)."
+            )
 
 
 def with_one_fewer(desk: Desk, answer: Answer, asked: Asked) -> Answer:
@@ -224,8 +271,9 @@ class Beside:
 
 
 def beside(figure: Figures, desk: Desk, asked: Asked) -> Beside | None:
-    """The formulas with this shift's figures; None for a shift in which nobody is offered a handover."""
-    if figure.load <= 0:
+    """The formulas with this shift's figures; None for a shift in which nobody is offered a handover, and for one whose
+    hours another has, too: they know one row of officers and who asks for these alone."""
+    if figure.load <= 0 or not figure.alone:
         return None
     mean_s, limit = desk.population.table("patience")["mean_s"], desk.stages.gives_up_s
     patience_s = mean_s * -math.expm1(-limit / mean_s) if limit else mean_s
@@ -236,6 +284,8 @@ def beside(figure: Figures, desk: Desk, asked: Asked) -> Beside | None:
     )
 
 
-def at_most(desk: Desk, shifts: Sequence[Shift], asked: Asked) -> float:
-    """The share on video within the workflow's promise if an officer were always free: no number of them gives more."""
-    return figures(desk, [replace(shift, officers=MOST) for shift in shifts], asked).whole.transfer.value
+def at_most(desk: Desk, shifts: Sequence[Shift], asked: Asked) -> float | None:
+    """The share on video within the workflow's promise if an officer were always free: no number of them gives more.
+    None where nobody came to video."""
+    best = figures(desk, [replace(shift, officers=MOST) for shift in shifts], asked).whole.transfer
+    return best.value if best else None

@@ -72,6 +72,7 @@ async def _around(desk: Desk, now: Gathered, beside: _Beside, actor: Actor) -> A
         now.log,
         beside.known,
         tuple(await desk.moves(now, actor)),
+        await desk.wording(now, actor),
         now.officers,
         beside.people,
         {state.id: state.name for one in flows for state in one.states.values()},

@@ -239,8 +239,8 @@ async def _inner(app: web.Application, signed: SignedIn, around: Around, trouble
         "turn": _turn(case, flow, words, actor),
         "capacity": await desk.capacity(),
         "desk_open": views.desk_is_open(flow.force, desk.observe()),
-        "wording": flow.wording,
-        "consents": _consents(made.get("record_consent"), flow, trouble),
+        "wording": around.wording,
+        "consents": _consents(made.get("record_consent"), around, trouble),
         "assessed": question_views.assessed(case, flow, words),
         "noted": question_views.noted(case, flow),
         "criteria": flow.criteria,
@@ -259,14 +259,13 @@ APART = ("recording", "evaluation", "feedback")
 """Consents that are asked for apart from the one to video, so that none of them is taken for another."""
 
 
-def _consents(form: FormView | None, flow: Workflow, trouble: Trouble) -> dict[str, FormView]:
+def _consents(form: FormView | None, around: Around, trouble: Trouble) -> dict[str, FormView]:
     """Kind -> its own form; recording where this workflow records."""
     if form is None:
         return {}
     values = trouble.values if trouble.move == form.id else {}
-    kinds = [
-        kind for kind in APART if kind in flow.wording and (kind != "recording" or "start_recording" in flow.moves)
-    ]
+    records = "start_recording" in around.flow.moves
+    kinds = [kind for kind in APART if kind in around.wording and (kind != "recording" or records)]
     return {kind: form.about(kind, values, consent_kind=kind) for kind in kinds}
 
 

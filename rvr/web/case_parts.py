@@ -38,6 +38,8 @@ class Around:
     """Empty for whoever may not be shown other cases."""
     moves: tuple[MoveView, ...] = ()
     """Every move that the reader's roles have from here."""
+    wording: Mapping[str, str] = field(default_factory=dict)
+    """Consent kind -> what is read out for it now."""
     officers: Mapping[str, Officer] = field(default_factory=dict)
     """Who was ever on duty, by person id."""
     people: Mapping[str, Person] = field(default_factory=dict)

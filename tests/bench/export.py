@@ -2,8 +2,9 @@
 `python3 run.py bench export [--cases N]`.
 
 A store is filled with invented cases of sixteen events, a quarter of N and then N. A process of its own writes the
-package; then another reads its rows, a few thousand at a time, and is timed while a bare writer writes them again. Both
-are told in CPU time, which other work on the machine disturbs less than the clock on the wall.
+package; then another reads its rows, a few thousand at a time, and is timed while a bare writer writes them again. A
+third writes the package with the files for SPSS and Stata, which hold a table in memory. All are told in CPU time:
+other work on the machine disturbs it less than the clock on the wall.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import csv
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from time import perf_counter, process_time
 
+from rvr.evaluation.formats import IN_MEMORY
 from rvr.evaluation.package import export
 from rvr.store import Store
 from tests.bench.evaluation import fill, most_mib, on
@@ -31,15 +33,20 @@ SOME = 5_000
 """Rows that are in memory at a time for the bare writer."""
 
 
-def package(folder: Path) -> None:
+def package(folder: Path, name: str = "package", also: Sequence[str] = ()) -> None:
     """Writes it; prints wall and CPU seconds, and MiB at most."""
 
     async def work(store: Store, clock: Clock) -> None:
         began, cpu = perf_counter(), process_time()
-        await export(store, folder / "package", project_key=folder / "project.json")
+        await export(store, folder / name, project_key=folder / "project.json", also=also)
         sys.stdout.write(f"{perf_counter() - began} {process_time() - cpu} {most_mib()}\n")
 
     asyncio.run(on(folder, work))
+
+
+def labelled(folder: Path) -> None:
+    """The same with the files for SPSS and Stata."""
+    package(folder, "labelled", IN_MEMORY)
 
 
 def bare(folder: Path) -> None:
@@ -78,7 +85,7 @@ def main() -> None:
     options.add_argument("--child", nargs=2)
     given = options.parse_args()
     if given.child:
-        {"package": package, "bare": bare}[given.child[1]](Path(given.child[0]))
+        {"package": package, "bare": bare, "labelled": labelled}[given.child[1]](Path(given.child[0]))
         return
     for cases in (max(1, given.cases // LESS), given.cases):
         with tempfile.TemporaryDirectory(prefix="rvr-bench-") as scratch:
@@ -86,10 +93,12 @@ def main() -> None:
             asyncio.run(on(folder, lambda store, clock, cases=cases: fill(store, clock, cases)))
             wall, cpu, mib = measured(folder, "package")
             _, bare_cpu, rows, mb = measured(folder, "bare")
+            _, labelled_cpu, labelled_mib = measured(folder, "labelled")
             sys.stdout.write(
                 f"{cases:>8} cases, {rows:.0f} rows, {mb:.1f} MB of CSV: package {wall:.1f} s, {cpu:.1f} s of CPU"
                 f" ({rows / cpu:.0f} rows a second), {mib:.1f} MiB at most; a bare csv.writer {bare_cpu:.2f} s of CPU"
-                f" ({rows / bare_cpu:.0f} rows a second): {cpu / bare_cpu:.0f} times as long\n"
+                f" ({rows / bare_cpu:.0f} rows a second): {cpu / bare_cpu:.0f} times as long;"
+                f" with {' and '.join(IN_MEMORY)} {labelled_cpu:.1f} s of CPU, {labelled_mib:.1f} MiB at most\n"
             )
             sys.stdout.flush()
 

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rvr.core import arms
 from rvr.core import events as e
 from rvr.core.errors import DefinitionFault
 from rvr.core.trial import Arm, Design, Stop, arm_at, commitment, labels, places
+from rvr.core.vocabulary import Facts
 from rvr.core.workflow import Workflow
 from rvr.definitions import load, load_stored
 from tests.builders import HANDLER, OFFICER, OFFICER_2, SERGEANT, all_met, da_desk, then
@@ -106,6 +108,13 @@ def test_of_many_secrets_half_call_video_a() -> None:
 # --- The draw ----------------------------------------------------------------------------------------------------
 
 
+def eligible(universe: TrialUniverse) -> TrialStory:
+    """An eligible case in which nothing was agreed yet."""
+    story = TrialStory(universe, trial_desk()).opens(victim_sex="female", relationship="partner")
+    story.does(HANDLER, "answer_criteria", **all_met())
+    return story
+
+
 def drawn(arm: str, **opening: str) -> TrialStory:
     """A case whose arm came out so."""
     universe = TrialUniverse(standing=registered(trial_desk()))
@@ -140,6 +149,69 @@ def test_nobody_is_drawn_who_is_not_eligible_or_has_not_agreed() -> None:
     assert story.refuses(HANDLER, "draw_arm") == {"trial-no-consent"}
     story.does(HANDLER, "record_consent", consent_kind="evaluation", consent_answer="given")
     assert "draw_arm" in story.may(HANDLER)
+
+
+PLAIN = "2026-11"
+
+
+def read_out(story: TrialStory) -> str:
+    """What is read out for the consent to evaluation now."""
+    return arms.read_out(story.workflow, Facts(story.case, HANDLER, story.universe.basis()))["evaluation"]
+
+
+def answers(story: TrialStory, answer: str) -> e.Fact:
+    """What is recorded of it."""
+    story.does(HANDLER, "record_consent", consent_kind="evaluation", consent_answer=answer)
+    (event,) = story.last
+    return event.fact
+
+
+def test_the_lot_is_read_out_while_it_may_decide_for_this_caller_and_the_answer_is_recorded_so() -> None:
+    design, story = shipped(), eligible(TrialUniverse(standing=registered(trial_desk())))
+    told = f"rapid-video/{design.digest[:12]}"
+    assert read_out(story) == design.wording
+    assert answers(story, "refused") == e.ConsentRefused(kind="evaluation", wording=told)
+    assert answers(story, "given") == e.ConsentGiven(kind="evaluation", wording=told)
+    video = story.does(HANDLER, "record_consent", consent_kind="video", consent_answer="given").last[0].fact
+    assert video == e.ConsentGiven(kind="video", wording=PLAIN)
+    assert read_out(story.does(HANDLER, "draw_arm")) == trial_desk().wording["evaluation"] != design.wording
+
+
+@pytest.mark.parametrize("why", ["trial-not-registered", "trial-changed", "trial-no-secret", "trial-over"])
+def test_where_no_arm_can_be_drawn_no_lot_is_read_out(why: str) -> None:
+    story = eligible(standing_still()[why])
+    assert "lot" not in read_out(story)
+    assert answers(story, "given") == e.ConsentGiven(kind="evaluation", wording=PLAIN)
+
+
+def test_no_lot_is_read_out_to_whom_it_cannot_decide_for() -> None:
+    universe = TrialUniverse(standing=registered(trial_desk()))
+    aside = eligible(universe).does(HANDLER, "override_arm", override_reason="danger")
+    unfit = eligible(universe).does(HANDLER, "answer_criteria", answers={"not_injured": "no"})
+    offered = eligible(universe)
+    offered.does(HANDLER, "record_consent", consent_kind="video", consent_answer="given")
+    answers(offered, "refused")
+    offered.does(HANDLER, "offer_handover")
+    for story in (aside, unfit, offered):
+        assert "lot" not in read_out(story)
+        assert answers(story, "given") == e.ConsentGiven(kind="evaluation", wording=PLAIN)
+
+
+def test_nobody_is_drawn_who_agreed_before_the_lot_was_read_out() -> None:
+    universe = TrialUniverse(standing=None)
+    story = in_trial(universe)
+    universe.standing = registered(trial_desk())
+    assert story.refuses(HANDLER, "draw_arm") == {"trial-not-read"}
+    told = f"rapid-video/{shipped().digest[:12]}"
+    assert answers(story, "given") == e.ConsentGiven(kind="evaluation", wording=told)
+    assert isinstance(story.does(HANDLER, "draw_arm").case.draw, e.ArmAllocated)
+
+
+def test_the_same_answer_to_the_same_words_is_recorded_once() -> None:
+    story = in_trial()
+    before = story.case.version
+    story.does(HANDLER, "record_consent", consent_kind="evaluation", consent_answer="given")
+    assert story.case.version == before
 
 
 def test_what_the_stratum_rests_on_is_filled_in_first() -> None:

@@ -6,8 +6,10 @@ import json
 import re
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Tree
@@ -17,9 +19,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from pyarrow import parquet
 
+from rvr.core.errors import Refused
 from rvr.evaluation import codebook, scripts
 from rvr.evaluation.columns import Column
-from rvr.evaluation.formats import FORMATS, labelled, writers
+from rvr.evaluation.formats import FORMATS, Written, labelled, writers
 from rvr.evaluation.formats.parquet import _READ
 from rvr.evaluation.pseudonyms import CannotExport
 from tests.evaluation.conftest import Week
@@ -140,6 +143,37 @@ def test_without_the_library_it_is_said_which_one_is_missing(
     monkeypatch.setitem(sys.modules, "pyreadstat", None)
     with pytest.raises(CannotExport, match=r"rvr\[stats\]"):
         week.exports(tmp_path / "package", also=["sav"])
+
+
+@pytest.mark.parametrize("kind", ["sav", "dta"])
+def test_more_events_than_a_serving_process_has_room_for_are_refused_before_anything_is_made(
+    week: Week, full: Path, tmp_path: Path, kind: str
+) -> None:
+    events = len(table(full, "events"))
+    with pytest.raises(Refused) as refused:
+        week.exports(tmp_path / "package", also=["parquet", kind], most=events - 1)
+    (reason,) = refused.value.reasons
+    told = {"formats": kind, "events": events, "most": events - 1}
+    assert (reason.code, reason.params) == ("export-too-large", told)
+    assert not (tmp_path / "package").exists()
+    week.exports(tmp_path / "package", also=[kind], most=events)
+    week.exports(tmp_path / "others", also=["ocel", "parquet", "xes"], most=0)
+
+
+def test_a_table_takes_eight_bytes_a_cell_and_not_its_rows_as_texts(full: Path, tmp_path: Path) -> None:
+    """What is held of 20,000 events while a file is written: `bench export` has the whole process."""
+    described = next(one for one in codebook.DATA_TABLES if one.name == "events")
+    (tmp_path / "data").mkdir()
+    head, *lines = (full / described.path).read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / described.path).write_text("".join((head, *islice(cycle(lines), 20_000))), encoding="utf-8")
+    tracemalloc.start()
+    try:
+        labelled.write_dta(Written(tmp_path, (described,), relative=False))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 20_000 * len(described.columns) * 8 * 1.5
+    assert len(pyreadstat.read_dta(tmp_path / "dta" / "events.dta")[0]) == 20_000
 
 
 # --- Event logs --------------------------------------------------------------------------------------------------

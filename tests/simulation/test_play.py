@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 from dataclasses import replace
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,23 @@ def test_the_short_reckoning_waits_exactly_as_the_real_desk_does(runs: Any) -> N
     assert waited == pytest.approx(tally.waited_s, abs=1e-3)
     ended = {what: sum(one.ended == what for one in seen) for what in {one.ended for one in seen}}
     assert ended == dict(tally.ended)
+
+
+def test_a_desk_that_never_closes_has_its_officers_once(tmp_path: Path) -> None:
+    """A shift of a whole day follows on itself: whom a call holds at midnight is not there a second time, and whoever
+    waits then waits on."""
+    whole_day = (Shift(time(0), time(0), 2),)
+    what, flow = replace(plan(1.15, 90, seed=6), shifts=whole_day), da_desk()
+    tally, _ = asyncio.run(played(tmp_path / "always", what))
+    everybody = callers(what.population, what.start, what.days, flow.force.hours.zone, what.seed, what.arm)
+    seen = list(Queue(stages_of(flow), flow.force.hours, whole_day).run(everybody, what.start, what.end))
+    midnight = datetime(2026, 11, 24, tzinfo=UTC)
+    busy = [(one.offered_at, timedelta(seconds=one.waited_s + one.held_s)) for one in seen if one.held_s]
+    held = [offered for offered, bound in busy if offered < midnight < offered + bound]
+    assert len(held) == 2, "with somebody free at midnight nothing is shown"
+    assert {one.number: one.waited_s for one in seen} == pytest.approx(tally.waited_s, abs=1e-3)
+    assert tally.ended["closed"] == 0
+    assert tally.refused == {}
 
 
 def test_the_package_of_a_played_desk_tells_its_times(runs: Any) -> None:

@@ -16,7 +16,7 @@ from rvr.core.force import Hours
 from rvr.simulation import staffing
 from rvr.simulation.callers import Caller, a_caller
 from rvr.simulation.erlang import waiting_a
-from rvr.simulation.estimates import of_count, of_runs, student
+from rvr.simulation.estimates import of_count, of_runs, of_shares, student
 from rvr.simulation.population import Population, load
 from rvr.simulation.queue import Queue, Seen, Shift
 from rvr.simulation.stages import Stages, stages_of
@@ -51,6 +51,13 @@ def test_an_interval_holds_what_it_promises() -> None:
     assert 935 <= sum(one.low <= 5 <= one.high for one in held) <= 965
     one = of_count(81, 263)  # Newcombe 1998, table I: 0.2553 to 0.3662
     assert (round(one.low, 4), round(one.high, 4)) == (0.2553, 0.3662)
+
+
+def test_a_share_of_runs_that_do_not_differ_is_as_sure_as_its_callers_are_many() -> None:
+    assert of_shares([]) is of_shares([(0, 0), (0, 0)]) is None
+    assert of_shares([(1, 1), (1, 1)]) == of_shares([(2, 2), (0, 0)]) == of_count(2, 2), "two callers prove little"
+    assert of_shares([(30, 40), (3, 4)]) == of_count(33, 44)
+    assert of_shares([(9, 10), (8, 10), (0, 0)]) == of_runs([0.9, 0.8])
 
 
 # --- The queue -----------------------------------------------------------------------------------------------------
@@ -98,6 +105,18 @@ def test_who_offers_first_is_taken_first_and_an_officer_ends_what_is_begun_after
     seen = became([plain(0, at, 7200), *later], *shifts)
     assert (seen[2].ended, seen[2].waited_s) == ("video", 600), "the late officer comes while the early one speaks"
     assert (seen[3].ended, seen[3].waited_s) == ("video", 540 + 600)
+
+
+def test_whom_a_call_holds_at_the_next_beginning_is_not_there_a_second_time() -> None:
+    midnight = MONDAY + timedelta(days=1)
+    crowd = [plain(0, midnight - timedelta(hours=1), 7200), plain(1, midnight + timedelta(minutes=50), 600)]
+    always = Shift(time(0), time(0), 1)
+    assert became(crowd, always)[1].waited_s == 600
+    late, over = Shift(time(15), time(0), 1), Shift(time(0), time(8), 1)
+    assert became(crowd, late, over)[1].waited_s == 0, "these are two people"
+    long = plain(2, MONDAY + timedelta(hours=14, minutes=59), 17 * 3600)
+    seen = became([long, plain(3, midnight + timedelta(hours=7, minutes=50), 60)], replace(EARLY, officers=1))
+    assert seen[3].waited_s == 540, "a call that goes on through the night"
 
 
 def test_nobody_is_offered_a_closed_desk_and_who_waits_at_closing_time_is_told() -> None:
@@ -178,6 +197,34 @@ def test_a_desk_that_never_closes_is_counted_once_it_is_warm() -> None:
     assert all(one.offered_at >= MONDAY for run in days.play([Shift(time(0), time(0), 12)]) for one in run)
 
 
+def test_an_officer_of_shifts_that_overlap_is_busy_with_whom_that_shift_took_and_the_hours_count_once() -> None:
+    """Each caller of the two shared hours is bound to one officer and not to one of either shift."""
+    shifts = (Shift(time(7), time(17), 2), Shift(time(14), time(0), 3))
+    desk = a_desk(days=7, runs=2)
+    answer, runs = staffing.figures(desk, shifts, ASKED), list(desk.play(shifts))
+    bound_s = sum(one.held_s for run in runs for one in run)
+    told_s = sum(one.busy.value * one.officers * 10 * 3600 * 7 * 2 for one in answer.by_shift)
+    assert told_s == pytest.approx(bound_s)
+    assert answer.whole.busy.value == pytest.approx(bound_s / (50 * 3600 * 7 * 2))
+    assert answer.whole.an_hour.value == pytest.approx(sum(map(len, runs)) / (17 * 7 * 2)), "07:00 to midnight"
+    assert all(staffing.beside(one, desk, ASKED) is None for one in answer.by_shift), "the formulas know one row"
+    apart = staffing.figures(desk, (Shift(time(7), time(14), 2), Shift(time(14), time(0), 3)), ASKED)
+    assert all(staffing.beside(one, desk, ASKED) for one in apart.by_shift)
+    night = staffing.figures(desk, (Shift(time(22), time(6), 2), Shift(time(5), time(13), 2)), ASKED)
+    assert not any(one.alone for one in night.by_shift)
+
+
+def test_what_too_few_callers_cannot_tell_is_said_and_no_officer_is_added_for_it() -> None:
+    rare = a_desk(load().changed(contacts_per_day=10), days=1, runs=2)
+    with pytest.raises(staffing.NotEnough, match=r"handovers?, all in time, are too few to show 95%"):
+        staffing.fewest(rare, (EARLY, LATE), ASKED, lambda _: None)
+    nobody = a_desk(load().changed(contacts_per_day=0.001), days=1, runs=2)
+    with pytest.raises(staffing.NotEnough, match="Nobody was offered"):
+        staffing.fewest(nobody, (EARLY, LATE), ASKED, lambda _: None)
+    empty = staffing.figures(nobody, [Shift(time(7), time(15), 1)], ASKED)
+    assert not empty.enough(ASKED), "nobody shows nothing"
+
+
 def test_what_no_number_of_officers_does_is_said() -> None:
     """A desk that is open for an hour, and calls of which most are offered to it when that is over."""
     slow = load().changed(transfer={"median_s": 20_000, "sigma": 0.1})
@@ -212,6 +259,21 @@ def test_what_ifs_change_the_question(capsys: Any) -> None:
     assert christmas["start"] == "2026-12-24"
     assert christmas["all"]["an_hour"]["value"] > usual["all"]["an_hour"]["value"] * 1.3
     assert not longer["enough"]
+
+
+def test_a_shift_in_which_nobody_calls_has_no_share_and_what_has_no_interval_is_null(capsys: Any) -> None:
+    rare = ["staffing", "--contacts", "3", "--days", "2", "--runs", "3"]
+    shifts = [f"--shift={one}=1" for one in ("07:00-15:00", "15:00-23:00", "23:00-07:00")]
+    assert cli.main([*rare, *shifts]) == 1
+    assert "no offers" in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("07:00"))
+
+    def no_number(told: str) -> None:
+        raise AssertionError(f"{told} is no JSON")
+
+    cli.main([*rare, *shifts, "--json"])
+    first, _, night = json.loads(capsys.readouterr().out, parse_constant=no_number)["shifts"]
+    assert (first["offers"], first["within"]) == (0, None)
+    assert (night["offers"], night["waited_s"]) == (1, {"value": 0.0, "low": None, "high": None})
 
 
 def test_a_roster_that_is_not_enough_ends_with_one_and_says_so(capsys: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rvr.store.tables import SigninRow, every
-from rvr.web import confirming
+from rvr.web import confirming, exports
 from rvr.web.app import ROUTES
 from tests.serving import PASSWORD
 from tests.web.in_process import SHIFT_S, Answer, House, Someone, in_process
@@ -39,6 +39,18 @@ async def test_an_export_an_old_sign_in_cannot_make_is_made_after_a_new_proof(ho
     assert (await evaluator.call("POST", "/api/v1/exports", {})).status == 403
     assert (await evaluator.call("POST", "/api/v1/session/confirm", {"password": PASSWORD})).status == 204
     assert (await evaluator.call("POST", "/api/v1/exports", {})).status == 200
+
+
+async def test_a_file_for_spss_of_more_than_the_serving_process_has_room_for_is_refused_with_the_way_round(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "MOST_EVENTS", 0)
+    handler, evaluator = await house.sign_in("handler"), await house.sign_in("evaluator")
+    await handler.open_case()
+    refused = await evaluator.call("POST", "/api/v1/exports", {"formats": ["csv", "sav"]})
+    assert (refused.status, first(refused)) == (422, "export-too-large")
+    assert "run.py export --format" in refused.body["reasons"][0]["text"]
+    assert (await evaluator.call("POST", "/api/v1/exports", {"formats": ["csv", "parquet"]})).status == 200
 
 
 async def test_a_page_asks_and_leads_back_to_where_the_person_was(house: House) -> None:

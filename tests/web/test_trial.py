@@ -131,6 +131,28 @@ def test_the_evaluator_sees_the_flow_of_the_trial_and_no_arm_by_its_name(running
     assert "Video now" not in page
 
 
+def test_the_lot_is_read_out_from_the_registration_to_the_stop_and_never_else(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(f"{bytes(range(32)).hex()}\n")
+    secret.chmod(0o600)
+    told = {"RVR_WORKFLOWS": str(switched_on(tmp_path)), "RVR_TRIAL_SECRET_FILE": str(secret)}
+    with served(tmp_path / "data", **told) as desk:
+        handler = desk.client("handler")
+        case = ready(handler)
+
+        def read_out() -> bool:
+            page = shown(handler.call("GET", f"/cases/{case}"))
+            lot, plain = "decided by lot" in page, "May your case be counted?" in page
+            assert lot != plain
+            return lot
+
+        assert not read_out()
+        trial(desk, "register", "--secret", str(secret), "--user", "evaluator", **told)
+        assert read_out()
+        trial(desk, "stop", "--reason", "harm", "--user", "evaluator", **told)
+        assert not read_out()
+
+
 def test_without_a_trial_nothing_of_it_is_on_the_page_or_in_the_case(desk: Served) -> None:
     handler = desk.client("handler")
     case = ready(handler)

@@ -56,6 +56,9 @@ def writers() -> Mapping[str, Writer]:
 FORMATS = ("dta", "ocel", "parquet", "sav", "xes")
 """Their names, without loading them."""
 
+IN_MEMORY = ("dta", "sav")
+"""Those that hold a whole table in memory while they write it."""
+
 NEEDS = {"parquet": ("pyarrow",), "sav": ("pyreadstat", "pandas"), "dta": ("pyreadstat", "pandas")}
 """Format -> the libraries that it needs, optional ones."""
 
