@@ -390,12 +390,7 @@ class Desk:
         case = await self.case(command.case)
         if erasure.is_erased(case):
             raise Refused(Reason("case-erased"))
-        if isinstance(command, BreakGlass):
-            decision = authority.decide_break_glass(case, command, by=by, at=at)
-        elif isinstance(command, LiftConflict):
-            decision = authority.decide_lift(case, command, by=by, at=at)
-        else:
-            decision = authority.decide_conflict(case, command, await self.definition_of(case), by=by, at=at)
+        decision = authority.decide(case, command, await self.definition_of(case), by=by, at=at)
         batch = self._batch(command, by, asked, case, decision, Basis(ids=()))
         return Decided(self._with_notices(batch, decision), decision.case)
 

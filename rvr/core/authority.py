@@ -26,6 +26,18 @@ SHORTEST, LONGEST = 10, 500
 """Characters of a reason: a full stop is none."""
 
 
+def decide(
+    case: Case, command: BreakGlass | DeclareConflict | LiftConflict, workflow: Workflow, *, by: Actor, at: Moment
+) -> Decision:
+    """What the command comes to. Raises what the decision about it raises."""
+    match command:
+        case BreakGlass():
+            return decide_break_glass(case, command, by=by, at=at)
+        case LiftConflict():
+            return decide_lift(case, command, by=by, at=at)
+    return decide_conflict(case, command, workflow, by=by, at=at)
+
+
 def decide_break_glass(case: Case, command: BreakGlass, *, by: Actor, at: Moment) -> Decision:
     """Opens the case to this person for half an hour, and tells the sergeants at once.
 
