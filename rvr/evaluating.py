@@ -72,7 +72,7 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
     for line in lines(found, shown(found), k):
         say(line)
     for source, one in before.items():
-        for line in ("", earlier.head(source, one), *table(shown(one))):
+        for line in ("", earlier.head(source, one, k), *table(shown(one))):
             say(line)
     return 0
 

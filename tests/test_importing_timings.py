@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rvr import cli
 from rvr.core import events as e
 from rvr.core.commands import THE_IMPORTER, ImportEarlier
 from rvr.core.errors import Forbidden, Refused
+from rvr.core.moment import iso
 from rvr.evaluation import earlier
 from tests.builders import STAFF, Universe
 from tests.store.builders import Place
@@ -125,6 +127,31 @@ async def test_its_figures_stand_beside_this_desks_and_never_among_them(at: AtWo
     assert "kent_video" not in {timing.name for timing in told.timings}, "nobody was on video"
 
 
+async def test_whoever_was_never_attended_is_past_the_limit_though_nobody_stated_a_close(at: AtWork) -> None:
+    left = NEVER.replace("2022-02-09T10:00:00Z", "").replace("dudley", "coventry")
+    now = iso(at.universe.at.at - timedelta(minutes=30))
+    open_ = left.replace("L-3", "L-9").replace("2022-02-05T10:00:00Z", now)
+    soon_closed = (
+        NEVER.replace("L-3", "L-10").replace("2022-02-09", "2022-02-05").replace("T10:00:00Z,other", "T10:30:00Z,other")
+    )
+    await at.imports(table(SOON, LATE, left, open_, soon_closed, head=HEAD), "timings")
+    (told,) = earlier.summarise(at.desk.store).values()
+    college = told.tallies["college_attendance"]["all"]
+    assert (college.cases, college.never, college.within, college.beyond) == (5, 3, 1, 2)
+    assert college.share == 1 / 3, "half an hour is not past an hour yet"
+
+
+async def test_what_a_source_never_states_is_not_counted_as_late(at: AtWork) -> None:
+    """A file without a column for the attendance."""
+    rows = [
+        line.replace("2022-01-05T11:00:00Z", "").replace("2022-01-07T10:00:00Z", "") for line in (SOON, LATE, NEVER)
+    ]
+    await at.imports(table(*rows, head=HEAD), "timings")
+    (told,) = earlier.summarise(at.desk.store).values()
+    college = told.tallies["college_attendance"]["all"]
+    assert (college.never, college.within, college.beyond, college.share) == (3, 0, 0, None)
+
+
 def test_the_verb_shows_both(tmp_path: Path, capsys: Any) -> None:
     data, file = str(tmp_path / "d"), tmp_path / "old.csv"
     assert cli.main(["simulate", "--out", data, "--days", "0.3", "--contacts", "30", "--start", "2023-11-23"]) == 0
@@ -143,6 +170,8 @@ def test_the_verb_shows_both(tmp_path: Path, capsys: Any) -> None:
     assert "Before this desk, as dispatch_2022 states it: 3 rows" in said
     assert "2022-02" in said
     assert cli.main(["timings", "--data", data]) == 0
+    said = capsys.readouterr().out
+    assert "Before this desk, as dispatch_2022 states it: fewer than 10 rows" in said, "as the table below it"
     assert cli.main(["export", "--data", data, "--out", str(tmp_path / "package")]) == 0
     with (tmp_path / "package" / "data" / "earlier.csv").open(encoding="utf-8", newline="") as told_:
         first, _, last = csv.DictReader(told_)

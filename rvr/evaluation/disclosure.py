@@ -173,6 +173,11 @@ def rounded(count: int, to: int = ROUNDED_TO) -> int:
     return (2 * count + to) // (2 * to) * to
 
 
+def about(count: int, threshold: int) -> str:
+    """How many they are, in words where they are too few."""
+    return str(published(count, threshold)) if count >= threshold else f"fewer than {threshold}"
+
+
 def published(count: int, threshold: int) -> int:
     """A count that is shown, as it is shown: exactly only where nothing is to be hidden."""
     return rounded(count) if threshold > 1 else count

@@ -17,6 +17,7 @@ from rvr.core import earlier
 from rvr.core import events as e
 from rvr.core.moment import iso, parse_iso
 from rvr.evaluation import stored_text
+from rvr.evaluation.disclosure import about
 from rvr.evaluation.pseudonyms import Alias
 from rvr.evaluation.summary import ALL, NOT_KNOWN, Summary, Tally
 from rvr.evaluation.timings import TIMINGS, Timing
@@ -39,11 +40,12 @@ _STATES = {
 """Milestone -> the stated times of which it is the first."""
 
 
-def rows(store: Store) -> Iterator[e.EarlierCaseTimed]:
-    """Everything that was taken over, in its order. For a thread of the caller's own."""
+def rows(store: Store) -> Iterator[tuple[e.EarlierCaseTimed, str]]:
+    """Everything that was taken over, in its order, each with the UTC time of its import. For a thread of the caller's
+    own."""
     for recorded in store.iterate(kind=earlier.STREAM, chunk=1_000):
         if isinstance(recorded.event.fact, e.EarlierCaseTimed):
-            yield recorded.event.fact
+            yield recorded.event.fact, iso(recorded.event.at.at)
 
 
 def last(session: Session, window: Window) -> int:
@@ -71,14 +73,17 @@ def summarise(store: Store, wanted: Iterable[Timing] = TIMINGS, *, by: str = "")
     timings = [one for one in wanted if {one.interval.start, one.interval.end} <= _STATES.keys()]
     found: dict[str, dict[str, dict[str, Tally]]] = {}
     cases: dict[str, int] = {}
-    for row in rows(store):
+    for row, imported_at in rows(store):
         tallies = found.setdefault(row.source, {timing.name: {ALL: Tally()} for timing in timings})
         cases[row.source] = cases.get(row.source, 0) + 1
         groups = (ALL, _group(row, by, zone)) if by else (ALL,)
         for timing in timings:
             if _is_among(timing.among, row):
                 for group in groups:
-                    _count(timing, row, tallies[timing.name].setdefault(group, Tally()))
+                    _count(timing, row, imported_at, tallies[timing.name].setdefault(group, Tally()))
+    for of_source in found.values():
+        for of in of_source.values():
+            _unstated(of)
     return {
         source: Summary(
             tuple(timing for timing in timings if tallies[timing.name][ALL].cases),
@@ -119,9 +124,16 @@ def _time(row: e.EarlierCaseTimed, milestone: str) -> str:
     return min((at for name in _STATES[milestone] if (at := getattr(row, name))), default="")
 
 
-def _count(timing: Timing, row: e.EarlierCaseTimed, tally: Tally) -> None:
-    """Without a stated end there was none as far as anybody told; past the limit it is only where the row was closed
-    later than that."""
+def _unstated(of: Mapping[str, Tally]) -> None:
+    """An end that the source states of no row was not told, which is not to say that it never came in time."""
+    if not of[ALL].values and not of[ALL].reversed:
+        for tally in of.values():
+            tally.beyond = 0
+
+
+def _count(timing: Timing, row: e.EarlierCaseTimed, imported_at: str, tally: Tally) -> None:
+    """Without a stated end there was none as far as anybody told. As of this desk's own cases (`timings.within`) it is
+    past the limit once that had passed when the row was closed, or told to this desk."""
     tally.cases += 1
     start, end = (_time(row, milestone) for milestone in (timing.interval.start, timing.interval.end))
     limit_us = timing.limit.limit_s * 1_000_000 if timing.limit else 0
@@ -130,7 +142,8 @@ def _count(timing: Timing, row: e.EarlierCaseTimed, tally: Tally) -> None:
         return
     if not end:
         tally.never += 1
-        tally.beyond += bool(limit_us and row.closed_at and _between(start, row.closed_at) > limit_us)
+        followed = min(row.closed_at or imported_at, imported_at)
+        tally.beyond += bool(limit_us and _between(start, followed) > limit_us)
         return
     measured = _between(start, end)
     if measured < 0:
@@ -146,11 +159,11 @@ def _between(start: str, end: str) -> int:
     return (parse_iso(end) - parse_iso(start)) // _MICROSECOND
 
 
-def head(source: str, summary: Summary) -> str:
-    """What stands above the figures of one source."""
+def head(source: str, summary: Summary, threshold: int) -> str:
+    """What stands above the figures of one source, of which those of few cases are hidden."""
     return (
-        f"Before this desk, as {source} states it: {summary.cases} rows, imported and not seen by this desk. "
-        "never: no end is stated."
+        f"Before this desk, as {source} states it: {about(summary.cases, threshold)} rows, imported and not seen by "
+        "this desk. never: no end is stated."
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from rvr.evaluation import control_charts, km, svg
 from rvr.evaluation.control_charts import Period, Point
-from rvr.evaluation.disclosure import THRESHOLD, Cell, protect, protect_last, published
+from rvr.evaluation.disclosure import THRESHOLD, Cell, about, protect, protect_last, published
 from rvr.evaluation.measures import OUTCOME_DAYS, STAGES, Measures, months
 
 Row = tuple[str, ...]
@@ -135,15 +135,11 @@ def distribution(measures: Measures, guard: Guard) -> Exhibit:
         "By video: from the opening of the case to the first two-way video, of cases in which a handover was offered "
         "and video came about before an officer. In person: from the opening to attendance, of cases without an offer "
         "to which an officer was sent. 24 hours are a promise, not what a comparison group had.",
-        f"by video {_about(len(video), guard)}, in person {_about(len(person), guard)}",
+        f"by video {about(len(video), guard.threshold)}, in person {about(len(person), guard.threshold)}",
         svg.drawn(chart) if chart.lines else "",
         ("response", "by", "share of those with one"),
         tuple(rows),
     )
-
-
-def _about(count: int, guard: Guard) -> str:
-    return str(published(count, guard.threshold)) if count >= guard.threshold else f"fewer than {guard.threshold}"
 
 
 def _curve(times: list[float], guard: Guard, name: str) -> list[tuple[float, float]]:
@@ -204,7 +200,7 @@ def survival(measures: Measures, guard: Guard) -> Exhibit:
         "Of cases in which a handover was offered, from the opening. A case that had neither is followed until it was "
         "closed or to the data cut, and counts as censored then. Kaplan-Meier (interval: Greenwood, log-log) tells how "
         "long video takes where it comes about; cumulative incidence (Aalen-Johansen) in how many of all cases it did.",
-        _about(len(ordered), guard),
+        about(len(ordered), guard.threshold),
         svg.drawn(chart) if curve else "",
         ("curve", "by", "share", "95 % interval"),
         tuple(rows),
@@ -358,7 +354,7 @@ def _control(
     rows = tuple(
         (
             point.label + (" (new baseline)" if point.rebased else ""),
-            _about(n, guard),
+            about(n, guard.threshold),
             WITHHELD if point.value is None else said(point.value),
             "" if point.centre is None else said(point.centre),
             "" if point.low is None or point.high is None else f"{said(point.low)} to {said(point.high)}",

@@ -103,7 +103,8 @@ BY: Mapping[str, Grouping] = {
     "response": lambda log, found, zone: timings.response_kind(found),
 }
 """What a case is grouped by. Months and hours are those of the opening on a clock on the force's wall; the grade is the
-last one, as West Midlands Police count (FOI 945); response is what came first, for a trial's arms are not there yet."""
+last one, as West Midlands Police count (FOI 945); response is what came first. A trial's arms have tables of their own,
+which are protected as one (`consort`)."""
 
 
 # --- Summing up --------------------------------------------------------------------------------------------------

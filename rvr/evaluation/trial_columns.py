@@ -9,7 +9,7 @@ _ARM = ": its letter, or its id in a package that is not blinded"
 _DRAWN = "ArmAllocated"
 
 WHY = {
-    "not_running": "opened, or ready to be drawn, while no arms were drawn by the trial's design",
+    "not_running": "the trial did not run when it was opened, or ready",
     "voided": "opened in error, twice or as a test",
     "not_screened": "the questions were not all asked",
     "not_eligible": "a hard criterion was not met",

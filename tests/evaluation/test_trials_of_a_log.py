@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rvr.core import events as e
 from rvr.core.commands import SetDuty, StopTrial
+from rvr.core.history import VOIDED
 from rvr.definitions import Definitions
 from rvr.evaluation.package import export
 from rvr.evaluation.report import csv_tables, made
+from rvr.evaluation.taking_part import EXITS, taking_part
 from rvr.evaluation.trial_columns import WHY
 from rvr.evaluation.window import window_of
 from tests.builders import INSPECTOR, OFFICER
 from tests.evaluation.reading import table
-from tests.evaluation.test_consort import row
+from tests.evaluation.test_consort import design, row
+from tests.evaluation.test_timings import a_log
 from tests.store.builders import Place
 from tests.test_trials import Running, desks
 from tests.trials import SECRET, trial_on
@@ -70,6 +75,32 @@ async def test_a_place_tells_no_order_where_times_are_not_to_tell_one(
     assert {row["place"] for row in table(out, "events") if row["type"] == "ArmAllocated"} == told
     readme = (out / "README.md").read_text().replace("\n  ", " ")
     assert ("`place` in a trial's list is empty" in readme) == (times != "recorded")
+
+
+SCREENED = e.EligibilityDecided(eligible=True, because=(), way_out="", results={}, concerns=())
+AGREED, REFUSED = e.ConsentGiven(kind="video", wording="1"), e.ConsentRefused(kind="evaluation", wording="1")
+SET_ASIDE = e.ArmOverridden(reason="cannot_wait", note="")
+
+
+@pytest.mark.parametrize(
+    ("told", "exit_", "also"),
+    [
+        ([SCREENED], "not_asked", []),
+        ([SCREENED, AGREED], "not_asked", []),
+        ([SCREENED, REFUSED], "declined", ["not_asked"]),
+        ([SCREENED, SET_ASIDE], "set_aside", ["not_asked"]),
+        ([SCREENED, REFUSED, SET_ASIDE], "declined", ["set_aside", "not_asked"]),
+        ([SCREENED, REFUSED, e.CaseVoided(reason="test")], "voided", ["declined", "not_asked"]),
+        ([SET_ASIDE], "not_screened", ["set_aside", "not_asked"]),
+    ],
+)
+def test_of_several_reasons_the_first_is_told(told: list[e.Fact], exit_: str, also: list[str]) -> None:
+    """Whether the video or the evaluation was asked first, and whether all was."""
+    log = a_log(*((number, fact) for number, fact in enumerate(told, 1)))
+    if exit_ == "voided":
+        log[-1] = replace(log[-1], event=replace(log[-1].event, state=VOIDED))
+    assert taking_part(log, design(), lambda recorded: True).exit == exit_
+    assert [one for one in also if EXITS.index(one) < EXITS.index(exit_)] == [], "the codebook has them in that order"
 
 
 # --- When a trial runs -------------------------------------------------------------------------------------------
