@@ -65,6 +65,9 @@ log = structlog.get_logger()
 TRIES = 16
 """How often an overtaken decision is made again; each time some other command has been recorded."""
 
+IDS = 4
+"""New ids that one decision may use up."""
+
 BOARD = "board"
 
 ON_BOARD = ("case", "officer", "desk")
@@ -85,6 +88,15 @@ class Outcome:
     """The same command was carried out before; this is its answer again."""
     gathered: Gathered | None = None
     """What stands around the case now, as far as the decision rested on it: None where that has to be asked anew."""
+
+
+class OpenTo(NamedTuple):
+    """What somebody may do with a case as it stands."""
+
+    moves: tuple[decide.MoveView, ...]
+    """Every move that the person's roles have from here, each allowed or with its reasons."""
+    wording: Mapping[str, str]
+    """Consent kind -> what is read out for it now."""
 
 
 class Decided(NamedTuple):
@@ -121,7 +133,7 @@ class Desk:
         self._recent = Recent()
         flows = definitions.workflows.values()
         self._around = gathering.Around(
-            frozenset().union(*(flow.queue for flow in flows)), tuple(flow.trial.id for flow in flows if flow.trial)
+            frozenset().union(*(flow.queue for flow in flows)), tuple(flow.trial for flow in flows if flow.trial)
         )
         self._trial_secret = trial_secret
         self._told, self._following = 0, asyncio.Lock()
@@ -201,23 +213,20 @@ class Desk:
             self._stored[case.definition] = load_stored(stored.workflow, stored.files)
         return self._stored[case.definition]
 
-    async def moves(self, gathered: Gathered, by: Actor) -> list[decide.MoveView]:
-        """Every move that this person's roles have from here, each allowed or with its reasons."""
+    async def open_to(self, gathered: Gathered, by: Actor) -> OpenTo:
+        """What this person may do from here."""
+        workflow = await self.definition_of(gathered.case)
+        basis = self._basis(workflow, gathered, {}, by)
+        wording = arms.read_out(workflow, Facts(gathered.case, by, basis))
         if erasure.is_erased(gathered.case):
-            return []
-        workflow = await self.definition_of(gathered.case)
-        return decide.view_moves(workflow, gathered.case, by, self._basis(workflow, gathered, {}, by))
-
-    async def wording(self, gathered: Gathered, by: Actor) -> Mapping[str, str]:
-        """Consent kind -> what is read out for it, as the case stands."""
-        workflow = await self.definition_of(gathered.case)
-        return arms.read_out(workflow, Facts(gathered.case, by, self._basis(workflow, gathered, {}, by)))
+            return OpenTo((), wording)
+        return OpenTo(tuple(decide.view_moves(workflow, gathered.case, by, basis)), wording)
 
     async def cases_with(self, crime_reference: str) -> tuple[PastCase, ...]:
         """The cases that have this crime reference, the oldest first, without those made void."""
         return await self.store.look(lambda connection: cases_with(connection, self.store.sealer, crime_reference))
 
-    async def people(self) -> dict[str, Person]:
+    async def people(self) -> Mapping[str, Person]:
         """The staff, by person id."""
         return await self.store.look(staff.people)
 
@@ -232,7 +241,7 @@ class Desk:
 
         return await self.store.read(query)
 
-    async def roster(self) -> dict[str, Officer]:
+    async def roster(self) -> Mapping[str, Officer]:
         """Every officer who was ever on duty, by person id."""
         return await self.store.look(staff.officers)
 
@@ -359,7 +368,7 @@ class Desk:
         workflow = self.definitions.workflows.get(command.workflow)
         if workflow is None:
             raise NotFound(Reason("no-such-workflow"))
-        basis = self._basis(workflow, await self._nothing_yet(), {}, by)
+        basis = self._basis(workflow, await self._nothing_yet(), {}, by, IDS)
         basis = replace(basis, reference=self._new_reference())
         decision = decide.decide_open(command, workflow, case_id=self.new_id(), by=by, at=at, basis=basis)
         return Decided(self._batch(command, by, asked, Case(decision.case.id), decision, basis), decision.case)
@@ -371,11 +380,11 @@ class Desk:
             raise Refused(Reason("case-erased"))
         workflow = await self.definition_of(case)
         if isinstance(command, RunOut):
-            basis = self._basis(workflow, gathered, {}, by)
+            basis = self._basis(workflow, gathered, {}, by, IDS)
             decision = decide.decide_run_out(case, command, workflow, at=at, basis=basis)
         else:
             await self._refuse_stale(case, recorded, command)
-            basis = self._basis(workflow, gathered, command.form, by)
+            basis = self._basis(workflow, gathered, command.form, by, IDS)
             try:
                 decision = decide.decide_move(case, command, workflow, by=by, at=at, basis=basis)
             except Refused as refused:
@@ -477,11 +486,11 @@ class Desk:
             lambda connection: gathering.gather(connection, sealer, Told((), Case("")), at, self._around)
         )
 
-    def _basis(self, workflow: Workflow, gathered: Gathered, form: Mapping[str, Any], by: Actor) -> Basis:
+    def _basis(self, workflow: Workflow, gathered: Gathered, form: Mapping[str, Any], by: Actor, ids: int = 0) -> Basis:
         now, people = self.observe(), gathered.known
         named = {gathered.case.officer, str(form.get("officer", "")), by.id}
         return Basis(
-            ids=tuple(self.new_id() for _ in range(4)),
+            ids=tuple(self.new_id() for _ in range(ids)),
             capacity=gathered.capacity(desk_open=clocks.is_open(workflow.force.hours, now)),
             officers={officer: gathered.officers[officer] for officer in named if officer in gathered.officers},
             now=iso(now.at),

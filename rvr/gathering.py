@@ -79,7 +79,7 @@ class Gathered:
     told: Told
     known: Known
     queue: int = 0
-    """Other cases that were offered and have no officer yet."""
+    """Other cases that wait for an officer: offered, or to be offered by the arm that was drawn for them."""
     trials: Mapping[str, TrialNow] = field(default_factory=dict)
     """The trials that were asked for, by id, without their secrets."""
 
@@ -143,7 +143,17 @@ class Around:
 
     queue: frozenset[str] = frozenset()
     """States in which a case waits for the desk."""
-    trials: tuple[str, ...] = ()
+    trials: tuple[Design, ...] = ()
+
+    @property
+    def drawn_in(self) -> frozenset[str]:
+        """States in which a case may wait to be offered what its arm opens."""
+        return frozenset(state for design in self.trials for state in design.states)
+
+    @property
+    def offering(self) -> frozenset[str]:
+        """Arms that open anything."""
+        return frozenset(arm.id for design in self.trials for arm in design.arms.values() if arm.opens)
 
 
 def gather(connection: Connection, sealer: Sealer, told: Told, at: str, around: Around) -> Gathered:
@@ -154,6 +164,13 @@ def gather(connection: Connection, sealer: Sealer, told: Told, at: str, around: 
         staff.officers(connection),
         told,
         found,
-        staff.waiting(connection, around.queue, told.case.id),
-        {trial: trials.standing(connection, trial) for trial in around.trials},
+        _waiting(connection, around, told.case.id),
+        {design.id: trials.standing(connection, design.id) for design in around.trials},
     )
+
+
+def _waiting(connection: Connection, around: Around, but: str) -> int:
+    """Cases that wait for an officer, that one apart. Between its draw and its offer a case is in no queue, and needs
+    the officer who was free for it."""
+    offered = staff.waiting(connection, around.queue, but)
+    return offered + staff.drawn(connection, around.drawn_in, around.offering, but) if around.trials else offered

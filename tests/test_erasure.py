@@ -165,7 +165,7 @@ async def test_nothing_more_can_be_done_with_an_erased_case(days: Days) -> None:
     assert set(await reasons(propose(days, case))) == {"case-erased"}
     assert set(await reasons(confirm(days, case))) == {"case-erased"}
     for who in (*STAFF.values(), ADMIN):
-        assert await days.desk.moves(await days.desk.gather(case), who) == []
+        assert (await days.desk.open_to(await days.desk.gather(case), who)).moves == ()
 
 
 async def test_the_same_command_again_erases_once_and_gives_the_same_answer(days: Days) -> None:

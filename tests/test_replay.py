@@ -38,7 +38,8 @@ async def a_random_week(days: Days, dice: random.Random) -> list[str]:
         days.later(dice.choice([1, 30, 61, 130, 301, 905, 7300, 40_000]))
         await ticker.tick()
         case, who = dice.choice(cases), dice.choice(list(STAFF.values()))
-        free = [view.move.id for view in await days.desk.moves(await days.desk.gather(case), who) if not view.move.asks]
+        ahead = await days.desk.open_to(await days.desk.gather(case), who)
+        free = [view.move.id for view in ahead.moves if not view.move.asks]
         if free:
             with contextlib.suppress(RvrError):
                 made += bool((await days.desk.handle(MakeMove(days._id(), case, dice.choice(free), {}), who)).recorded)

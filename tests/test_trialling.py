@@ -22,11 +22,13 @@ from rvr.opening import open_desk, read_trial_secret
 from rvr.store import Store
 from rvr.store.statements import put
 from rvr.store.tables import AccountRow
-from tests.builders import HANDLER, INSPECTOR, OFFICER, OPENING, WORKFLOWS, all_met, person
+from tests.builders import HANDLER, INSPECTOR, OPENING, WORKFLOWS, all_met, person
 from tests.store.builders import Place
 from tests.trials import switched_on
 
 EVALUATOR = person("eve", "evaluator")
+OFFICERS = [person(f"olu{number}", "officer") for number in range(12)]
+"""One for each case that is drawn: whom an arm may offer is not free for the next."""
 PASSWORD = "a long password"
 HASHED = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
@@ -50,7 +52,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 async def _accounts(store: Store) -> None:
-    for who in (EVALUATOR, INSPECTOR, OFFICER):
+    for who in (EVALUATOR, INSPECTOR, *OFFICERS):
         row = AccountRow(id=who.id, username=who.id, name=who.name, roles=sorted(who.roles), password_hash=HASHED)
         await store.write(lambda connection, row=row: put(connection, row))
 
@@ -68,7 +70,8 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 async def _draws(desk: Desk, how_many: int) -> None:
-    await desk.handle(SetDuty(str(uuid.uuid4()), OFFICER.id, "on"), OFFICER)
+    for officer in OFFICERS:
+        await desk.handle(SetDuty(str(uuid.uuid4()), officer.id, "on"), officer)
     form = dict(OPENING) | {"victim_sex": "female", "relationship": "partner"}
     for _ in range(how_many):
         case = (await desk.handle(OpenCase(str(uuid.uuid4()), form), HANDLER)).case.id
@@ -169,12 +172,12 @@ def test_a_draw_after_the_stop_and_one_for_which_nobody_was_free_are_found(
 
 
 def stopped_before_and_one_waits(connection: Any) -> None:
-    """The stop stands before all else, and at the first draw the only officer who was free was waited for already."""
+    """The stop stands before all else, and at the first draw every officer who was free was waited for already."""
     connection.execute("UPDATE event SET position = 0 WHERE type = 'TrialStopped'")
     position, public = connection.execute(
         "SELECT position, public FROM event WHERE type = 'CapacityNoted' AND public LIKE '%allocation%' LIMIT 1"
     ).fetchone()
-    turned = re.sub(rb'"queue":0', b'"queue":1', public)
+    turned = re.sub(rb'"queue":0', b'"queue":%d' % len(OFFICERS), public)
     assert turned != public
     connection.execute("UPDATE event SET public = :v WHERE position = :p", {"v": turned, "p": position})
 

@@ -68,9 +68,15 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def desks(
-    place: Place, how_many: int, *, secret: bytes | None = SECRET, definitions: Definitions | None = None
+    place: Place,
+    how_many: int,
+    *,
+    secret: bytes | None = SECRET,
+    definitions: Definitions | None = None,
+    officers: int = 1,
 ) -> AsyncIterator[Sequence[Running]]:
-    """So many desks on one store, as so many processes have them. `definitions`: with the shipped trial on."""
+    """So many desks on one store, as so many processes have them, and so many officers on duty. `definitions`: with
+    the shipped trial on."""
     clock = Clock()
     async with contextlib.AsyncExitStack() as opened:
         running = []
@@ -90,9 +96,10 @@ async def desks(
             )
             await desk.start()
             running.append(Running(store, desk))
-        row = AccountRow(id=OFFICER.id, username="olu", name="Olu", roles=["officer"], password_hash="")
-        await running[0].store.write(lambda connection: put(connection, row))
-        await running[0].desk.handle(SetDuty(str(uuid.uuid4()), OFFICER.id, "on"), OFFICER)
+        for officer in [OFFICER, *(person(f"olu{n}", "officer") for n in range(1, officers))]:
+            row = AccountRow(id=officer.id, username=officer.id, name="Olu", roles=["officer"], password_hash="")
+            await running[0].store.write(lambda connection, row=row: put(connection, row))
+            await running[0].desk.handle(SetDuty(str(uuid.uuid4()), officer.id, "on"), officer)
         yield running
 
 
@@ -103,7 +110,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 async def test_two_desks_that_draw_at_once_never_take_the_same_place(place: Place) -> None:
     """Twelve cases of two strata, all drawn in the same moment, half of them at each of two desks."""
-    async with desks(place, 2) as (one, other):
+    async with desks(place, 2, officers=12) as (one, other):
         await one.registered()
         cases = [await one.a_case(*of) for of in (("female", "partner"), ("male", "relative")) for _ in range(6)]
         drawn = await asyncio.gather(*((one, other)[n % 2].draw(case) for n, case in enumerate(cases)))
@@ -119,6 +126,42 @@ async def test_two_desks_that_draw_at_once_never_take_the_same_place(place: Plac
                 assert by_case[recorded.event.fact.case].place == recorded.version
         assert all(arm.arm == t.arm_at(design, SECRET, arm.stratum, arm.place) for arm in drawn)
         assert await one.store.verify() == []
+
+
+async def test_an_officer_who_is_free_is_counted_for_one_draw(place: Place) -> None:
+    """From its draw on a case with the arm of video needs the officer who was free for it, until that is settled."""
+    async with desks(place, 1) as (one,):
+        await one.registered()
+        first, arm = "", ""
+        while arm != "video":
+            first = await one.a_case()
+            arm = (await one.draw(first)).arm  # the other arm needs no officer: the next case is drawn likewise
+        second, third, fourth = [await one.a_case() for _ in range(3)]
+        noted, outside = (await one.does(HANDLER, second, "draw_arm")).recorded
+        assert isinstance(noted.event.fact, e.CapacityNoted)
+        assert (noted.event.fact.free, noted.event.fact.queue) == (1, 1)
+        assert outside.event.fact == e.NotRandomised(trial=TRIAL, reason="no_capacity")
+        await one.does(HANDLER, first, "offer_handover")
+        assert (await one.does(HANDLER, third, "draw_arm")).case.draw == outside.event.fact, "it is offered now"
+        await one.does(HANDLER, first, "withdraw_handover", withdraw_reason="prefers_in_person")
+        assert isinstance((await one.does(HANDLER, fourth, "draw_arm")).case.draw, e.ArmAllocated)
+
+
+@pytest.mark.parametrize(
+    ("move", "form"),
+    [
+        ("override_arm", {"override_reason": "danger"}),
+        ("request_deployment", {"response_grade": "priority", "deployment_reason": "prefers_in_person"}),
+    ],
+)
+async def test_whom_the_trial_lets_go_waits_for_no_officer(tmp_path: Path, move: str, form: dict[str, str]) -> None:
+    async with desks(Place(tmp_path / "data", tmp_path / "keys" / "keys.json"), 1) as (one,):
+        await one.registered()
+        case = await one.a_case()
+        while (await one.draw(case)).arm != "video":
+            case = await one.a_case()
+        await one.does(HANDLER, case, move, **form)
+        assert isinstance(await one.draw(await one.a_case()), e.ArmAllocated)
 
 
 async def test_the_same_draw_sent_again_takes_no_second_place(place: Place) -> None:

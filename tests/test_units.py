@@ -93,6 +93,7 @@ def test_the_container_has_what_the_lock_file_names_and_nothing_of_the_tests() -
     assert "USER rvr" in last
     assert "STOPSIGNAL SIGTERM" in last
     for copied in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE):
+        assert "." not in copied.split(), "a checkout's own environment, data and keys are no part of an image"
         assert all((ROOT / one).exists() for one in copied.split()), copied
 
 

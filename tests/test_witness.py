@@ -22,7 +22,7 @@ def heads(data: Path) -> Path:
     return Path(f"{data}.keys") / "heads.txt"
 
 
-def readiness(desk: Served, wanted: str, within_s: float = 5) -> dict[str, str]:
+def readiness(desk: Served, wanted: str, within_s: float = 20) -> dict[str, str]:
     """What /health/ready says, as soon as it says this."""
     deadline = time.monotonic() + within_s
     while True:

@@ -119,7 +119,11 @@ class CapacityNoted(Fact):
     on_duty: int = public("Officers on duty at the desk", unit="officers")
     free: int = public("Officers on duty without a live case", unit="officers")
     desk_open: bool = public("Whether the moment lies within the desk's hours")
-    queue: int | None = public("Other cases that were offered and have no officer yet", unit="cases", default=None)
+    queue: int | None = public(
+        "Other cases that have no officer yet: offered, or drawn into an arm that is to be offered one",
+        unit="cases",
+        default=None,
+    )
 
 
 @fact

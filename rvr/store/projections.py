@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
+from rvr.core.arms import MAY_HOLD_BACK
 from rvr.core.case import Case, fold
 from rvr.core.clocks import due_boottime_ns
-from rvr.core.events import Event, GlassBroken, Recorded
+from rvr.core.events import ArmAllocated, Event, GlassBroken, Recorded
 from rvr.core.moment import iso
 from rvr.core.orders import Order, fold_order
 from rvr.core.presence import presence_of
@@ -28,7 +29,7 @@ from rvr.store.sealing import SealBroken, Sealer
 from rvr.store.statements import add, change, put, standing
 from rvr.store.tables import CaseRow, ClockRow, GlassRow, OfficerRow, OrderRow, SettingRow
 
-MADE_AS = "5"
+MADE_AS = "6"
 """Raised whenever read rows are made in another way: a store then makes them again at its next start."""
 
 ROWS = ("case_row", "clock_row", "officer_row", "order_row", "identity_row", "glass_row")
@@ -95,6 +96,7 @@ def _case(case: Case, position: int) -> dict[str, Any]:
         "version": case.version,
         "opened_at": case.opened_at,
         "opened_by": case.opened_by,
+        "arm": _arm(case),
         "sergeant": case.sergeant,
         "officer": case.officer,
         "emergency": case.emergency,
@@ -111,6 +113,12 @@ def _case(case: Case, position: int) -> dict[str, Any]:
         "conflicts": sorted(case.conflicts),
         **_session(case),
     }
+
+
+def _arm(case: Case) -> str:
+    """The arm that was drawn, until something is offered or it is set aside."""
+    over = case.arm_overridden or not case.first.keys().isdisjoint(MAY_HOLD_BACK)
+    return case.draw.arm if isinstance(case.draw, ArmAllocated) and not over else ""
 
 
 def _session(case: Case) -> dict[str, Any]:

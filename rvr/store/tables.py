@@ -140,6 +140,7 @@ class CaseRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("reference", name="case_row_reference"),
         Index("case_row_state_updated", "state", "updated_position"),
+        Index("case_row_waiting", "state", "officer", "arm", "id"),
         Index("case_row_session", "session"),
         Index("case_row_session_open", "session_open"),
         Index("case_row_victim_id", "victim_id"),
@@ -154,6 +155,8 @@ class CaseRow(SQLModel, table=True):
     version: int = Field(sa_type=NUMBER)
     opened_at: str
     opened_by: str
+    arm: str
+    """Of a trial: drawn, not set aside, and nothing offered yet; empty otherwise."""
     sergeant: str
     officer: str
     emergency: bool

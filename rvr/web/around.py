@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from rvr.core.case import Case
@@ -50,7 +51,7 @@ class _Beside(NamedTuple):
     """What a decision does not need to know, and a screen shows."""
 
     known: Known
-    people: dict[str, staff.Person]
+    people: Mapping[str, staff.Person]
     others: list[Other]
 
 
@@ -64,15 +65,15 @@ def _beside(connection: Connection, now: Gathered, actor: Actor) -> _Beside:
 
 
 async def _around(desk: Desk, now: Gathered, beside: _Beside, actor: Actor) -> Around:
-    flow = await desk.definition_of(now.case)
+    flow, open_to = await desk.definition_of(now.case), await desk.open_to(now, actor)
     flows = (flow, *desk.definitions.workflows.values())
     return Around(
         now.case,
         flow,
         now.log,
         beside.known,
-        tuple(await desk.moves(now, actor)),
-        await desk.wording(now, actor),
+        open_to.moves,
+        open_to.wording,
         now.officers,
         beside.people,
         {state.id: state.name for one in flows for state in one.states.values()},

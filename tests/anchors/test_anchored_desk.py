@@ -98,7 +98,7 @@ def test_the_whole_of_it(
     # A witness that is away is told, and no alarm.
     at.stop()
     with served(data, RVR_WITNESSES=at.setting) as desk:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while "anchors" not in (body := desk.client().call("GET", "/health/ready").body):
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.test_screens import fits, has_no_fault
 from tests.e2e.test_story import Person, picture
 from tests.serving import Served
-from tests.web.test_trial import agrees, ready, running
+from tests.web.test_trial import agrees, let_go, ready, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -50,6 +50,7 @@ def test_the_call_handler_draws_and_goes_with_the_arm_or_sets_it_aside(
         seen.add(arm)
         if arm == "video":
             expect(page.locator("#form-offer_handover")).to_be_visible()
+            let_go(handler, case)
             continue
         expect(page.locator("#form-offer_handover")).to_have_count(0)
         expect(page.locator("#form-request_deployment")).to_be_visible()

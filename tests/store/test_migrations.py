@@ -78,7 +78,7 @@ async def test_starting_again_leaves_the_schema_as_it_is(store: Store, place: Pl
     await again.start()
     await again.close()
     assert schema() == before
-    assert ("0013",) in before
+    assert ("0014",) in before
 
 
 def test_what_migrates_is_loaded_where_there_is_something_to_migrate_and_nowhere_else(tmp_path: Path) -> None:

@@ -67,11 +67,19 @@ def drawn(handler: Client, arm: str) -> tuple[str, str]:
         page = shown(sent(handler, f"/cases/{case}/moves/draw_arm", {}))
         if f'data-arm="{arm}"' in page:
             return case, page
+        let_go(handler, case)
     raise AssertionError("a block has both arms")
 
 
+def let_go(handler: Client, case: str) -> None:
+    """So that no other draw finds somebody who waits for the last officer: what is drawn for video is offered."""
+    if handler.call("GET", f"cases/{case}").body["trial"]["arm"] == "video":
+        assert handler.move(case, "offer_handover", {"note": ""}).status == 200
+        taken_back(handler, case)
+
+
 def taken_back(handler: Client, case: str) -> None:
-    """The offer, so that no other test finds somebody waiting for the last officer."""
+    """The offer, for the same reason."""
     assert handler.move(case, "withdraw_handover", {"withdraw_reason": "opened_in_error"}).status == 200
 
 
@@ -87,6 +95,7 @@ def test_what_is_missing_before_the_draw_is_told_and_then_one_press_draws(runnin
     page = agrees(handler, case, "evaluation")
     assert re.search(r'<form[^>]*action="/cases/[^"]*/moves/draw_arm"', page)
     assert "draw_arm" not in shown(sent(handler, f"/cases/{case}/moves/draw_arm", {}))
+    let_go(handler, case)
 
 
 def test_the_arm_stands_on_the_page_in_the_desks_words_and_the_offer_goes_with_it(running: Served) -> None:
@@ -171,6 +180,6 @@ def test_the_check_at_the_end_finds_every_draw_of_these_tests_in_order(running: 
     secret.write_text(f"{bytes(range(32)).hex()}\n")
     secret.chmod(0o600)
     handler = running.client("handler")
-    drawn(handler, "video")
+    let_go(handler, drawn(handler, "video")[0])
     workflows = str(next(running.data.parent.glob("workflows")))
     assert "each as the secret has it" in trial(running, "verify", "--secret", str(secret), RVR_WORKFLOWS=workflows)
