@@ -1,4 +1,4 @@
-"""The log and the rows beside it: one writer, readers in threads, personal data sealed.
+"""The log and the rows beside it: one writer, long reads in threads, personal data sealed.
 
 This is all that the rest of the program may use of it, with `tables` for queries and `access`, `messages` for their
 rows.

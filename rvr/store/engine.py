@@ -132,6 +132,10 @@ class Database(Protocol):
     def reader(self, size: int) -> Engine:
         """For reads: `size` connections that cannot write, each read in one snapshot."""
 
+    def beside(self) -> Connection | None:
+        """A connection for short reads by whoever asks, without a thread in between; None where an answer may be long
+        in coming: from a server."""
+
     def snapshot(self, connection: Connection) -> None:
         """Begins a read on one of the reader's connections: what follows sees one state of the database."""
 

@@ -185,6 +185,9 @@ class Postgres:
     def reader(self, size: int) -> Engine:
         return _engine(lambda: self.connect(write=False), poolclass=QueuePool, pool_size=size, max_overflow=size)
 
+    def beside(self) -> None:
+        """It is a server."""
+
     def snapshot(self, connection: engine.Connection) -> None:
         """Its first statement begins one by itself (see `connect`)."""
 

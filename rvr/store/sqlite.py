@@ -112,6 +112,9 @@ class Sqlite:
             lambda: self.connect(write=False), "BEGIN", poolclass=QueuePool, pool_size=size, max_overflow=size
         )
 
+    def beside(self) -> Connection:
+        return self.connect(write=False)
+
     def snapshot(self, connection: engine.Connection) -> None:
         connection.execute("BEGIN")
 

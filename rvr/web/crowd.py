@@ -27,7 +27,7 @@ from rvr.web.context import SETTINGS, SIGNED_IN
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 IN_HAND = 8
-"""Requests that are worked on at once: four threads read, and one command in two waits for its commit."""
+"""Requests that are worked on at once: one command in two waits for its commit, four threads have the long reads."""
 
 HELD_S = 0.25
 """So long at most one of them counts: what lasts longer (an export, an offer of a call) waits for something else."""

@@ -1,8 +1,8 @@
 """Works at a served desk through its API, by the clock: `python -m tests.bench._load HOW`.
 
 Commands arrive at their times, whatever became of those before; only the next command of a case waits for the answer
-to the last. How long each took is counted from when it was to arrive. The process says when everybody has signed in,
-and at its end what it counted, as one line of JSON each.
+to the last. How long each took is counted from when it was to arrive. The process says when everybody is
+at work, and at its end what it counted, as one line of JSON each.
 """
 
 from __future__ import annotations
@@ -34,6 +34,12 @@ LATE_S = 10
 """For so long are answers waited for after the last command."""
 
 END = None
+
+STAGES = 15
+"""Commands of a case, its opening among them."""
+
+SETTLES_S = 3.0
+"""Between going ahead and the first command that counts."""
 
 
 @dataclass
@@ -139,37 +145,36 @@ class Load:
         async with self.web.post(f"{self.how.url}/api/v1/{path}", json=told, headers=headers) as response:
             return response.status, await response.json() if response.content_type.endswith("json") else None
 
-    async def lane(self, number: int, arrivals: asyncio.Queue[float | None]) -> None:
-        """Case after case. A command that fails ends its case, and is an error."""
-        case, left = "", iter(list[Step]())
+    async def lane(self, lane: Lane, arrivals: asyncio.Queue[float | None]) -> None:
+        """Case after case, each command when it is due."""
         while (due := await arrivals.get()) is not END:
-            step = next(left, None) if case else None
-            if step is None:
-                form, handler = opening(next(self.calls)), f"call_handler-{number % HANDLERS}"
-                told = await self._send(due, "open", handler, "cases", {"form": form})
-                left = steps(number, self.staff[f"officer-{number}"].id)
-            else:
-                who, move, form = step
-                told = await self._send(due, move, who, f"cases/{case}/moves/{move}", {"form": form})
-            case = told["id"] if told else ""
+            what = await lane.next()
+            took = perf_counter() - due
+            self.took.append(took)
+            if took > SLOW_S:
+                self.slowest[what] += 1
 
-    async def _send(self, due: float, what: str, who: str, path: str, body: dict[str, Any]) -> Any:
+    async def send(self, what: str, who: str, path: str, body: dict[str, Any]) -> Any:
+        """What was answered; None, and an error counted, where it was refused."""
         try:
             status, told = await self._post(who, path, body)
         except (aiohttp.ClientError, TimeoutError) as error:
             status, told = 0, repr(error)
-        took = perf_counter() - due
-        self.took.append(took)
-        if took > SLOW_S:
-            self.slowest[what] += 1
         if status in (200, 201):
             return told
         self.errors[f"{what}: {status} {str(told)[:300]}"] += 1
         return None
 
-    async def run(self) -> dict[str, Any]:
+    async def spread(self) -> list[Lane]:
+        """Every officer has a case, and not all at the same stage."""
+        lanes = [Lane(self, number) for number in range(self.how.cases)]
+        await asyncio.gather(*(lane.reach(lane.number % STAGES) for lane in lanes))
+        await asyncio.sleep(SETTLES_S)
+        return lanes
+
+    async def run(self, at_work: list[Lane]) -> dict[str, Any]:
         queues: list[asyncio.Queue[float | None]] = [asyncio.Queue() for _ in range(self.how.cases)]
-        lanes = [asyncio.create_task(self.lane(number, queue)) for number, queue in enumerate(queues)]
+        lanes = [asyncio.create_task(self.lane(lane, queue)) for lane, queue in zip(at_work, queues, strict=True)]
         began, wanted = perf_counter(), int(self.how.rate * self.how.seconds)
         for number in range(wanted):
             due = began + number / self.how.rate
@@ -195,6 +200,34 @@ class Load:
         }
 
 
+@dataclass
+class Lane:
+    """One officer's cases, one after the other. A command that fails ends its case."""
+
+    load: Load
+    number: int
+    case: str = ""
+    left: Iterator[Step] = field(default_factory=lambda: iter(()))
+
+    async def reach(self, stage: int) -> None:
+        """Goes so many commands ahead: the cases of a desk are not all at the same one."""
+        for _ in range(stage):
+            await self.next()
+
+    async def next(self) -> str:
+        """Sends the next command; which it was."""
+        step = next(self.left, None) if self.case else None
+        if step is None:
+            what, form = "open", opening(next(self.load.calls))
+            told = await self.load.send(what, f"call_handler-{self.number % HANDLERS}", "cases", {"form": form})
+            self.left = steps(self.number, self.load.staff[f"officer-{self.number}"].id)
+        else:
+            who, what, form = step
+            told = await self.load.send(what, who, f"cases/{self.case}/moves/{what}", {"form": form})
+        self.case = told["id"] if told else ""
+        return what
+
+
 def say(told: Any) -> None:
     print(json.dumps(told), flush=True)  # noqa: T201 (the parent reads it)
 
@@ -204,8 +237,9 @@ async def main(how: How) -> None:
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as web:
         load = Load(how, web)
         await load.sign_in()
-        say("signed in")
-        say(await load.run())
+        at_work = await load.spread()
+        say("at work")
+        say(await load.run(at_work))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -29,7 +29,7 @@ from tests import postgres
 from tests.bench import _commits, _growth, _load
 from tests.bench._commits import How
 from tests.crash import disk
-from tests.serving import served
+from tests.serving import Served, served
 from tests.store.builders import Place
 
 CLIENTS = (1, 8, 32, 128)
@@ -158,25 +158,27 @@ def cpu_s(pid: int) -> float:
 
 
 def http(folder: Path, given: argparse.Namespace) -> None:
-    data, environment = folder / "served", disk.environment(disk.build(folder), fsync_ms=ADDED_MS)
-    asyncio.run(_load.hire(Settings(data=str(data)), _load.How.cases))
-    with served(data, **environment) as desk, (folder / "served.log").open("w") as log:
-        for rate in given.rates:
-            how = _load.How(desk.url, rate, given.minutes * 60)
-            command = [sys.executable, "-m", _load.__name__, json.dumps(asdict(how))]
-            say(
-                f"a served desk, {rate:g} commands a second for {given.minutes:g} minutes",
-                f"load {load_of_the_machine()}",
-            )
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as loader:
-                assert loader.stdout is not None
-                loader.stdout.readline()
-                before = cpu_s(desk.process.pid)
-                told = json.loads(loader.stdout.readline())
-            spent = (cpu_s(desk.process.pid) - before) / max(1, told["answered"])
-            say(f"  answered {told['answered']} of {told['of']}", speed([told]), "99 of 100 within 50 ms")
-            say("  time of a core that the desk's process takes", f"{spent * 1000:.1f} ms a command")
-            say("  slowest, errors", f"{told['most']:.0f} ms, {told['errors'] or 'none'}", "no error")
+    environment = disk.environment(disk.build(folder), fsync_ms=ADDED_MS)
+    for rate in given.rates:
+        data = folder / f"served-{rate:g}"  # anew: what the rate before left half done would be refused here
+        asyncio.run(_load.hire(Settings(data=str(data)), _load.How.cases))
+        with served(data, **environment) as desk, (folder / "served.log").open("w") as log:
+            work_at(desk, _load.How(desk.url, rate, given.minutes * 60), log)
+
+
+def work_at(desk: Served, how: _load.How, log: IO[str]) -> None:
+    what = f"a served desk, {how.rate:g} commands a second for {how.seconds / 60:g} minutes"
+    say(what, f"load {load_of_the_machine()}")
+    command = [sys.executable, "-m", _load.__name__, json.dumps(asdict(how))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as loader:
+        assert loader.stdout is not None
+        loader.stdout.readline()
+        before = cpu_s(desk.process.pid)
+        told = json.loads(loader.stdout.readline())
+    spent = (cpu_s(desk.process.pid) - before) / max(1, told["answered"])
+    say(f"  answered {told['answered']} of {told['of']}", speed([told]), "99 of 100 within 50 ms")
+    say("  time of a core that the desk's process takes", f"{spent * 1000:.1f} ms a command")
+    say("  slowest, errors", f"{told['most']:.0f} ms, {told['errors'] or 'none'}", "no error")
 
 
 def growth(folder: Path, given: argparse.Namespace) -> None:
