@@ -7,7 +7,6 @@ tell (screens, media, outbox). A decision that was overtaken is made again on th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +21,6 @@ from rvr.core import arms, authority, clocks, decide, erasure
 from rvr.core import events as e
 from rvr.core.case import Case, apply
 from rvr.core.commands import (
-    THE_BOT,
     Actor,
     BreakGlass,
     Command,
@@ -44,7 +42,7 @@ from rvr.core.processing import processing, what, why
 from rvr.core.roster import Capacity, Officer, apply_officer
 from rvr.core.vocabulary import Basis, Facts
 from rvr.core.workflow import Workflow
-from rvr.definitions import Definitions, load_stored
+from rvr.definitions import Definitions
 from rvr.gathering import Gathered, Recent, Told
 from rvr.inviting import Inviting
 from rvr.messages import catalogue
@@ -57,6 +55,7 @@ from rvr.store.history import cases_with
 from rvr.store.staff import Person
 from rvr.store.store import Store
 from rvr.store.tables import CaseRow, LinkRow, none_of
+from rvr.versions import Versions
 
 T = TypeVar("T")
 
@@ -127,9 +126,9 @@ class Desk:
         self.store, self.definitions, self.hub = store, definitions, hub
         self.observe = observe
         self._staff_url, self._inviting = staff_url, Inviting(store, join_url, link_text)
+        self.versions = Versions(store, definitions, new_id)
         self.new_id, self._new_reference = new_id, new_reference or references.draw
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._stored: dict[str, Workflow] = {}
         self._recent = Recent()
         flows = definitions.workflows.values()
         self._around = gathering.Around(
@@ -142,14 +141,7 @@ class Desk:
 
     async def start(self) -> None:
         """Stores the text of every definition that new cases will run under; what was recorded before is not told."""
-        for flow in self.definitions.workflows.values():
-            stream = f"definition/{flow.hash}"
-            if not await self.store.load(stream):
-                stored = e.DefinitionStored(workflow=flow.id, files=dict(flow.files))
-                event = e.Event(stored, "", self.observe(), THE_BOT.id, THE_BOT.id)
-                batch = Batch(self.new_id(), THE_BOT.id, b"", (Append(stream, 0, (event,)),))
-                with contextlib.suppress(Conflict):  # another process stored the same text this moment
-                    await self.store.append(batch)
+        await self.versions.keep(self.observe())
         self._told = await self.store.position()
 
     # --- Reading -------------------------------------------------------------------------------------------------
@@ -202,16 +194,7 @@ class Desk:
 
     async def definition_of(self, case: Case) -> Workflow:
         """The workflow that the case began under."""
-        current = self.definitions.by_hash(case.definition)
-        if current is not None:
-            return current
-        if case.definition not in self._stored:
-            (recorded,) = await self.store.load(f"definition/{case.definition}")
-            stored = recorded.event.fact
-            if not isinstance(stored, e.DefinitionStored):
-                raise TypeError(f"definition/{case.definition} holds a {recorded.event.type}")
-            self._stored[case.definition] = load_stored(stored.workflow, stored.files)
-        return self._stored[case.definition]
+        return await self.versions.find(case.definition)
 
     async def open_to(self, gathered: Gathered, by: Actor) -> OpenTo:
         """What this person may do from here."""

@@ -41,9 +41,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gathering": {"core", "store"},
     "noting": {"core", "store"},
     "inviting": {"core", "store", "links", "messages"},
+    "versions": {"core", "store", "definitions"},
     "desk": {
         *("core", "store", "realtime", "definitions", "messages", "metrics"),
-        *("notices", "gathering", "noting", "inviting", "references"),
+        *("notices", "gathering", "noting", "inviting", "references", "versions"),
     },
     "joining": {"core", "store", "links", "desk"},
     "calls": {"core", "store", "desk", "media.Room", "media.Seat"},

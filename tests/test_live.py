@@ -8,11 +8,12 @@ import http.server
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ class Phones(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", free_port()), _Answers)
         self.taken: list[dict[str, Any]] = []
         self.asked = 0
+        self.refuses = False
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -42,16 +44,20 @@ class _Answers(http.server.BaseHTTPRequestHandler):
     server: Phones
 
     def do_POST(self) -> None:
-        self.server.taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.server.refuses:
+            self._say({"error": "no such number"}, 400)
+            return
+        self.server.taken.append(text)
         self._say({"status": "queued"})
 
     def do_GET(self) -> None:
         self.server.asked += 1
         self._say({"status": "delivered"})
 
-    def _say(self, told: dict[str, str]) -> None:
+    def _say(self, told: dict[str, str], status: int = 200) -> None:
         body = json.dumps(told).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -151,16 +157,7 @@ def test_a_live_desk_lets_in_whoever_has_both_factors_and_the_text_reaches_a_pho
         assert signs_in(stranger, "hana", PASSWORD, code(secrets["hana"], 1)) == 201, "a clock half a minute ahead"
         assert people["olu"].call("GET", "/demo/outbox").status in (403, 404)
 
-        # First: outside the desk's hours an offer asks for somebody on duty, and a test runs at any hour.
-        officer = people["olu"].me["id"]
-        on_duty = {"command_id": "on-duty-1", "status": "on"}
-        assert people["olu"].call("POST", "duty", {**on_duty, "officer": officer}).status == 204
-        case = ready_for_handover(people["hana"])
-        assert people["hana"].move(case, "offer_handover", {"note": "x"}).status == 200
-        assert people["sam"].move(case, "accept_handover").status == 200
-        assert people["sam"].move(case, "assign_officer", {"officer": officer}).status == 200
-        sent = people["olu"].move(case, "send_link")
-        assert sent.status == 200, sent.body
+        case = sends_a_link(people)
         until(lambda: phones.taken != [])
         (text,) = phones.taken
         assert text["to"] == "+447700900123"
@@ -171,6 +168,55 @@ def test_a_live_desk_lets_in_whoever_has_both_factors_and_the_text_reaches_a_pho
         assert people["olu"].call("GET", f"cases/{case}").status == 401, "at once, in a desk that is running"
         assert signs_in(Client(desk.url), "olu", PASSWORD, code(secrets["olu"], 1)) == 401
     assert phones.asked >= 1
+
+
+def sends_a_link(people: Mapping[str, Client]) -> str:
+    """From the call to the text; the case's id."""
+    # First: outside the desk's hours an offer asks for somebody on duty, and a test runs at any hour.
+    officer = people["olu"].me["id"]
+    on_duty = {"command_id": "on-duty-1", "status": "on"}
+    assert people["olu"].call("POST", "duty", {**on_duty, "officer": officer}).status == 204
+    case = ready_for_handover(people["hana"])
+    for name, move, form in (
+        ("hana", "offer_handover", {"note": "x"}),
+        ("sam", "accept_handover", {}),
+        ("sam", "assign_officer", {"officer": officer}),
+        ("olu", "send_link", {}),
+    ):
+        answer = people[name].move(case, move, form)
+        assert answer.status == 200, answer.body
+    return case
+
+
+def test_the_administrator_sees_that_a_text_was_refused_and_nothing_of_what_it_says(
+    tmp_path: Path, phones: Phones
+) -> None:
+    data = tmp_path / "data"
+    staff = {**STAFF, "ada": "administrator"}
+    secrets = {name: added(data, name, role) for name, role in staff.items()}
+    with served(data, **live(phones, tmp_path)) as desk:
+        people = {name: Client(desk.url) for name in staff}
+        for name, client in people.items():
+            assert signs_in(client, name, PASSWORD, code(secrets[name])) == 201, name
+
+        def deliveries() -> str:
+            return str(people["ada"].call("GET", "/admin/deliveries").body.decode())
+
+        assert "There was nothing to send." in deliveries()
+        phones.refuses = True
+        case = sends_a_link(people)
+        until(lambda: "It is not tried again." in deliveries())
+        page = deliveries()
+        counts = re.search(r'Text message</th>(?:<td class="[^"]+">(\d)</td>)(?:<td class="[^"]+">(\d)</td>){2}', page)
+        assert counts is not None
+        assert counts.groups() == ("1", "0"), "failed, sent"
+        reference = people["olu"].call("GET", f"cases/{case}").body["reference"]
+        for secret in (reference, case, "7700", "/j#"):
+            assert secret not in page
+        assert people["olu"].call("GET", "/admin/deliveries").status == 403
+        phones.refuses = False
+        assert people["olu"].move(case, "resend_link").status == 200
+        until(lambda: re.search(r'Text message</th>(<td class="[^"]+">[10]</td>){2}<td class="[^"]+">1<', deliveries()))
 
 
 STAFF = {"hana": "call_handler", "sam": "sergeant", "olu": "officer"}

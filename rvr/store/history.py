@@ -57,13 +57,13 @@ class _Match(NamedTuple):
 def known(connection: Connection, sealer: Sealer, case: Case, at: str) -> Known:
     """What is known of the people of this case at this UTC time."""
     digests = [sealer.digest(key) for key in keys_of(case.details, case.personal)]
-    found = candidates(connection, digests, case)
+    found, earlier = candidates(connection, digests, case)
     victims, suspects = ({one.person_id for one in found if one.role == role} for role in (VICTIM, SUSPECT))
     return Known(
         history(connection, {case.victim_id}, {case.suspect_id}, case.opened_at),
         found,
         orders_for(connection, sealer, digests, at),
-        history(connection, victims, suspects, case.opened_at),
+        tuple(one for one in earlier if one.victim_id in victims or one.suspect_id in suspects),
     )
 
 
@@ -98,8 +98,10 @@ def _past(connection: Connection, where: str, values: Mapping[str, Any]) -> tupl
     return tuple(PastCase(*told) for told in ((*row[:-1], bool(row[-1])) for row in rows))
 
 
-def candidates(connection: Connection, digests: Collection[bytes], case: Case) -> tuple[Candidate, ...]:
-    """People of earlier cases with a key in common, the likeliest first.
+def candidates(
+    connection: Connection, digests: Collection[bytes], case: Case
+) -> tuple[tuple[Candidate, ...], tuple[PastCase, ...]]:
+    """People of earlier cases with a key in common, the likeliest first; and those cases, the oldest first.
 
     Only of earlier ones, so that of two open cases the later takes the person of the earlier and never both each
     other's. Without those whom somebody confirmed already, or said to be another person.
@@ -118,7 +120,7 @@ def candidates(connection: Connection, digests: Collection[bytes], case: Case) -
         for (role, person), shared in kinds.items()
     ]
     found.sort(key=lambda one: one.cases[0].opened_at, reverse=True)
-    return tuple(sorted(found, key=lambda one: _likelihood(one.kinds))[:MOST])
+    return tuple(sorted(found, key=lambda one: _likelihood(one.kinds))[:MOST]), past
 
 
 def orders_for(connection: Connection, sealer: Sealer, digests: Collection[bytes], at: str) -> tuple[Order, ...]:

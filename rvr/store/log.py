@@ -249,6 +249,11 @@ def feed(connection: Connection, after: int, limit: int) -> list[Recorded]:
     return envelope.select(connection, None, where, {"after": after, "limit": limit})
 
 
+def of_type(connection: Connection, event_type: str) -> list[Recorded]:
+    """Every event of a type, the oldest first, public part only: of those of which there are few."""
+    return envelope.select(connection, None, "type = :type ORDER BY position", {"type": event_type})
+
+
 def position(connection: Connection) -> int:
     """The feed position of the last event."""
     (last,) = connection.execute(_LAST).fetchone()

@@ -6,7 +6,7 @@ Recipient and text are sealed under the case's key. This module sends nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlmodel import Session, col, select
 
@@ -89,6 +89,48 @@ def take(connection: Connection, sealer: Sealer, now: str, until: str, limit: in
 def latest(session: Session, sealer: Sealer, limit: int = 50) -> list[Delivery]:
     """The newest messages of any status, newest first: the demo's outbox."""
     return _opened(session, sealer, select(MessageRow).order_by(col(MessageRow.created_at).desc()).limit(limit))
+
+
+@dataclass(frozen=True, slots=True)
+class Fared:
+    """How the messages of one kind fared, without what is in them."""
+
+    kind: str
+    waiting: int = 0
+    sent: int = 0
+    failed: int = 0
+    dropped: int = 0
+    """With the key of a case that was erased."""
+
+
+class Undelivered(NamedTuple):
+    """A message that has not gone out, without what is in it or whom it is about."""
+
+    kind: str
+    status: str
+    """queued or failed."""
+    attempts: int
+    created_at: str
+    next_at: str
+
+
+def fared(connection: Connection, since: str) -> list[Fared]:
+    """How the messages since this UTC time fared, by kind."""
+    counted = "SELECT kind, status, count(*) FROM message WHERE created_at >= :since GROUP BY kind, status"
+    told: dict[str, dict[str, int]] = {}
+    for kind, status, count in connection.execute(counted, {"since": since}).fetchall():
+        told.setdefault(kind, {})["waiting" if status == "queued" else status] = count
+    return [Fared(kind, **counts) for kind, counts in sorted(told.items())]
+
+
+def undelivered(connection: Connection, since: str, limit: int = 100) -> list[Undelivered]:
+    """Messages since this UTC time that wait or have failed, the newest first."""
+    rows = connection.execute(
+        "SELECT kind, status, attempts, created_at, next_at FROM message"
+        " WHERE created_at >= :since AND status IN ('queued', 'failed') ORDER BY created_at DESC, id LIMIT :limit",
+        {"since": since, "limit": limit},
+    )
+    return [Undelivered(*row) for row in rows.fetchall()]
 
 
 def attempted(

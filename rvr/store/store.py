@@ -258,6 +258,10 @@ class Store:
         """The feed: the next events of all streams, public part only."""
         return await self.look_through(lambda connection: log.feed(connection, position, limit))
 
+    async def of_type(self, event_type: str) -> list[Recorded]:
+        """Every event of a type, the oldest first, public part only: of those of which there are few."""
+        return await self.look_through(lambda connection: log.of_type(connection, event_type))
+
     async def position(self) -> int:
         """The feed position of the last event; 0 in an empty log."""
         return await self.look(log.position)

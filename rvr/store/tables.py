@@ -284,7 +284,10 @@ class MessageRow(SQLModel, table=True):
     """A message that waits in the outbox, or went out. Recipient and text are sealed under the case's key."""
 
     __tablename__ = "message"
-    __table_args__ = (Index("message_status_next_at", "status", "next_at"),)
+    __table_args__ = (
+        Index("message_status_next_at", "status", "next_at"),
+        Index("message_created", "created_at", "kind", "status"),
+    )
 
     id: str = Field(primary_key=True)
     case_id: str

@@ -189,6 +189,7 @@ SCREENS = (
     ("officer", "/confirm", "confirm"),
     ("officer", "/break-glass", "break-glass"),
     ("admin", "/admin/duty", "duty"),
+    ("admin", "/admin/deliveries", "deliveries"),
     ("admin", "/admin/people/{person}", "person"),
     ("admin", "/admin/people/{own}", "person-own"),
 )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import html
+import re
+import shutil
+from pathlib import Path
 
 import pytest
 
 from rvr.core.workflow import Workflow
 from rvr.web.diagram import draw
 from rvr.web.workflow_views import workflow_json
-from tests.builders import crime_report, da_desk
-from tests.serving import Served
+from tests.builders import WORKFLOWS, crime_report, da_desk
+from tests.serving import Served, served
 
 FLOWS = [da_desk(), crime_report(), da_desk("kent-like")]
 
@@ -38,6 +41,42 @@ def test_every_move_that_leads_somewhere_is_a_line_or_is_told_at_the_state_that_
     }
     assert drawn | told == wanted
     assert [line.number for line in diagram.lines] == list(range(1, len(diagram.lines) + 1))
+
+
+def test_a_version_that_is_not_in_force_any_more_is_shown_as_it_was(tmp_path: Path) -> None:
+    """The force asks another question on another day; the case that began before goes on by the old one."""
+    folder = tmp_path / "workflows"
+    shutil.copytree(WORKFLOWS, folder)
+    data, told = tmp_path / "data", {"RVR_WORKFLOWS": str(folder)}
+    with served(data, **told) as desk:
+        desk.client("handler").open_case()
+        old = desk.client("evaluator").call("GET", "workflows/da-desk").body["version"]
+    states = folder / "da-desk" / "states.toml"
+    text = states.read_text(encoding="utf-8")
+    assert 'name = "Call taking"' in text
+    states.write_text(text.replace('name = "Call taking"', 'name = "Called otherwise now"'), encoding="utf-8")
+    with served(data, **told) as desk:
+        client = desk.client("evaluator")
+        new = client.call("GET", "workflows/da-desk").body["version"]
+        assert new != old
+
+        def page(query: str = "") -> str:
+            return html.unescape(client.call("GET", f"/workflows/da-desk{query}").body.decode())
+
+        assert "Called otherwise now" in page()
+        assert "not in force" not in page()
+        assert f'href="/workflows/da-desk?version={old}"' in page()
+        was = page(f"?version={old}")
+        assert "Called otherwise now" not in was
+        assert "Call taking" in was
+        assert "This version is not in force" in was
+        assert "format=mermaid" not in was, "that gives what is in force"
+        rows = {row[:12]: row for row in re.findall(r"<code>(.+?</tr>)", was, re.DOTALL)}
+        assert '<td class="govuk-table__cell">1</td>' in rows[old[:12]], "the open case"
+        assert '<td class="govuk-table__cell">0</td>' in rows[new[:12]]
+        other = client.call("GET", "workflows/crime-report").body["version"]
+        for nothing in (other, "nothing", ""):
+            assert client.call("GET", f"/workflows/da-desk?version={nothing}").status == 404
 
 
 def test_programs_are_told_the_whole_definition() -> None:
