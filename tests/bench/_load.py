@@ -1,8 +1,8 @@
 """Works at a served desk through its API, by the clock: `python -m tests.bench._load HOW`.
 
 Commands arrive at their times, whatever became of those before; only the next command of a case waits for the answer
-to the last. How long each took is counted from when it was to arrive. The process says when everybody is
-at work, and at its end what it counted, as one line of JSON each.
+to the last. How long each took is counted from when it was to arrive. The process says when everybody is at work, and
+at its end what it counted, as one line of JSON each.
 """
 
 from __future__ import annotations
