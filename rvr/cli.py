@@ -44,6 +44,7 @@ from rvr.opening import Fault, open_desk, open_store
 from rvr.rehearsal import coverage, scenarios
 from rvr.store import access
 from rvr.store.engine import CannotOpen
+from rvr.terminal import said, say
 
 # --- The verbs ---------------------------------------------------------------------------------------------
 
@@ -173,10 +174,6 @@ async def import_file(settings: Settings, file: Path, kind: str, mapping: Path |
     return 1 if tally.refused else 0
 
 
-def say(line: str) -> None:
-    print(line)
-
-
 # --- The command line --------------------------------------------------------------------------------------------
 
 
@@ -264,12 +261,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv) or ["serve"]
     given = parser().parse_args(arguments)
     if given.verb == "help":
-        parser().print_help()
+        say(parser().format_help())
         say(settings_help())
+        said()
         return 0
     logs.set_up()
     try:
-        return _run(given)
+        code = _run(given)
+        said()
+        return code
     except (Fault, SettingFault, CannotOpen, MediaUnavailable) as fault:
         sys.stderr.write(f"{fault}\n")
     except DefinitionFault as fault:

@@ -86,4 +86,23 @@ def code(username: str) -> str:
 
 
 def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+    """Writes a line. Where nobody reads any more (`| head`) the verb goes on to its end without being heard."""
+    try:
+        sys.stdout.write(f"{line}\n")
+    except BrokenPipeError:
+        _unheard()
+
+
+def said() -> None:
+    """Whatever was said is written."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _unheard()
+
+
+def _unheard() -> None:
+    """So that no later line and no flush at the end of the process fails again (Python's documentation of SIGPIPE)."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

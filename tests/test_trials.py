@@ -66,6 +66,11 @@ class Running:
         return drawn
 
 
+def on_duty(officers: int) -> list[Actor]:
+    """So many officers: one for each case that is drawn, for whom an arm may offer is not free for the next."""
+    return [OFFICER, *(person(f"olu{n}", "officer") for n in range(1, officers))]
+
+
 @contextlib.asynccontextmanager
 async def desks(
     place: Place,
@@ -96,7 +101,7 @@ async def desks(
             )
             await desk.start()
             running.append(Running(store, desk))
-        for officer in [OFFICER, *(person(f"olu{n}", "officer") for n in range(1, officers))]:
+        for officer in on_duty(officers):
             row = AccountRow(id=officer.id, username=officer.id, name="Olu", roles=["officer"], password_hash="")
             await running[0].store.write(lambda connection, row=row: put(connection, row))
             await running[0].desk.handle(SetDuty(str(uuid.uuid4()), officer.id, "on"), officer)

@@ -19,12 +19,12 @@ from rvr.evaluation.report import csv_tables, made
 from rvr.evaluation.taking_part import EXITS, taking_part
 from rvr.evaluation.trial_columns import WHY
 from rvr.evaluation.window import window_of
-from tests.builders import INSPECTOR, OFFICER
+from tests.builders import INSPECTOR
 from tests.evaluation.reading import table
 from tests.evaluation.test_consort import design, row
 from tests.evaluation.test_timings import a_log
 from tests.store.builders import Place
-from tests.test_trials import Running, desks
+from tests.test_trials import Running, desks, on_duty
 from tests.trials import SECRET, trial_on
 
 OTHER = bytes(range(33, 65))
@@ -37,12 +37,17 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path / "data", tmp_path / "keys" / "keys.json")
 
 
+OFFICERS = 8
+"""More than are drawn in any of these."""
+
+
 @contextlib.asynccontextmanager
 async def a_desk(place: Place, definitions: Definitions, secret: bytes = SECRET) -> AsyncIterator[Running]:
     """For as long as its force has these definitions."""
-    async with desks(place, 1, secret=secret, definitions=definitions) as (one,):
+    async with desks(place, 1, secret=secret, definitions=definitions, officers=OFFICERS) as (one,):
         yield one
-        await one.desk.handle(SetDuty(str(uuid.uuid4()), OFFICER.id, "off"), OFFICER)
+        for officer in on_duty(OFFICERS):
+            await one.desk.handle(SetDuty(str(uuid.uuid4()), officer.id, "off"), officer)
 
 
 async def test_two_trials_are_never_added_into_one_flow(place: Place) -> None:
