@@ -199,7 +199,7 @@ def test_a_desk_that_loses_its_database_says_so_at_once_and_goes_on_by_itself(tm
         own.kill()
         began = time.monotonic()
         assert a.stop() == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 12, "systemd kills it after fifteen"
 
 
 def test_each_due_threshold_fires_once_and_each_text_goes_out_once(tmp_path: Path, url: str) -> None:

@@ -15,6 +15,12 @@ from rvr.web import crowd
 from rvr.web.context import SETTINGS
 
 
+@pytest.fixture
+def calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No turn ends by itself, however long this machine makes a test wait."""
+    monkeypatch.setattr(crowd, "HELD_S", 60.0)
+
+
 async def full(of: crowd.Crowd) -> list[crowd.Turn]:
     return [await of.turn("busy") for _ in range(crowd.IN_HAND)]
 
@@ -24,7 +30,7 @@ async def begun(*tasks: asyncio.Task[Any]) -> None:
         await asyncio.sleep(0)
 
 
-async def test_of_those_who_wait_whoever_asked_least_is_answered_first() -> None:
+async def test_of_those_who_wait_whoever_asked_least_is_answered_first(calm: None) -> None:
     here, told = crowd.Crowd(), []
     in_hand = await full(here)
 
@@ -45,7 +51,7 @@ async def test_of_those_who_wait_whoever_asked_least_is_answered_first() -> None
         turn.end()
 
 
-async def test_whoever_has_signed_in_goes_before_all_who_have_not() -> None:
+async def test_whoever_has_signed_in_goes_before_all_who_have_not(calm: None) -> None:
     here, told = crowd.Crowd(), []
     in_hand = await full(here)
     here.opened(b"somebody's")
@@ -65,7 +71,7 @@ async def test_whoever_has_signed_in_goes_before_all_who_have_not() -> None:
         turn.end()
 
 
-async def test_of_one_address_only_so_many_may_wait_and_others_still_do() -> None:
+async def test_of_one_address_only_so_many_may_wait_and_others_still_do(calm: None) -> None:
     here = crowd.Crowd()
     in_hand = await full(here)
     waiting = [asyncio.create_task(here.turn("flood")) for _ in range(crowd.WAITING)]
@@ -78,11 +84,11 @@ async def test_of_one_address_only_so_many_may_wait_and_others_still_do() -> Non
     (await other).end()
     for turn in in_hand[1:]:
         turn.end()
-    for turn in await asyncio.gather(*waiting):
-        turn.end()
+    for task in waiting:
+        (await task).end()
 
 
-async def test_who_goes_away_while_waiting_takes_nobodys_turn() -> None:
+async def test_who_goes_away_while_waiting_takes_nobodys_turn(calm: None) -> None:
     here = crowd.Crowd()
     in_hand = await full(here)
     gone, stays = (asyncio.create_task(here.turn(address)) for address in ("gone", "stays"))
